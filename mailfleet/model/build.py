@@ -1,0 +1,207 @@
+"""From the tables that a user wrote to a Fleet, or to the list of everything that is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from mailfleet.errors import ConfigurationError, Problem
+from mailfleet.model.addresses import Address
+from mailfleet.model.checks import cross_check
+from mailfleet.model.explain import problems_of
+from mailfleet.model.fleet import (
+    Dkim,
+    Dmarc,
+    Domain,
+    Fleet,
+    Host,
+    Limits,
+    ProviderSettings,
+    Region,
+    SendingAddress,
+    Spf,
+    Stream,
+)
+from mailfleet.model.names import domain_name
+from mailfleet.model.schema import DnsTable, DomainTable, HostTable, InventoryTable, StreamTable
+
+_Table = TypeVar("_Table", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class HostEntry:
+    """One host as the inventory has it: region, name and its data."""
+
+    region: str
+    name: str
+    data: Mapping[str, Any]
+
+
+def build_fleet(
+    source: str,
+    hosts: list[HostEntry],
+    options: Mapping[str, Any],
+    domain_files: Mapping[str, tuple[str, Mapping[str, Any]]],
+    problems: list[Problem],
+) -> Fleet:
+    """The validated fleet.
+
+    `source` is the inventory's path as the user typed it; `domain_files` maps a domain name to the
+    path and the parsed content of its file; `problems` are those already found while reading.
+    Raises ConfigurationError with `problems` and every further one, all at once.
+    """
+    found = list(problems)
+    inventory = _parse(InventoryTable, options, source, "", found)
+    domains = []
+    for name, (path, content) in domain_files.items():
+        table = _parse(DomainTable, content, path, "", found)
+        if table is not None:
+            domains.append(_domain(name, table))
+    built = [host for entry in hosts if (host := _host(source, entry, found)) is not None]
+    if not hosts:
+        found.append(
+            Problem(source, "", "has no hosts; add a region: eu = [(\"mta1.eu.example.com\", {...})]")
+        )
+    regions = tuple(
+        Region(name, tuple(host for host in built if host.region == name))
+        for name in dict.fromkeys(entry.region for entry in hosts)
+    )
+    fleet = Fleet(
+        name=source.rsplit("/", 1)[-1],
+        source=source,
+        regions=regions,
+        domains=tuple(domains),
+        reverse_dns=_provider(inventory.reverse_dns) if inventory else None,
+        lab=inventory.lab if inventory else None,
+    )
+    paths = {name: path for name, (path, _) in domain_files.items()}
+    # A name that a broken file could have declared must not be reported as missing as well.
+    complete = not found
+    found += cross_check(fleet, paths, complete=complete)
+    if found:
+        raise ConfigurationError(found)
+    return fleet
+
+
+def _parse(
+    table: type[_Table], content: Mapping[str, Any], file: str, key: str, found: list[Problem]
+) -> _Table | None:
+    try:
+        return table.model_validate(dict(content))
+    except ValidationError as error:
+        found += problems_of(error, table, file, key)
+        return None
+
+
+def _host(source: str, entry: HostEntry, found: list[Problem]) -> Host | None:
+    key = f"host {entry.name}"
+    # pyinfra connects to "@fake/NAME"; the part before the slash is its connector.
+    bare = re.sub(r"^@[a-z]+/", "", entry.name)
+    try:
+        name = domain_name(bare)
+    except ValueError as error:
+        found.append(Problem(source, key, str(error)))
+        return None
+    own = {k: v for k, v in entry.data.items() if not k.startswith(("ssh_", "_"))}
+    table = _parse(HostTable, own, source, key, found)
+    if table is None:
+        return None
+    sending = _sending(name, table, source, key, found)
+    first = next((s.addresses for s in sending if s.shares is None), ())
+    addresses = table.addresses or first
+    if not addresses:
+        found.append(Problem(source, key, "has no address; add addresses = [\"203.0.113.10\"]"))
+    port = entry.data.get("ssh_port", 22)
+    return Host(
+        name=name,
+        region=entry.region,
+        ipv4=_ipv4(addresses),
+        ipv6=_ipv6(addresses),
+        sending=sending,
+        selector=table.selector or "-".join(name.split(".")[:2]),
+        ssh_port=port if isinstance(port, int) else 22,
+        inbound=table.inbound,
+        suite=table.suite,
+    )
+
+
+def _sending(
+    host: str, table: HostTable, source: str, key: str, found: list[Problem]
+) -> tuple[SendingAddress, ...]:
+    addresses: dict[str, tuple[Address, ...]] = {}
+    shares: dict[str, str] = {}
+    for stream, value in table.streams.items():
+        if isinstance(value, str):
+            shares[stream] = value
+        else:
+            addresses[stream] = value
+    for stream, owner in shares.items():
+        if owner not in addresses:
+            text = (
+                f"shares the address of stream {owner!r}, which has none on this host; "
+                f"name one of {', '.join(addresses) or 'the streams with addresses'}"
+            )
+            found.append(Problem(source, f"{key}: streams.{stream}", text))
+    sending = []
+    for stream in table.streams:
+        group = addresses.get(shares.get(stream, stream), ())
+        sending.append(
+            SendingAddress(stream, host, _ipv4(group), _ipv6(group), shares.get(stream))
+        )
+    return tuple(sending)
+
+
+def _domain(name: str, table: DomainTable) -> Domain:
+    dmarc = table.dmarc
+    return Domain(
+        name=name,
+        zone=(table.dns.zone if table.dns else None) or name,
+        dns=_provider(table.dns),
+        streams=tuple(_stream(name, key, stream) for key, stream in table.streams.items()),
+        dkim=Dkim(table.dkim.period, table.dkim.bits),
+        dmarc=Dmarc(
+            policy=dmarc.policy,
+            subdomain_policy=dmarc.subdomain_policy or dmarc.policy,
+            nonexistent_policy=dmarc.nonexistent_policy or dmarc.subdomain_policy or dmarc.policy,
+            strict_dkim=dmarc.strict_dkim,
+            strict_spf=dmarc.strict_spf,
+            reports=dmarc.reports,
+        ),
+        spf=Spf(table.spf.includes, table.spf.all),
+        mx=table.mx,
+        ttl=table.ttl,
+    )
+
+
+def _stream(domain: str, name: str, table: StreamTable) -> Stream:
+    from_domain = table.from_domain or domain
+    return Stream(
+        name=name,
+        domain=domain,
+        from_domain=from_domain,
+        return_path=table.return_path or f"bounce.{from_domain}",
+        tls_port=table.tls_port,
+        starttls_port=table.starttls_port,
+        logins=table.logins,
+        limits=Limits(**table.limits.model_dump()),
+    )
+
+
+
+def _provider(table: DnsTable | None) -> ProviderSettings | None:
+    if table is None:
+        return None
+    return ProviderSettings(table.provider, table.server, table.port, table.key)
+
+
+def _ipv4(addresses: tuple[Address, ...]) -> IPv4Address | None:
+    return next((a for a in addresses if isinstance(a, IPv4Address)), None)
+
+
+def _ipv6(addresses: tuple[Address, ...]) -> IPv6Address | None:
+    return next((a for a in addresses if isinstance(a, IPv6Address)), None)

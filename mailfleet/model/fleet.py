@@ -1,0 +1,258 @@
+"""What one inventory describes, validated and frozen. Pure values: no I/O, nothing from pyinfra.
+
+`mailfleet.model.build` makes a Fleet; everything else only reads it. What can be derived (HELO names,
+selectors, endpoints) is a property here and stored nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Literal, TypeVar
+
+from mailfleet.model.addresses import Address
+from mailfleet.model.names import is_within
+
+Policy = Literal["none", "quarantine", "reject"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one client address may submit to a stream in 60 s (Postfix's anvil_rate_time_unit)."""
+
+    messages_per_minute: int
+    recipients_per_minute: int
+    connections_per_minute: int
+    concurrent_connections: int
+    recipients_per_message: int
+    message_bytes: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One kind of mail: its From domain, return path, endpoint, logins and limits."""
+
+    name: str
+    domain: str
+    """The domain file that declares the stream."""
+    from_domain: str
+    """The From domain, and DKIM's `d=`."""
+    return_path: str
+    """The domain of MAIL FROM, where bounces come back to."""
+    tls_port: int
+    starttls_port: int
+    logins: tuple[str, ...]
+    limits: Limits
+
+    @property
+    def endpoint(self) -> str:
+        """The name that applications submit to, all regions together."""
+        return f"smtp-{self.name}.{self.domain}"
+
+    def regional_endpoint(self, region: str) -> str:
+        """The name for applications that must stay within one region."""
+        return f"smtp-{self.name}-{region}.{self.domain}"
+
+
+@dataclass(frozen=True)
+class Dkim:
+    """How a domain signs: one key per host and period (decision D2)."""
+
+    period: str
+    bits: int
+
+
+@dataclass(frozen=True)
+class Dmarc:
+    """A domain's published DMARC policy (RFC 9989 §4.7; no pct, rf or ri, which it removed)."""
+
+    policy: Policy
+    subdomain_policy: Policy
+    nonexistent_policy: Policy
+    strict_dkim: bool
+    strict_spf: bool
+    reports: tuple[str, ...]
+    """Mail addresses for aggregate reports."""
+
+
+@dataclass(frozen=True)
+class Spf:
+    """What else may send as the domain, and how strict the end of the record is (RFC 7208)."""
+
+    includes: tuple[str, ...]
+    all: Literal["-all", "~all"]
+
+
+@dataclass(frozen=True)
+class ProviderSettings:
+    """Which DNS provider holds a zone. Secrets are named here, never held."""
+
+    provider: Literal["rfc2136", "hetzner", "cloudflare", "octodns"]
+    server: str | None = None
+    """rfc2136: IP address of the primary server."""
+    port: int = 53
+    key: str | None = None
+    """rfc2136: name of the TSIG key; its secret is `MAILFLEET_TSIG_<KEY>`."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """An identity that mail is sent as; one `dns/<domain>.toml` each."""
+
+    name: str
+    zone: str
+    dns: ProviderSettings | None
+    streams: tuple[Stream, ...]
+    dkim: Dkim
+    dmarc: Dmarc
+    spf: Spf
+    mx: tuple[str, ...] | None
+    """Foreign mail servers of the domain in order of preference; None: this fleet's inbound."""
+    ttl: int
+
+
+@dataclass(frozen=True)
+class SendingAddress:
+    """One IPv4 and/or IPv6 address on one host for one stream: the unit of reputation."""
+
+    stream: str
+    host: str
+    ipv4: IPv4Address | None
+    ipv6: IPv6Address | None
+    shares: str | None = None
+    """The stream whose address this one uses (decision D1); its DNS names are that stream's."""
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        return tuple(a for a in (self.ipv4, self.ipv6) if a is not None)
+
+    @property
+    def helo(self) -> str:
+        """HELO name, PTR target and banner of this address."""
+        return f"{self.shares or self.stream}.{self.host}"
+
+    @property
+    def instance(self) -> str:
+        """The Postfix instance that sends from here: configuration in /etc/<instance>."""
+        return f"postfix-{self.stream}"
+
+
+@dataclass(frozen=True)
+class Host:
+    """One server."""
+
+    name: str
+    region: str
+    ipv4: IPv4Address | None
+    ipv6: IPv6Address | None
+    sending: tuple[SendingAddress, ...]
+    selector: str
+    ssh_port: int
+    inbound: bool
+    suite: str
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """The host's own addresses, IPv4 first."""
+        return tuple(a for a in (self.ipv4, self.ipv6) if a is not None)
+
+    @property
+    def all_addresses(self) -> tuple[Address, ...]:
+        """Own and sending addresses, each once."""
+        found = self.addresses + tuple(a for s in self.sending for a in s.addresses)
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Host name and HELO names, each once."""
+        return tuple(dict.fromkeys((self.name, *(s.helo for s in self.sending))))
+
+
+@dataclass(frozen=True)
+class Region:
+    """A named group of hosts."""
+
+    name: str
+    hosts: tuple[Host, ...]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Everything one inventory describes."""
+
+    name: str
+    source: str
+    """The inventory's path as the user gave it."""
+    regions: tuple[Region, ...]
+    domains: tuple[Domain, ...]
+    reverse_dns: ProviderSettings | None
+    lab: str | None
+    """Name of the lab that the hosts live in; None for real servers."""
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        return tuple(host for region in self.regions for host in region.hosts)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        return tuple(stream for domain in self.domains for stream in domain.streams)
+
+    @property
+    def from_domains(self) -> tuple[str, ...]:
+        """Every domain that the fleet signs for, each once."""
+        return tuple(dict.fromkeys(stream.from_domain for stream in self.streams))
+
+    @property
+    def inbound_hosts(self) -> tuple[Host, ...]:
+        return tuple(host for host in self.hosts if host.inbound)
+
+    def host(self, name: str) -> Host:
+        """The host of that name; KeyError where there is none."""
+        return _by_name(self.hosts, name)
+
+    def stream(self, name: str) -> Stream:
+        return _by_name(self.streams, name)
+
+    def domain(self, name: str) -> Domain:
+        return _by_name(self.domains, name)
+
+    def domain_of(self, name: str) -> Domain | None:
+        """The most specific domain file that a DNS name falls under."""
+        matches = [domain for domain in self.domains if is_within(name, domain.name)]
+        return max(matches, key=lambda domain: len(domain.name), default=None)
+
+    def sending_addresses(self, stream: str) -> Iterator[SendingAddress]:
+        """Every host's sending address for a stream."""
+        return (s for host in self.hosts for s in host.sending if s.stream == stream)
+
+    def host_streams(self, host: Host) -> tuple[tuple[SendingAddress, Stream], ...]:
+        """A host's sending addresses with the streams that they serve."""
+        return tuple((sending, self.stream(sending.stream)) for sending in host.sending)
+
+    def signing_domains(self, host: Host) -> tuple[str, ...]:
+        """The domains that a host signs for, each once."""
+        return tuple(dict.fromkeys(stream.from_domain for _, stream in self.host_streams(host)))
+
+    def selector(self, host: Host, from_domain: str) -> str:
+        """A host's DKIM selector for a domain, e.g. `mta1-eu-2026q4`."""
+        owner = next(s.domain for s in self.streams if s.from_domain == from_domain)
+        return f"{host.selector}-{self.domain(owner).dkim.period}"
+
+    def endpoints(self, host: Host) -> tuple[str, ...]:
+        """The endpoint names under which applications reach a host."""
+        return tuple(
+            name
+            for _, stream in self.host_streams(host)
+            for name in (stream.endpoint, stream.regional_endpoint(host.region))
+        )
+
+
+_Named = TypeVar("_Named", Host, Stream, Domain)
+
+
+def _by_name(things: tuple[_Named, ...], name: str) -> _Named:
+    for thing in things:
+        if thing.name == name:
+            return thing
+    raise KeyError(name)
