@@ -9,30 +9,43 @@ which validates the whole fleet before pyinfra opens the first connection:
 
     _inventory.declare(globals(), domains=["shop.example"])
 
-`read` executes the same file for the `mailfleet` command.
+`read` executes the same file for the `mailfleet` command. What a mistyped inventory path does under
+pyinfra cannot be caught here, since nothing of ours runs then: see docs/development.md.
 """
 
 from __future__ import annotations
 
 import sys
-import tomllib
-from contextvars import ContextVar
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mailfleet.domain_files import read_domain_files
 from mailfleet.errors import ConfigurationError, MailfleetError, Problem
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.model.checks import deploy_problems
 from mailfleet.model.names import domain_name
-
-# Not a plain global: a test may read several inventories in one process.
-_current: ContextVar[Fleet | None] = ContextVar("fleet", default=None)
-_reading: ContextVar[bool] = ContextVar("reading", default=False)
-
-Group = list[tuple[str, dict[str, Any]]]
+from mailfleet.model.values import shown
 
 
-def declare(names: dict[str, Any], **options: Any) -> None:
+@dataclass
+class _Run:
+    """What this process has read.
+
+    No ContextVar: pyinfra loads the deploy file in greenlets, each of which starts with an empty
+    context, so that the fleet which the inventory declared would not be seen there.
+    """
+
+    fleet: Fleet | None = None
+    reading: bool = False
+
+
+_run = _Run()
+
+
+def declare(names: Mapping[str, Any], **options: Any) -> None:
     """Declare the fleet; the last line of an inventory.
 
     `names` is the inventory's globals(): every public list in it is a region. `options` are
@@ -42,15 +55,17 @@ def declare(names: dict[str, Any], **options: Any) -> None:
     Under pyinfra a mistake is printed and ends the run with exit code 2; `read` raises it instead.
     """
     source = str(names["__file__"])
-    groups = {name: value for name, value in names.items() if _is_group(name, value)}
-    if _reading.get():
-        _current.set(_load(source, groups, options))
+    problems: list[Problem] = []
+    entries = _entries(source, names, problems)
+    if _run.reading:
+        _run.fleet = _load(source, entries, options, problems)
         return
     try:
-        fleet = _load(source, groups, options)
-        real = not any(entry.name.startswith("@") for entry in _entries(groups))
-        if real and (problems := deploy_problems(fleet)):
-            raise ConfigurationError(problems)
+        fleet = _load(source, entries, options, problems)
+        # pyinfra's @fake and other connectors reach no address of the fleet.
+        real = [entry for entry in entries if not entry.name.startswith("@")]
+        if real and (example_addresses := deploy_problems(fleet)):
+            raise ConfigurationError(example_addresses)
         if real and fleet.lab is not None:
             from mailfleet.lab import enter
 
@@ -58,48 +73,34 @@ def declare(names: dict[str, Any], **options: Any) -> None:
     except MailfleetError as error:
         print(error, file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    _add_connections(fleet, groups)
-    _current.set(fleet)
+    _add_connections(fleet, real)
+    _run.fleet = fleet
 
 
 def current() -> Fleet:
     """The fleet that the inventory of this run declared."""
-    fleet = _current.get()
-    if fleet is None:
-        raise MailfleetError(
-            "the inventory declares no fleet",
-            "end it with: _inventory.declare(globals(), domains=[...])",
-        )
-    return fleet
+    return _declared("the inventory")
 
 
 def read(path: str | Path) -> Fleet:
     """The fleet that the inventory at `path` declares; ConfigurationError where it is wrong."""
     source = str(path)
-    file = Path(path)
-    if not file.is_file():
-        what = "is a folder" if file.is_dir() else "does not exist"
-        known = sorted(p.name for p in file.parent.glob("*") if p.is_file())
-        hint = f"; inventories there: {', '.join(known)}" if known else ""
-        raise ConfigurationError([Problem(source, "", f"{what}; name an inventory file{hint}")])
-    reading, before = _reading.set(True), _current.set(None)
+    code = _source_code(source, Path(path))
+    before = _run.fleet, _run.reading
+    _run.fleet, _run.reading = None, True
     try:
-        code = compile(file.read_text(encoding="utf-8"), source, "exec")
-        exec(code, {"__file__": source, "__name__": "inventory"})  # an inventory is a program
-        return current()
-    except ConfigurationError:
-        raise
-    except SyntaxError as error:
-        text = f"line {error.lineno}: {error.msg}"
-        raise ConfigurationError([Problem(source, "", text)]) from None
+        exec(code, {"__file__": source, "__name__": "inventory"})  # noqa: S102 - it is a program
+        return _declared(source)
     except MailfleetError:
         raise
-    except Exception as error:
+    except SystemExit:
+        text = "ends the program; remove the call of exit, an inventory only declares"
+        raise ConfigurationError([Problem(source, _line(source), text)]) from None
+    except Exception as error:  # noqa: BLE001 - whatever a user's program may raise
         text = f"cannot be executed: {type(error).__name__}: {error}"
-        raise ConfigurationError([Problem(source, "", text)]) from None
+        raise ConfigurationError([Problem(source, _line(source), text)]) from None
     finally:
-        _reading.reset(reading)
-        _current.reset(before)
+        _run.fleet, _run.reading = before
 
 
 def read_for_deploy(path: str | Path) -> Fleet:
@@ -110,54 +111,79 @@ def read_for_deploy(path: str | Path) -> Fleet:
     return fleet
 
 
-def _load(source: str, groups: dict[str, Group], options: dict[str, Any]) -> Fleet:
-    problems: list[Problem] = []
-    files: dict[str, tuple[str, dict[str, Any]]] = {}
-    folder = Path(source).resolve().parent.parent / "dns"
-    declared = options.get("domains", ())
-    for text in declared if isinstance(declared, (list, tuple)) else ():
-        try:
-            name = domain_name(str(text))
-        except ValueError:
-            continue  # the inventory's own table reports it
-        if name in files:
-            problems.append(Problem(source, "domains", f"{name} is listed twice; remove one"))
-        content = _domain_file(source, folder, name, problems)
-        if content is not None:
-            files[name] = content
-    return build_fleet(source, _entries(groups), options, files, problems)
+def _declared(source: str) -> Fleet:
+    if _run.fleet is None:
+        text = "declares no fleet; end it with: _inventory.declare(globals(), domains=[...])"
+        raise ConfigurationError([Problem(source, "", text)])
+    return _run.fleet
 
 
-def _domain_file(
-    source: str, folder: Path, name: str, problems: list[Problem]
-) -> tuple[str, dict[str, Any]] | None:
-    path = f"{folder.name}/{name}.toml"
+def _source_code(source: str, file: Path) -> Any:
+    key, text = "", ""
     try:
-        return path, tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        text = f"{path} does not exist; write it, or remove {name} from domains"
-        problems.append(Problem(source, "domains", text))
-    except tomllib.TOMLDecodeError as error:
-        problems.append(Problem(path, "", f"is not valid TOML: {error}"))
-    except UnicodeDecodeError:
-        problems.append(Problem(path, "", "is not UTF-8 text; save it as UTF-8"))
-    return None
+        return compile(file.read_bytes(), source, "exec", dont_inherit=True)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        what = "is a folder" if file.is_dir() else "does not exist"
+        known = sorted(p.name for p in file.parent.glob("*") if p.is_file())
+        text = f"{what}; name an inventory file"
+        text += f"; inventories there: {', '.join(known)}" if known else ""
+    except OSError as error:
+        text = f"cannot be read: {error.strerror}"
+    except SyntaxError as error:
+        key = f"line {error.lineno}" if error.lineno else ""
+        text = f"is not valid Python: {error.msg}"
+    except ValueError as error:  # a null byte, before Python 3.12
+        text = f"is not valid Python: {error}"
+    raise ConfigurationError([Problem(source, key, text)])
 
 
-def _is_group(name: str, value: object) -> bool:
-    return not name.startswith("_") and isinstance(value, (list, tuple))
+def _line(source: str) -> str:
+    """Where in the inventory the exception that is being handled came from."""
+    frames = traceback.extract_tb(sys.exc_info()[2])
+    lines = [frame.lineno for frame in frames if frame.filename == source]
+    return f"line {lines[-1]}" if lines else ""
 
 
-def _entries(groups: dict[str, Group]) -> list[HostEntry]:
+def _load(
+    source: str, entries: list[HostEntry], options: Mapping[str, Any], problems: list[Problem]
+) -> Fleet:
+    folder = Path(source).resolve().parent.parent / "dns"
+    files = read_domain_files(source, folder, options.get("domains"), problems)
+    return build_fleet(source, entries, options, files, problems)
+
+
+def _entries(source: str, names: Mapping[str, Any], problems: list[Problem]) -> list[HostEntry]:
     entries = []
-    for region, hosts in groups.items():
+    for region, hosts in names.items():
+        if region.startswith("_") or not isinstance(hosts, (list, tuple)):
+            continue
+        if fault := _region_fault(region, hosts):
+            problems.append(Problem(source, region, fault))
+            continue
         for host in hosts:
             name, data = host if isinstance(host, tuple) and len(host) == 2 else (host, {})
-            entries.append(HostEntry(region, str(name), data if isinstance(data, dict) else {}))
+            if isinstance(name, str):
+                entries.append(HostEntry(region, name, data))
+            else:
+                text = f'{shown(name)} is not a host; write ("mta1.{region}.example.com", {{...}})'
+                problems.append(Problem(source, region, f"{text}, or begin the list's name with _"))
     return entries
 
 
-def _add_connections(fleet: Fleet, groups: dict[str, Group]) -> None:
+def _region_fault(region: str, hosts: object) -> str:
+    if isinstance(hosts, tuple):
+        return (
+            "is a tuple; a region is a list of hosts, anything else has a name that begins with _"
+        )
+    # The name becomes part of endpoint names, and pyinfra's `all` means every host.
+    if not (region.isascii() and region.isalnum() and region == region.lower()):
+        return "is no region name; use small letters and digits, e.g. eu1, or begin it with _"
+    if region == "all" or len(region) > 20:
+        return "is no region name; use up to 20 small letters and digits other than all"
+    return "" if hosts else "has no hosts; add one, or remove the region"
+
+
+def _add_connections(fleet: Fleet, entries: list[HostEntry]) -> None:
     """Connect to addresses: the hosts' names may not be published yet."""
     extra: dict[str, Any] = {}
     if fleet.lab is not None:
@@ -169,12 +195,10 @@ def _add_connections(fleet: Fleet, groups: dict[str, Group]) -> None:
             "ssh_key": str(lab.ssh_key),
             "ssh_known_hosts_file": str(lab.known_hosts),
         }
-    for hosts in groups.values():
-        for name, data in hosts:
-            if not name.startswith("@"):
-                host = fleet.host(domain_name(name))
-                data.setdefault("ssh_hostname", str(host.addresses[0]))
-                for key, value in extra.items():
-                    data.setdefault(key, value)
-
-
+    for entry in entries:
+        if not isinstance(entry.data, dict):
+            continue  # such an entry does not load
+        address = str(fleet.host(domain_name(entry.name)).addresses[0])
+        # The very dict that pyinfra reads after the inventory has run.
+        for key, value in {"ssh_hostname": address, **extra}.items():
+            entry.data.setdefault(key, value)

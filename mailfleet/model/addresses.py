@@ -31,7 +31,9 @@ def parse_address(text: str) -> Address:
             f"{text!r} is not an IP address; write e.g. 203.0.113.10 or 2001:db8::10, no prefix length"
         ) from None
     if isinstance(address, IPv6Address) and address.scope_id:
-        raise ValueError(f"{text!r} has a zone; write the global address without %{address.scope_id}")
+        raise ValueError(
+            f"{text!r} has a zone; write the global address without %{address.scope_id}"
+        )
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         raise ValueError(f"{text!r} is an IPv4 address in IPv6 form; write {address.ipv4_mapped}")
     return address
@@ -39,7 +41,9 @@ def parse_address(text: str) -> Address:
 
 def is_documentation(address: Address) -> bool:
     """Whether the address is reserved for examples."""
-    return any(address in network for network in DOCUMENTATION if network.version == address.version)
+    return any(
+        address in network for network in DOCUMENTATION if network.version == address.version
+    )
 
 
 def is_public(address: Address) -> bool:

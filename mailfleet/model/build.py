@@ -29,6 +29,7 @@ from mailfleet.model.fleet import (
 )
 from mailfleet.model.names import domain_name
 from mailfleet.model.schema import DnsTable, DomainTable, HostTable, InventoryTable, StreamTable
+from mailfleet.model.values import shown
 
 _Table = TypeVar("_Table", bound=BaseModel)
 
@@ -39,7 +40,7 @@ class HostEntry:
 
     region: str
     name: str
-    data: Mapping[str, Any]
+    data: object
 
 
 def build_fleet(
@@ -65,7 +66,7 @@ def build_fleet(
     built = [host for entry in hosts if (host := _host(source, entry, found)) is not None]
     if not hosts:
         found.append(
-            Problem(source, "", "has no hosts; add a region: eu = [(\"mta1.eu.example.com\", {...})]")
+            Problem(source, "", 'has no hosts; add a region: eu = [("mta1.eu.example.com", {...})]')
         )
     regions = tuple(
         Region(name, tuple(host for host in built if host.region == name))
@@ -89,7 +90,7 @@ def build_fleet(
 
 
 def _parse(
-    table: type[_Table], content: Mapping[str, Any], file: str, key: str, found: list[Problem]
+    table: type[_Table], content: Mapping[Any, Any], file: str, key: str, found: list[Problem]
 ) -> _Table | None:
     try:
         return table.model_validate(dict(content))
@@ -99,15 +100,19 @@ def _parse(
 
 
 def _host(source: str, entry: HostEntry, found: list[Problem]) -> Host | None:
-    key = f"host {entry.name}"
     # pyinfra connects to "@fake/NAME"; the part before the slash is its connector.
     bare = re.sub(r"^@[a-z]+/", "", entry.name)
+    key = f"host {bare}"
     try:
         name = domain_name(bare)
     except ValueError as error:
         found.append(Problem(source, key, str(error)))
         return None
-    own = {k: v for k, v in entry.data.items() if not k.startswith(("ssh_", "_"))}
+    if not isinstance(entry.data, dict):
+        text = f'{shown(entry.data)} is not a table; write ("{name}", {{"streams": {{...}}}})'
+        found.append(Problem(source, key, text))
+        return None
+    own = {k: v for k, v in entry.data.items() if not _is_for_pyinfra(k)}
     table = _parse(HostTable, own, source, key, found)
     if table is None:
         return None
@@ -115,19 +120,26 @@ def _host(source: str, entry: HostEntry, found: list[Problem]) -> Host | None:
     first = next((s.addresses for s in sending if s.shares is None), ())
     addresses = table.addresses or first
     if not addresses:
-        found.append(Problem(source, key, "has no address; add addresses = [\"203.0.113.10\"]"))
-    port = entry.data.get("ssh_port", 22)
+        found.append(Problem(source, key, 'has no address; add addresses = ["203.0.113.10"]'))
+    selector = table.selector or "-".join(name.split(".")[:2])
+    if len(selector) > 32:
+        text = f"the default, {selector}, is longer than 32 characters; set a shorter one"
+        found.append(Problem(source, f"{key}: selector", text))
     return Host(
         name=name,
         region=entry.region,
         ipv4=_ipv4(addresses),
         ipv6=_ipv6(addresses),
         sending=sending,
-        selector=table.selector or "-".join(name.split(".")[:2]),
-        ssh_port=port if isinstance(port, int) else 22,
+        selector=selector,
+        ssh_port=table.ssh_port,
         inbound=table.inbound,
         suite=table.suite,
     )
+
+
+def _is_for_pyinfra(key: object) -> bool:
+    return isinstance(key, str) and key.startswith(("ssh_", "_")) and key != "ssh_port"
 
 
 def _sending(
@@ -150,9 +162,7 @@ def _sending(
     sending = []
     for stream in table.streams:
         group = addresses.get(shares.get(stream, stream), ())
-        sending.append(
-            SendingAddress(stream, host, _ipv4(group), _ipv6(group), shares.get(stream))
-        )
+        sending.append(SendingAddress(stream, host, _ipv4(group), _ipv6(group), shares.get(stream)))
     return tuple(sending)
 
 
@@ -190,7 +200,6 @@ def _stream(domain: str, name: str, table: StreamTable) -> Stream:
         logins=table.logins,
         limits=Limits(**table.limits.model_dump()),
     )
-
 
 
 def _provider(table: DnsTable | None) -> ProviderSettings | None:

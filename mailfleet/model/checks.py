@@ -1,13 +1,17 @@
-"""What must be true between machines and identities; every finding names the remedy."""
+"""What must be true between machines and identities; every finding names the remedy.
+
+Here: the list of all checks, and those of hosts and addresses. Those of streams and domains stand in
+`mailfleet.model.identity_checks`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from mailfleet.errors import Problem
+from mailfleet.model import identity_checks
 from mailfleet.model.addresses import Address, is_documentation, is_public
-from mailfleet.model.fleet import Domain, Fleet, Host, SendingAddress, Stream
-from mailfleet.model.names import is_within
+from mailfleet.model.fleet import Fleet, Host, SendingAddress
 
 
 def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> list[Problem]:
@@ -17,21 +21,18 @@ def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> li
     the checks for things that are missing are left out, lest they blame the wrong place.
     """
     found = [
-        *_duplicate_hosts(fleet),
+        *_duplicate_names(fleet),
         *_duplicate_addresses(fleet),
         *_unusable_addresses(fleet),
-        *_duplicate_streams(fleet, paths),
-        *_duplicate_ports(fleet),
-        *_foreign_domains(fleet, paths),
-        *_duplicate_selectors(fleet),
+        *_taken_ports(fleet),
+        *identity_checks.contradictions(fleet, paths),
     ]
     if complete:
         found += [
-            *_unknown_streams(fleet),
             *_streams_without_address(fleet, paths),
             *_hosts_outside_domains(fleet),
             *_missing_inbound(fleet),
-            *_providers(fleet, paths),
+            *identity_checks.omissions(fleet, paths),
         ]
     return found
 
@@ -53,13 +54,26 @@ def deploy_problems(fleet: Fleet) -> list[Problem]:
     ]
 
 
-def _duplicate_hosts(fleet: Fleet) -> Iterator[Problem]:
+def _duplicate_names(fleet: Fleet) -> Iterator[Problem]:
     seen: dict[str, Host] = {}
     for host in fleet.hosts:
         other = seen.setdefault(host.name, host)
         if other is not host:
             text = f"is already a host of region {other.region}; a host stands in one region only"
             yield Problem(fleet.source, f"host {host.name}", text)
+    for host in fleet.hosts:
+        for helo in host.names[1:]:
+            other = seen.setdefault(helo, host)
+            if other.name == helo:
+                text = (
+                    f"its HELO name {helo} is also the name of a host; give that host another name"
+                )
+                yield Problem(fleet.source, f"host {host.name}", text)
+            if len(helo) > 253:
+                text = (
+                    f"its HELO name {helo} is longer than 253 characters; shorten the host's name"
+                )
+                yield Problem(fleet.source, f"host {host.name}", text)
 
 
 def _uses(host: Host) -> Iterator[tuple[Address, str]]:
@@ -79,11 +93,13 @@ def _duplicate_addresses(fleet: Fleet) -> Iterator[Problem]:
         for address, use in _uses(host):
             if address in seen:
                 other, its_use = seen[address]
-                text = (
-                    f"address {address} is already the {its_use} address of {other.name}; "
-                    "give each host and stream an address of its own"
+                remedy = (
+                    f'to share it, write "{use}": "{its_use}"'
+                    if other is host
+                    else "give each host and stream an address of its own"
                 )
-                yield Problem(fleet.source, f"host {host.name}", text)
+                text = f"address {address} is already the {its_use} address of {other.name}"
+                yield Problem(fleet.source, f"host {host.name}", f"{text}; {remedy}")
             seen.setdefault(address, (host, use))
 
 
@@ -98,22 +114,7 @@ def _unusable_addresses(fleet: Fleet) -> Iterator[Problem]:
                 yield Problem(fleet.source, f"host {host.name}", text)
 
 
-def _duplicate_streams(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
-    seen: dict[str, Stream] = {}
-    logins: dict[str, Stream] = {}
-    for stream in fleet.streams:
-        other = seen.setdefault(stream.name, stream)
-        if other is not stream:
-            text = f"is already a stream of {other.domain}; stream names are unique in a fleet"
-            yield Problem(paths[stream.domain], f"streams.{stream.name}", text)
-        for login in stream.logins:
-            owner = logins.setdefault(login, stream)
-            if owner is not stream:
-                text = f"login {login!r} already belongs to stream {owner.name}; one login, one stream"
-                yield Problem(paths[stream.domain], f"streams.{stream.name}.logins", text)
-
-
-def _duplicate_ports(fleet: Fleet) -> Iterator[Problem]:
+def _taken_ports(fleet: Fleet) -> Iterator[Problem]:
     known = {stream.name: stream for stream in fleet.streams}
     for host in fleet.hosts:
         taken: dict[tuple[str, int], SendingAddress] = {}
@@ -121,67 +122,18 @@ def _duplicate_ports(fleet: Fleet) -> Iterator[Problem]:
             stream = known.get(sending.stream)
             if stream is None:
                 continue
-            for port in (stream.tls_port, stream.starttls_port):
+            key = f"host {host.name}: streams.{stream.name}"
+            for port in dict.fromkeys((stream.tls_port, stream.starttls_port)):
+                if port == host.ssh_port:
+                    text = f"port {port} is the host's SSH port; set another port for the stream"
+                    yield Problem(fleet.source, key, text)
                 other = taken.setdefault((sending.shares or sending.stream, port), sending)
                 if other is not sending:
                     text = (
                         f"port {port} of the shared address is already taken by stream "
                         f"{other.stream}; set tls_port and starttls_port of stream {stream.name}"
                     )
-                    yield Problem(fleet.source, f"host {host.name}: streams.{stream.name}", text)
-
-
-def _foreign_domains(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
-    for domain in fleet.domains:
-        path = paths[domain.name]
-        if not is_within(domain.name, domain.zone):
-            text = f"{domain.zone} is not {domain.name} or a parent of it"
-            yield Problem(path, "dns.zone", text)
-        for stream in domain.streams:
-            key = f"streams.{stream.name}"
-            if stream.tls_port == stream.starttls_port:
-                yield Problem(path, key, "tls_port and starttls_port are the same; change one")
-            if not is_within(stream.from_domain, domain.name):
-                text = (
-                    f"{stream.from_domain} is outside {domain.name}; "
-                    f"declare the stream in dns/{stream.from_domain}.toml"
-                )
-                yield Problem(path, f"{key}.from_domain", text)
-            if not is_within(stream.return_path, domain.name):
-                text = (
-                    f"{stream.return_path} is outside {domain.name}, so SPF could not align with "
-                    f"From (RFC 9989 §5.1); use e.g. bounce.{stream.from_domain}"
-                )
-                yield Problem(path, f"{key}.return_path", text)
-
-
-def _duplicate_selectors(fleet: Fleet) -> Iterator[Problem]:
-    seen: dict[tuple[str, str], Host] = {}
-    known = {stream.name for stream in fleet.streams}
-    for host in fleet.hosts:
-        if not all(sending.stream in known for sending in host.sending):
-            continue
-        for from_domain in fleet.signing_domains(host):
-            selector = fleet.selector(host, from_domain)
-            other = seen.setdefault((selector, from_domain), host)
-            if other.name != host.name:
-                text = (
-                    f"DKIM selector {selector} of {from_domain} is already that of {other.name}; "
-                    "set another selector"
-                )
-                yield Problem(fleet.source, f"host {host.name}: selector", text)
-
-
-def _unknown_streams(fleet: Fleet) -> Iterator[Problem]:
-    known = [stream.name for stream in fleet.streams]
-    for host in fleet.hosts:
-        for sending in host.sending:
-            if sending.stream not in known:
-                text = (
-                    f"no domain of this fleet declares the stream; known are {_list(known)}. "
-                    f"Add [streams.{sending.stream}] to a domain file"
-                )
-                yield Problem(fleet.source, f"host {host.name}: streams.{sending.stream}", text)
+                    yield Problem(fleet.source, key, text)
 
 
 def _streams_without_address(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
@@ -200,9 +152,10 @@ def _streams_without_address(fleet: Fleet, paths: Mapping[str, str]) -> Iterator
 def _hosts_outside_domains(fleet: Fleet) -> Iterator[Problem]:
     for host in fleet.hosts:
         if fleet.domain_of(host.name) is None:
+            known = ", ".join(domain.name for domain in fleet.domains)
             text = (
                 "lies in no domain of this fleet, so its address records have no home; "
-                f"known are {_list(domain.name for domain in fleet.domains)}"
+                f"known are {known}"
             )
             yield Problem(fleet.source, f"host {host.name}", text)
 
@@ -211,20 +164,3 @@ def _missing_inbound(fleet: Fleet) -> Iterator[Problem]:
     if fleet.hosts and not fleet.inbound_hosts:
         text = "no host takes bounces; leave inbound = True on at least one"
         yield Problem(fleet.source, "inbound", text)
-
-
-def _providers(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
-    def incomplete(settings: Domain | Fleet) -> bool:
-        dns = settings.dns if isinstance(settings, Domain) else settings.reverse_dns
-        return dns is not None and dns.provider == "rfc2136" and not (dns.server and dns.key)
-
-    text = "provider rfc2136 needs server (an IP address) and key (the TSIG key's name)"
-    for domain in fleet.domains:
-        if incomplete(domain):
-            yield Problem(paths[domain.name], "dns", text)
-    if incomplete(fleet):
-        yield Problem(fleet.source, "reverse_dns", text)
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names) or "none"

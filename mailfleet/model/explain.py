@@ -9,51 +9,58 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mailfleet.errors import Problem
+from mailfleet.model.values import shown
+
+_WANTED = {
+    "int_type": "a whole number; write one without quotes or decimals",
+    "string_type": "a text; write one in quotes",
+    "bool_type": "true or false; write one of the two without quotes",
+    "model_type": "a table; write keys with values",
+    "dict_type": "a table; write keys with values",
+}
 
 
 def problems_of(
     error: ValidationError, table: type[BaseModel], file: str, key: str
 ) -> list[Problem]:
     """One Problem for each finding; `key` is put before pydantic's own path."""
-    found: dict[str, Problem] = {}
-    for detail in error.errors(include_url=False):
-        path = _path(detail)
-        where = ": ".join(part for part in (key, path) if part)
-        # A union reports each of its members: the first finding for a key says enough.
-        found.setdefault(where, Problem(file, where, _text(detail, table)))
-    return list(found.values())
+    details = error.errors(include_url=False)
+    return [
+        Problem(file, ": ".join(part for part in (key, _path(d)) if part), _text(d, table))
+        for d in details
+    ]
 
 
 def _path(detail: ErrorDetails) -> str:
-    # pydantic adds the members of a union to the path ("tuple[...]"): they mean nothing to a user.
-    tags = ("tuple[", "list[", "literal[", "function-", "constrained-", "is-instance[")
-    parts = [str(p) for p in detail["loc"] if not str(p).startswith(tags)]
-    return ".".join(parts)
+    # A key that is no text has no place in a path of texts; the message shows it.
+    loc = detail["loc"][:-1] if detail["type"] == "invalid_key" else detail["loc"]
+    # The text names the wrong element itself, so its number in the list is left out; "|..." is a
+    # union's tag and "[key]" pydantic's mark for a key that is wrong itself.
+    keys = [part for part in loc if isinstance(part, str) and part != "[key]"]
+    return ".".join(part for part in keys if not part.startswith("|"))
 
 
 def _text(detail: ErrorDetails, table: type[BaseModel]) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    known = _fields_at(table, detail["loc"][:-1])
     match kind:
         case "extra_forbidden":
-            return _unknown_key(str(detail["loc"][-1]), _fields_at(table, detail["loc"][:-1]))
+            return _unknown_key(str(detail["loc"][-1]), known)
         case "missing":
             return "is missing; add it"
         case "value_error":
-            return str(context.get("error", detail["msg"]))
+            return str(context["error"])
         case "literal_error":
-            return f"{value!r} is not known; write one of {context.get('expected')}"
-        case "string_pattern_mismatch":
-            return f"{value!r} does not fit; it must match {context.get('pattern')}"
-        case "too_short":
-            return "is empty; give at least one"
+            return f"{shown(value)} is not known; write one of {context['expected']}"
         case "greater_than_equal":
-            return f"{value!r} is too small; the least is {context.get('ge')}"
+            return f"{shown(value)} is too small; the least is {context['ge']}"
         case "less_than_equal":
-            return f"{value!r} is too large; the most is {context.get('le')}"
-    wanted = {"int_type": "a whole number", "string_type": "a text", "bool_type": "true or false"}
-    if kind in wanted:
-        return f"{value!r} is not {wanted[kind]}"
-    return f"{value!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+            return f"{shown(value)} is too large; the most is {context['le']}"
+        case "invalid_key":
+            return f"{shown(value)} stands where a key belongs; write a text in quotes"
+    if kind in _WANTED:
+        return f"{shown(value)} is not {_WANTED[kind]}"
+    return f"{shown(value)} does not fit here; see docs/reference.md for what may stand here"
 
 
 def _unknown_key(name: str, known: list[str]) -> str:

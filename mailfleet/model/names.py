@@ -19,11 +19,13 @@ def domain_name(text: str) -> str:
     Raises ValueError with a plain reason for anything that is no fully qualified domain name: at
     least two labels, and a last label that is not a number (else it could be read as an address).
     """
-    name = text.strip().rstrip(".")
+    name = text.removesuffix(".")
     try:
         name = idna.encode(name, uts46=True).decode() if not name.isascii() else name.lower()
     except idna.IDNAError as error:
-        raise ValueError(f"{text!r} is not a valid internationalised domain name: {error}") from None
+        raise ValueError(
+            f"{text!r} is not a valid internationalised domain name: {error}"
+        ) from None
     labels = name.split(".")
     if len(labels) < 2:
         raise ValueError(

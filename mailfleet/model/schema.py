@@ -5,32 +5,90 @@ Each field names its default and an example; `docs/reference.md` is written from
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
 
-from mailfleet.model.addresses import Address, parse_address
+from mailfleet.model.addresses import Address
 from mailfleet.model.names import domain_name
-
-
-def _mail_address(text: str) -> str:
-    local, at, domain = text.removeprefix("mailto:").rpartition("@")
-    if not (local and at) or re.search(r"[\s,!\"<>]", local):
-        raise ValueError(f"{text!r} is not a mail address; write e.g. reports@example.com")
-    return f"{local}@{domain_name(domain)}"
-
-
-def _address(value: object) -> Address:
-    return parse_address(str(value))
-
+from mailfleet.model.values import (
+    as_tuple,
+    at_least_one,
+    ip_address_text,
+    mail_address,
+    matching,
+    one_of_each_family,
+    parsed_address,
+)
 
 DomainName = Annotated[str, AfterValidator(domain_name)]
-MailAddress = Annotated[str, AfterValidator(_mail_address)]
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,19}$")]
-Login = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+MailAddress = Annotated[str, AfterValidator(mail_address)]
+Identifier = Annotated[
+    str,
+    matching(
+        r"[a-z][a-z0-9]{0,19}",
+        "start with a small letter, then small letters and digits, 20 at most, e.g. marketing",
+    ),
+]
+Login = Annotated[
+    str,
+    matching(
+        r"[a-z][a-z0-9_]{0,30}",
+        "start with a small letter, then small letters, digits and _, 31 at most, e.g. shop_eu",
+    ),
+]
+Period = Annotated[
+    str, matching(r"[a-z0-9]{1,16}", "write 1 to 16 small letters and digits, e.g. 2026q4")
+]
+Selector = Annotated[
+    str,
+    matching(
+        r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?",
+        "write 1 to 32 small letters, digits and inner hyphens, e.g. mta1-eu",
+    ),
+]
+TsigName = Annotated[
+    str,
+    matching(
+        r"[a-z0-9][a-z0-9.-]*",
+        "write the key's name in small letters, digits, dots and hyphens, e.g. mailfleet",
+    ),
+]
+LabName = Annotated[
+    str,
+    matching(
+        r"[a-z][a-z0-9-]{0,19}",
+        "start with a small letter, then small letters, digits and hyphens, 20 at most, e.g. lab",
+    ),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Policy = Literal["none", "quarantine", "reject"]
+Names = Annotated[tuple[DomainName, ...], BeforeValidator(as_tuple)]
+Addresses = Annotated[
+    tuple[Annotated[Address, BeforeValidator(parsed_address)], ...],
+    BeforeValidator(lambda value: as_tuple(value, single=str)),
+    AfterValidator(one_of_each_family),
+]
+
+
+def _kind_of_use(value: object) -> str:
+    is_name = isinstance(value, str) and not any(mark in value for mark in ".:")
+    return "|stream" if is_name else "|addresses"
+
+
+# One finding per value instead of one per member of the union; `explain` drops the tags.
+StreamUse = Annotated[
+    Annotated[Identifier, Tag("|stream")] | Annotated[Addresses, Tag("|addresses")],
+    Discriminator(_kind_of_use),
+]
 
 
 class _Table(BaseModel):
@@ -57,7 +115,7 @@ class StreamTable(_Table):
     """Default: `bounce.<from_domain>`, which DMARC's relaxed SPF alignment accepts."""
     tls_port: Port = 465
     starttls_port: Port = 587
-    logins: tuple[Login, ...] = Field(min_length=1, strict=False)
+    logins: Annotated[tuple[Login, ...], BeforeValidator(as_tuple), AfterValidator(at_least_one)]
     """Names of the applications that may submit; the password hashes are secrets."""
     limits: LimitsTable = LimitsTable()
 
@@ -65,7 +123,7 @@ class StreamTable(_Table):
 class DkimTable(_Table):
     """`[dkim]`: the signing period is part of the selector; a new one means new keys."""
 
-    period: str = Field(default="1", pattern=r"^[a-z0-9]{1,16}$")
+    period: Period = "1"
     bits: Literal[2048, 3072, 4096] = 2048
 
 
@@ -77,13 +135,13 @@ class DmarcTable(_Table):
     nonexistent_policy: Policy | None = None
     strict_dkim: bool = False
     strict_spf: bool = False
-    reports: tuple[MailAddress, ...] = Field(default=(), strict=False)
+    reports: Annotated[tuple[MailAddress, ...], BeforeValidator(as_tuple)] = ()
 
 
 class SpfTable(_Table):
     """`[spf]`: RFC 7208."""
 
-    includes: tuple[DomainName, ...] = Field(default=(), strict=False)
+    includes: Names = ()
     all: Literal["-all", "~all"] = "-all"
 
 
@@ -93,14 +151,9 @@ class DnsTable(_Table):
     provider: Literal["rfc2136", "hetzner", "cloudflare", "octodns"]
     zone: DomainName | None = None
     """Default: the file's domain. Example: shop.example, in dns/news.shop.example.toml."""
-    server: str | None = None
+    server: Annotated[str, AfterValidator(ip_address_text)] | None = None
     port: Port = 53
-    key: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.-]*$")
-
-    @field_validator("server")
-    @classmethod
-    def _server_is_an_address(cls, value: str | None) -> str | None:
-        return str(parse_address(value)) if value is not None else None
+    key: TsigName | None = None
 
 
 class DomainTable(_Table):
@@ -110,7 +163,7 @@ class DomainTable(_Table):
     dkim: DkimTable = DkimTable()
     dmarc: DmarcTable = DmarcTable()
     spf: SpfTable = SpfTable()
-    mx: tuple[DomainName, ...] | None = Field(default=None, strict=False)
+    mx: Names | None = None
     ttl: int = Field(default=3600, ge=1, le=604_800)
     streams: dict[Identifier, StreamTable] = {}
 
@@ -118,55 +171,26 @@ class DomainTable(_Table):
 class HostTable(_Table):
     """What an inventory says of one host, beside pyinfra's own `ssh_*` and `_*` data."""
 
-    addresses: tuple[Annotated[Address, Field(union_mode="left_to_right")], ...] = ()
+    addresses: Addresses = ()
     """The host's own addresses, one of each family. Default: those of its first stream."""
-    streams: dict[Identifier, tuple[Address, ...] | Identifier]
+    streams: dict[Identifier, StreamUse]
     """Sending addresses per stream, or the name of the stream whose address it shares."""
-    selector: str | None = Field(default=None, pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
+    selector: Selector | None = None
     """First part of the DKIM selector. Default: the first two labels, e.g. mta1-eu."""
     inbound: bool = True
     """Whether the host takes bounces and reports on port 25."""
     suite: Literal["bookworm", "trixie", "noble"] = "bookworm"
     """The release that a lab boots for this host; real hosts say it themselves."""
-
-    @field_validator("addresses", mode="before")
-    @classmethod
-    def _parse_addresses(cls, value: object) -> object:
-        return _addresses(value)
-
-    @field_validator("streams", mode="before")
-    @classmethod
-    def _parse_streams(cls, value: object) -> object:
-        if not isinstance(value, dict):
-            return value
-        return {k: v if isinstance(v, str) and _is_name(v) else _addresses(v) for k, v in value.items()}
-
-    @field_validator("addresses", "streams")
-    @classmethod
-    def _one_of_each_family(cls, value: object) -> object:
-        groups = value.values() if isinstance(value, dict) else [value]
-        for group in groups:
-            if isinstance(group, tuple) and len({a.version for a in group}) < len(group):
-                raise ValueError("give at most one IPv4 and one IPv6 address")
-        return value
+    ssh_port: Port = 22
+    """pyinfra's own key, checked here because the firewall opens this port."""
 
 
 class InventoryTable(_Table):
     """What an inventory says of the whole fleet: the arguments of `declare`."""
 
-    domains: tuple[DomainName, ...] = Field(min_length=1, strict=False)
+    domains: Annotated[Names, AfterValidator(at_least_one)]
     """The fleet's domain files: "shop.example" means dns/shop.example.toml."""
     reverse_dns: DnsTable | None = None
     """Who serves the PTR records. Default: nobody, they are only checked."""
-    lab: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]{0,19}$")
+    lab: LabName | None = None
     """Name of the lab that the hosts live in."""
-
-
-def _is_name(text: str) -> bool:
-    return re.fullmatch(r"[a-z][a-z0-9]*", text) is not None
-
-
-def _addresses(value: object) -> object:
-    if isinstance(value, (list, tuple)):
-        return tuple(_address(item) for item in value)
-    return (_address(value),) if isinstance(value, str) else value

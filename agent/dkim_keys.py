@@ -1,0 +1,132 @@
+"""Report this host's DKIM keys: what they are, and whether every authoritative server shows them.
+
+Prints one JSON list with an object for each /etc/opendkim/keys/DOMAIN/SELECTOR.private. Runs on a
+mail host with Debian's own Python: python3-dnspython and openssl, nothing from pip.
+
+A key counts as visible when each address of each authoritative server of its zone answers with it
+(decision D2): a resolver's cache may hold it long before, or long after.
+"""
+
+import base64
+import json
+import pathlib
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+try:
+    import dns.exception
+    import dns.flags
+    import dns.message
+    import dns.query
+    import dns.rdatatype
+    import dns.resolver
+except ImportError:  # not installed yet: nothing can be visible
+    dns = None
+
+FOLDER = "/etc/opendkim/keys"
+KEY_TABLE = "/etc/opendkim/key.table"
+TIMEOUT = 3.0  # seconds for one server; an unreachable one means "not visible"
+
+
+def public_key(path):
+    """The base64 SubjectPublicKeyInfo of a private key and its size in bits, or two Nones."""
+    result = subprocess.run(
+        ["openssl", "pkey", "-in", path, "-pubout", "-outform", "DER"],
+        capture_output=True,
+        check=False,
+    )
+    if result.returncode:
+        return None, None
+    text = subprocess.run(
+        ["openssl", "pkey", "-in", path, "-noout", "-text"],
+        capture_output=True,
+        check=False,
+        text=True,
+    ).stdout
+    first = text.splitlines()[0] if text else ""
+    bits = "".join(c for c in first.partition("(")[2].partition(" bit")[0] if c.isdigit())
+    return base64.b64encode(result.stdout).decode(), int(bits or 0)
+
+
+def servers(domain):
+    """Every address of every authoritative server of the zone that `domain` lies in."""
+    resolver = dns.resolver.Resolver()
+    resolver.lifetime = 3 * TIMEOUT
+    zone = dns.resolver.zone_for_name(domain, resolver=resolver)
+    found = []
+    for record in resolver.resolve(zone, "NS"):
+        for family in ("A", "AAAA"):
+            try:
+                found += [a.address for a in resolver.resolve(record.target, family)]
+            except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
+                continue
+    return found
+
+
+def shows(server, name, p):
+    """Whether one server answers with this key; None where it cannot be asked at all."""
+    query = dns.message.make_query(name, "TXT", use_edns=0, payload=1232)
+    query.flags &= ~dns.flags.RD
+    try:
+        answer, _ = dns.query.udp_with_fallback(query, server, timeout=TIMEOUT)
+    except OSError:
+        return None  # no route: a host without IPv6 cannot ask IPv6 addresses
+    except dns.exception.DNSException:
+        return False
+    texts = [
+        b"".join(record.strings).decode("ascii", "replace")
+        for rrset in answer.answer
+        if rrset.rdtype == dns.rdatatype.TXT
+        for record in rrset
+    ]
+    tags = [
+        tuple(part.strip() for part in tag.split("=", 1))
+        for text in texts
+        for tag in text.split(";")
+    ]
+    return ("p", p) in tags
+
+
+def visible(domain, selector, p):
+    """Whether all authoritative servers that can be asked, and at least one, show the key."""
+    if dns is None:
+        return False
+    try:
+        answers = [shows(s, f"{selector}._domainkey.{domain}", p) for s in servers(domain)]
+    except (dns.exception.DNSException, OSError):
+        return False
+    asked = [answer for answer in answers if answer is not None]
+    return bool(asked) and all(asked)
+
+
+def signing():
+    """The private key files that OpenDKIM's key table names."""
+    try:
+        with open(KEY_TABLE, encoding="ascii") as table:
+            return {line.rsplit(":", 1)[-1].strip() for line in table}
+    except FileNotFoundError:
+        return set()
+
+
+def report(path):
+    domain, selector = path.parent.name, path.name.removesuffix(".private")
+    p, bits = public_key(str(path))
+    seen = p is not None and visible(domain, selector, p)
+    return {
+        "domain": domain,
+        "selector": selector,
+        "p": p,
+        "bits": bits,
+        "visible": seen,
+        "signing": str(path) in signing(),
+    }
+
+
+def main():
+    keys = sorted(pathlib.Path(FOLDER).glob("*/*.private"))
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        print(json.dumps(list(pool.map(report, keys))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""One host's deploy: from the fleet that the inventory declared to the operations that make it so."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from pyinfra import host
+from pyinfra.connectors.ssh import SSHConnector
+
+from mailfleet import inventory
+from mailfleet.certificates import Authority
+from mailfleet.facts.release import Codename
+from mailfleet.hoststate import HostState
+from mailfleet.model import Fleet
+from mailfleet.operations import files, packages, services
+from mailfleet.secrets import secret
+from mailfleet.target import Roots, Target
+
+
+def current_target() -> Target:
+    """The host that pyinfra is preparing, with its release, secrets and the lab's roots."""
+    _no_delay()
+    fleet = inventory.current()
+    name = host.name.rpartition("/")[2]
+    return target_of(fleet, name, host.get_fact(Codename))
+
+
+def target_of(fleet: Fleet, name: str, suite: str) -> Target:
+    """The Target of one host of a fleet; MailfleetError where a secret is missing."""
+    machine = fleet.host(name)
+    logins = {
+        login: secret(
+            f"login-{login}", f"password hash of the {stream.name} login {login}", lab=fleet.lab
+        ).reveal()
+        for _, stream in fleet.host_streams(machine)
+        for login in stream.logins
+    }
+    roots, authority = _lab_trust(fleet)
+    return Target(fleet, machine, suite, logins, roots, authority)
+
+
+def apply(
+    target: Target,
+    state: HostState,
+    between: tuple[Callable[[], None], ...] = (),
+) -> None:
+    """Packages, `between` (keys and certificates), files, then services."""
+    packages.install(name="Packages", packages=state.packages)
+    for step in between:
+        step()
+    files.install(
+        name="Configuration",
+        tree="host",
+        files=state.files,
+        directories=state.directories,
+        checks=state.checks,
+    )
+    services.converge(name="Services", services=state.services, actions=state.actions)
+
+
+def _lab_trust(fleet: Fleet) -> tuple[Roots | None, Authority | None]:
+    if fleet.lab is None:
+        return None, None
+    from mailfleet.lab import files as lab_files
+
+    lab = lab_files(fleet.lab)
+    roots = Roots(lab.root_hints.read_text("ascii"), lab.trust_anchor.read_text("ascii"))
+    authority = Authority(lab.ca_certificate.read_text("ascii"), lab.ca_key.read_text("ascii"))
+    return roots, authority
+
+
+def _no_delay() -> None:
+    """Send each command at once: paramiko leaves Nagle's algorithm on, 40 ms for every command (D5)."""
+    connector = host.connector
+    if isinstance(connector, SSHConnector) and connector.client is not None:
+        transport = connector.client.get_transport()
+        if transport is not None and isinstance(transport.sock, socket.socket):
+            transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,45 @@
+"""A host's DKIM keys: their public halves, and whether DNS shows them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypedDict
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api.exceptions import FactProcessError
+
+KEYS = "/etc/opendkim/keys"
+_AGENT = Path(__file__).parents[2] / "agent" / "dkim_keys.py"
+
+
+class HostKey(TypedDict):
+    """`p` is the base64 SubjectPublicKeyInfo; None where the file holds no readable key."""
+
+    domain: str
+    selector: str
+    p: str | None
+    bits: int | None
+    visible: bool
+    """Whether every authoritative server of the domain answers with this key."""
+    signing: bool
+    """Whether OpenDKIM's key table names it."""
+
+
+class DkimKeys(FactBase[list[HostKey]]):
+    """Every key below /etc/opendkim/keys; an empty list on a host without any."""
+
+    def command(self) -> StringCommand:
+        # The reporter travels with the question: nothing to install, nothing to go stale.
+        return StringCommand("python3", "-c", QuoteString(_AGENT.read_text(encoding="utf-8")))
+
+    @staticmethod
+    def default() -> list[HostKey]:
+        return []
+
+    def process(self, output: list[str]) -> list[HostKey]:
+        try:
+            keys: list[HostKey] = json.loads(output[-1])
+        except (ValueError, IndexError) as error:
+            raise FactProcessError(f"agent/dkim_keys.py printed no JSON: {error}") from None
+        return keys

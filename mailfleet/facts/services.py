@@ -1,0 +1,55 @@
+"""State of all units of a host, and what still has to learn of a changed file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+
+from mailfleet.facts.files import STATE
+
+PENDING = f"{STATE}/pending"
+MANAGED = f"{STATE}/services"
+
+
+@dataclass(frozen=True)
+class ServicesState:
+    """Unit names; `pending` also holds names of actions."""
+
+    enabled: frozenset[str] = frozenset()
+    active: frozenset[str] = frozenset()
+    pending: frozenset[str] = frozenset()
+    managed: frozenset[str] = field(default=frozenset())
+
+
+class Services(FactBase[ServicesState]):
+    """State of the named units."""
+
+    def command(self, units: tuple[str, ...]) -> StringCommand:
+        quoted = [QuoteString(unit) for unit in units]
+        return StringCommand(
+            "systemctl", "show", "--property=Id,UnitFileState,ActiveState", "--", *quoted, ";",
+            "ls", PENDING, "2>/dev/null", "|", "sed", QuoteString("s/^/pending=/"), ";",
+            "sed", QuoteString("s/^/managed=/"), MANAGED, "2>/dev/null; true",
+        )  # fmt: skip
+
+    @staticmethod
+    def default() -> ServicesState:
+        return ServicesState()
+
+    def process(self, output: list[str]) -> ServicesState:
+        found: dict[str, set[str]] = {"enabled": set(), "active": set(), "pending": set(), "managed": set()}
+        unit: dict[str, str] = {}
+        for line in [*output, ""]:
+            key, _, value = line.partition("=")
+            if key in ("pending", "managed"):
+                found[key].add(value)
+            elif value:
+                unit[key] = value
+            if not line or len(unit) == 3:
+                if unit.get("UnitFileState", "").startswith("enabled"):
+                    found["enabled"].add(unit.get("Id", ""))
+                if unit.get("ActiveState") in ("active", "activating", "reloading"):
+                    found["active"].add(unit.get("Id", ""))
+                unit = {}
+        return ServicesState(**{key: frozenset(names) for key, names in found.items()})

@@ -1,0 +1,50 @@
+"""The certificate chain that a host serves, and the public half of its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyinfra.api import FactBase, QuoteString, StringCommand
+
+
+@dataclass(frozen=True)
+class TlsState:
+    """PEM texts; empty where there is none. `mode` is the chain file's, e.g. `640 root root`."""
+
+    public_key: str = ""
+    certificate: str = ""
+    mode: str = ""
+
+
+class Tls(FactBase[TlsState]):
+    """`chain` is a file with the private key first, then the certificates, as Postfix wants it."""
+
+    def command(self, chain: str) -> StringCommand:
+        path = QuoteString(chain)
+        return StringCommand(
+            "stat", "-c", QuoteString("mode|%a %U %G"), path, "2>/dev/null;",
+            "openssl pkey -pubout -in", path, "2>/dev/null;",
+            "openssl x509 -in", path, "2>/dev/null; true",
+        )  # fmt: skip
+
+    @staticmethod
+    def default() -> TlsState:
+        return TlsState()
+
+    def process(self, output: list[str]) -> TlsState:
+        text = "\n".join(output) + "\n"
+        mode = next((line[5:] for line in output if line.startswith("mode|")), "")
+        return TlsState(_pem(text, "PUBLIC KEY"), _pem(text, "CERTIFICATE"), mode)
+
+
+class SigningRequest(FactBase[str]):
+    """A certificate request made of a host's key; the subject is set by whoever signs it."""
+
+    def command(self, key: str) -> StringCommand:
+        return StringCommand("openssl req -new -subj / -key", QuoteString(key))
+
+
+def _pem(text: str, label: str) -> str:
+    start, end = f"-----BEGIN {label}-----", f"-----END {label}-----\n"
+    _, found, rest = text.partition(start)
+    return start + rest.partition(end)[0] + end if found else ""

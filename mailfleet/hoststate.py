@@ -1,0 +1,119 @@
+"""What a host shall be: packages, files, services, listeners. Pure values; roles make them.
+
+Each role returns a HostState; `merge` joins them, and one set of operations applies the whole, so
+that a run in which nothing changes costs the same few round trips however many roles there are (D5).
+`mailfleet verify` compares live hosts with the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mailfleet.model import Address
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file with its whole content. `affects` names the services and actions that use it."""
+
+    path: str
+    content: str = field(repr=False)
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    affects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A folder that must exist before its files or services do."""
+
+    path: str
+    mode: int = 0o755
+    owner: str = "root"
+    group: str = "root"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A command that must succeed on the staged files before any of them goes live.
+
+    `$STAGE` is the folder that holds the new files under their final paths.
+    """
+
+    name: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """A command to run once after a file that affects it has changed, before services start."""
+
+    name: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A unit that is enabled and, if `runs`, active.
+
+    Units with `runs` false have a condition (a container has no clock to set) and are only enabled.
+    """
+
+    unit: str
+    on_change: Literal["reload", "restart"] = "restart"
+    runs: bool = True
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A socket that a service opens. `addresses` empty means every address of the host."""
+
+    purpose: str
+    protocol: Literal["tcp", "udp"]
+    port: int
+    addresses: tuple[Address, ...] = ()
+
+    @property
+    def public(self) -> bool:
+        """Whether the firewall has to let others in."""
+        return not self.addresses or not all(a.is_loopback for a in self.addresses)
+
+
+@dataclass(frozen=True)
+class HostState:
+    """All that roles want of one host, in the order in which it is applied."""
+
+    packages: tuple[str, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    files: tuple[ConfigFile, ...] = ()
+    checks: tuple[Check, ...] = ()
+    actions: tuple[Action, ...] = ()
+    services: tuple[Service, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+
+
+def merge(states: Iterable[HostState]) -> HostState:
+    """One state of many. ValueError when two roles claim one file: neither would win for long."""
+    parts = tuple(states)
+    files = tuple(file for part in parts for file in part.files)
+    paths = [file.path for file in files]
+    doubled = sorted({path for path in paths if paths.count(path) > 1})
+    if doubled:
+        raise ValueError(f"several roles write {', '.join(doubled)}")
+    state = HostState(
+        packages=tuple(sorted({name for part in parts for name in part.packages})),
+        directories=tuple(dict.fromkeys(d for part in parts for d in part.directories)),
+        files=files,
+        checks=tuple(check for part in parts for check in part.checks),
+        actions=tuple(action for part in parts for action in part.actions),
+        services=tuple(service for part in parts for service in part.services),
+        listeners=tuple(listener for part in parts for listener in part.listeners),
+    )
+    known = {a.name for a in state.actions} | {s.unit for s in state.services}
+    unknown = sorted({name for file in files for name in file.affects} - known)
+    if unknown:
+        raise ValueError(f"files affect {', '.join(unknown)}, which no role declares")
+    return state

@@ -1,0 +1,97 @@
+"""Single values of the tables: each check raises ValueError in words that a user can act on.
+
+Only ValueError may leave a check: pydantic collects those and lets everything else through.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import AfterValidator
+
+from mailfleet.model.addresses import Address, parse_address
+from mailfleet.model.names import domain_name
+
+# The characters of an RFC 5322 dot-atom that need no escape in a mailto URI inside a DMARC record,
+# where "," separates addresses, "!" starts a size and ";" ends the tag.
+_LOCAL_PART = re.compile(r"[A-Za-z0-9+=_~-]+(\.[A-Za-z0-9+=_~-]+)*")
+
+
+def shown(value: object) -> str:
+    """How a message names a value: a text or number as written, anything larger by its kind."""
+    if isinstance(value, str):
+        return repr(value) if len(value) <= 80 else f"{value[:77]!r}..."
+    if value is None or isinstance(value, (bool, float)):
+        return str(value)
+    if isinstance(value, int):
+        return str(value) if value.bit_length() <= 64 else "a number of more than 64 bits"
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return f"a {type(value).__name__}"
+
+
+def as_tuple(value: object, single: type | tuple[()] = ()) -> object:
+    """A list as a tuple; with `single`, one value of that type stands for a list of one.
+
+    Sets are refused: their order, and with it everything derived, would change from run to run.
+    """
+    if single and isinstance(value, single):
+        return (value,)
+    if isinstance(value, (list, tuple)):
+        return tuple(value)
+    example = f"write [{value!r}]" if isinstance(value, str) and len(value) <= 80 else "write [...]"
+    raise ValueError(f"{shown(value)} is not a list; {example}")
+
+
+def at_least_one(values: tuple[str, ...]) -> tuple[str, ...]:
+    """A list with something in it.
+
+    Not pydantic's min_length, which also calls a list empty whose only element is wrong.
+    """
+    if not values:
+        raise ValueError("is empty; give at least one")
+    return values
+
+
+def matching(pattern: str, rule: str) -> AfterValidator:
+    """A check that a text matches `pattern` whole; `rule` tells the user the same in words."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if compiled.fullmatch(text) is None:
+            raise ValueError(f"{shown(text)} does not fit; {rule}")
+        return text
+
+    return AfterValidator(check)
+
+
+def parsed_address(value: object) -> Address:
+    """The address that a text, or an address object of the standard library, means."""
+    if isinstance(value, Address):
+        return parse_address(str(value))
+    if not isinstance(value, str):
+        raise ValueError(f'{shown(value)} is not an IP address; write e.g. "203.0.113.10"')
+    return parse_address(value)
+
+
+def ip_address_text(text: str) -> str:
+    """The canonical text of an IP address."""
+    return str(parse_address(text))
+
+
+def one_of_each_family(group: tuple[Address, ...]) -> tuple[Address, ...]:
+    """At most one IPv4 and one IPv6 address."""
+    if len({address.version for address in group}) < len(group):
+        listed = ", ".join(str(address) for address in group)
+        raise ValueError(f"{listed}: give at most one IPv4 and one IPv6 address")
+    return group
+
+
+def mail_address(text: str) -> str:
+    """A mail address, with or without `mailto:`, that can stand in a DMARC record as it is."""
+    local, at, domain = text.removeprefix("mailto:").rpartition("@")
+    if not at or _LOCAL_PART.fullmatch(local) is None:
+        raise ValueError(f"{shown(text)} is not a mail address; write e.g. reports@example.com")
+    return f"{local}@{domain_name(domain)}"

@@ -1,0 +1,81 @@
+"""DKIM keys and signing tables (decision D2): a key is born here, and signs once DNS shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pyinfra import host, logger
+from pyinfra.api import QuoteString, StringCommand, operation
+
+from mailfleet.facts.dkim import KEYS, DkimKeys, HostKey
+from mailfleet.hoststate import ConfigFile
+from mailfleet.operations.files import ship
+
+KEY_TABLE = "/etc/opendkim/key.table"
+SIGNING_TABLE = "/etc/opendkim/signing.table"
+
+# Written beside its final place and renamed: a key that exists is whole.
+_GENERATE = """\
+set -eu
+umask 077
+install -d -m 750 -o root -g opendkim /etc/opendkim "$1"
+install -d -m 750 -o root -g opendkim "$1/$2"
+openssl genrsa -out "$1/$2/$3.new" "$4" 2>/dev/null
+chown opendkim:opendkim "$1/$2/$3.new"
+mv "$1/$2/$3.new" "$1/$2/$3.private"
+"""
+
+
+@dataclass(frozen=True)
+class WantedKey:
+    """A key that the host shall have."""
+
+    domain: str
+    selector: str
+    bits: int
+
+
+@operation()
+def sign(wanted: tuple[WantedKey, ...], unit: str) -> Iterator[StringCommand]:
+    """Create missing keys, and sign with every wanted key that all authoritative servers show.
+
+    A key that signs already goes on signing when a name server cannot be reached for a while:
+    mail without a signature would be worse, and `mailfleet verify` reports the server.
+    """
+    keys = host.get_fact(DkimKeys)
+    present = {(key["domain"], key["selector"]) for key in keys if key["p"]}
+    for key in wanted:
+        if (key.domain, key.selector) not in present:
+            yield StringCommand(
+                "sh", "-c", QuoteString(_GENERATE), "generate",
+                *map(QuoteString, (KEYS, key.domain, key.selector, str(key.bits))),
+            )  # fmt: skip
+    signing = [key for key in wanted if _signs(key, keys)]
+    for key in wanted:
+        if key not in signing:
+            logger.warning(
+                f"{host.print_prefix}not signing for {key.domain} yet: "
+                f"{key.selector}._domainkey.{key.domain} is not in DNS; push DNS and deploy again"
+            )
+    yield from ship("dkim", tables(signing, unit))
+
+
+def _signs(wanted: WantedKey, keys: list[HostKey]) -> bool:
+    for key in keys:
+        if (key["domain"], key["selector"]) == (wanted.domain, wanted.selector):
+            return key["visible"] or key["signing"]
+    return False
+
+
+def tables(keys: list[WantedKey], unit: str) -> tuple[ConfigFile, ...]:
+    """OpenDKIM's key and signing table for `keys` (opendkim.conf(5): KeyTable, SigningTable)."""
+    key_rows = [
+        f"{k.selector}._domainkey.{k.domain} {k.domain}:{k.selector}:{KEYS}/{k.domain}/{k.selector}.private\n"
+        for k in keys
+    ]
+    signing_rows = [f"*@{k.domain} {k.selector}._domainkey.{k.domain}\n" for k in keys]
+    return (
+        ConfigFile(KEY_TABLE, "".join(key_rows), 0o640, "root", "opendkim", (unit,)),
+        ConfigFile(SIGNING_TABLE, "".join(signing_rows), 0o640, "root", "opendkim", (unit,)),
+    )

@@ -1,0 +1,38 @@
+"""Install Debian packages without starting the services that they bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra import host
+from pyinfra.api import QuoteString, StringCommand, operation
+
+from mailfleet.facts.packages import GUARD, GUARD_MARK, Packages
+
+# policy-rc.d (invoke-rc.d(8)) answers 101, "not allowed", while apt runs: a mail server with Debian's
+# default configuration must not answer on port 25 for even a second. The trap removes it on any end
+# but a power cut; then the next run finds it and comes here again.
+_INSTALL = f"""\
+set -eu
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+trap 'rm -f {GUARD}' EXIT
+printf '#!/bin/sh\\n# {GUARD_MARK}\\nexit 101\\n' > {GUARD}
+chmod 755 {GUARD}
+dpkg --configure -a --force-confdef --force-confold
+[ $# -eq 0 ] && exit 0
+apt-get -qq -o DPkg::Lock::Timeout=300 update
+apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \\
+  -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \\
+  install --no-install-recommends -- "$@" </dev/null
+"""
+
+
+@operation()
+def install(packages: tuple[str, ...]) -> Iterator[StringCommand]:
+    """Make sure that `packages` are installed; finish an install that was cut off."""
+    state = host.get_fact(Packages, packages=packages)
+    missing = [name for name in packages if name not in state.installed]
+    if not missing and not state.interrupted:
+        host.noop("all packages are installed")
+        return
+    yield StringCommand("sh", "-c", QuoteString(_INSTALL), "install", *map(QuoteString, missing))

@@ -1,0 +1,62 @@
+"""One operation for all units of a host: enabled, running, and told of every changed file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra import host
+from pyinfra.api import QuoteString, StringCommand, operation
+
+from mailfleet.facts.services import MANAGED, PENDING, Services, ServicesState
+from mailfleet.hoststate import Action, Service
+
+
+@operation()
+def converge(
+    services: tuple[Service, ...], actions: tuple[Action, ...] = ()
+) -> Iterator[StringCommand]:
+    """Run pending actions, then bring each unit into its state, in the given order.
+
+    A unit or action stays pending until its own command has succeeded: what a broken connection
+    left undone, the next run does.
+    """
+    state: ServicesState = host.get_fact(Services, units=tuple(s.unit for s in services))
+    commands = list(steps(services, actions, state))
+    if not commands:
+        host.noop("all services are as they should be")
+    yield from commands
+
+
+def steps(
+    services: tuple[Service, ...], actions: tuple[Action, ...], state: ServicesState
+) -> Iterator[StringCommand]:
+    """The commands that lead from `state` to the desired one; none when it is reached."""
+    for action in actions:
+        if action.name in state.pending:
+            yield _told(action.name, f"{{ {action.command}; }}")
+    gone = sorted(state.managed - {service.unit for service in services})
+    for unit in gone:
+        yield StringCommand("systemctl", "disable", "--quiet", "--now", QuoteString(unit))
+    wanted = sorted(service.unit for service in services)
+    disabled = [service.unit for service in services if service.unit not in state.enabled]
+    if disabled:
+        yield StringCommand("systemctl", "enable", "--quiet", *map(QuoteString, disabled))
+    for service in services:
+        verb = _verb(service, state)
+        if verb:
+            yield _told(service.unit, f"systemctl {verb} {QuoteString(service.unit).obj}")
+    if gone or set(wanted) != state.managed:
+        yield StringCommand("printf", QuoteString("%s\\n"), *map(QuoteString, wanted), ">", MANAGED)
+
+
+def _verb(service: Service, state: ServicesState) -> str:
+    if not service.runs:
+        return ""
+    if service.unit not in state.active:
+        return "restart"  # also leaves a failed state
+    return service.on_change if service.unit in state.pending else ""
+
+
+def _told(name: str, command: str) -> StringCommand:
+    """`command`, and only if it succeeds the removal of the mark."""
+    return StringCommand(command, "&&", "rm", "-f", QuoteString(f"{PENDING}/{name}"))

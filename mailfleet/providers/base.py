@@ -1,0 +1,42 @@
+"""What every DNS provider's driver does (decision D4)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mailfleet.model import Address
+from mailfleet.records import Plan, Zone
+
+
+class Driver(Protocol):
+    """One provider, opened with its credentials for one fleet.
+
+    Every method raises MailfleetError, with what happened and what to do, and nothing else. A
+    driver keeps what it read, to write only over what the plan was made from.
+    """
+
+    label: str
+    """What a user knows the provider by, e.g. "rfc2136 192.0.2.53"."""
+
+    def read(self, zone: str) -> Zone:
+        """The zone's records and which of them the fleet owns.
+
+        Without what the provider itself maintains: SOA, the NS of the apex, DNSSEC's records, and
+        the marks by which the driver knows what is owned.
+        """
+
+    def audit(self, plan: Plan) -> tuple[str, ...]:
+        """What the provider would refuse; called for every zone before the first write."""
+
+    def apply(self, plan: Plan) -> None:
+        """Carry the plan out, and wait until the provider has done it.
+
+        Fails without a change where the zone is no longer as `read` saw it and the provider can
+        tell. After a run that died half way, reading and planning again finds the rest.
+        """
+
+    def reverse_zone(self, address: Address) -> str | None:
+        """The zone for `read` and `apply` in which the address's PTR record lies; None: not here.
+
+        A provider that has no reverse zones, but names each address, invents one for all of them.
+        """

@@ -1,0 +1,21 @@
+"""Which driver serves which provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailfleet.errors import MailfleetError
+from mailfleet.model import Fleet, ProviderSettings
+from mailfleet.providers.base import Driver
+from mailfleet.providers.rfc2136 import open_rfc2136
+
+_DRIVERS: dict[str, Callable[[ProviderSettings, Fleet], Driver]] = {"rfc2136": open_rfc2136}
+
+
+def open_driver(settings: ProviderSettings, fleet: Fleet) -> Driver:
+    """The driver for a provider; its secrets are looked up now, nothing is sent yet."""
+    driver = _DRIVERS.get(settings.provider)
+    if driver is None:
+        problem = f"this version has no driver for the DNS provider {settings.provider!r}"
+        raise MailfleetError(problem, f"provider = one of: {', '.join(sorted(_DRIVERS))}")
+    return driver(settings, fleet)

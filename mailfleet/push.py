@@ -1,0 +1,96 @@
+"""Publishing DNS in a pyinfra run: one operation, in which one host speaks for the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from gevent.pool import Pool
+from pyinfra import logger
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.deploy import deploy
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.facts import get_fact
+from pyinfra.api.host import Host
+from pyinfra.api.operation import operation
+from pyinfra.api.state import State
+from pyinfra.context import ctx_host, host, state
+
+from mailfleet import inventory
+from mailfleet.errors import MailfleetError
+from mailfleet.facts.dkim import DkimKeys
+from mailfleet.model.names import domain_name
+from mailfleet.publishing import Keys, Publication, prepare, publish
+from mailfleet.records.dkim import HostKeys, keys_of
+from mailfleet.records.render import lines
+
+_AT_ONCE = 100
+
+
+@deploy("Publish DNS")
+def push_dns() -> None:
+    """Read every connected host's public keys, plan, and push what differs.
+
+    The DKIM records of hosts that take no part in the run stay as they are.
+    """
+    dns_records(name="Publish the fleet's DNS records")
+
+
+@operation()
+def dns_records() -> Generator[FunctionCommand, None, None]:
+    """Bring the fleet's zones to what the model and the hosts' keys say.
+
+    It runs on every host, and all but one have nothing to do: with `_run_once` pyinfra takes the
+    first host whose preparation ends, several when preparing waits for the network as it does here,
+    and nobody where that host fails before.
+    """
+    active = state.inventory.get_active_hosts()
+    if host.name != min(one.name for one in active):
+        return
+    try:
+        publication = prepare(inventory.current(), _read_keys(state, active))
+        for line in _report(publication):
+            logger.info(line)
+        publication.refuse()
+    except MailfleetError as error:
+        # While pyinfra prepares, this ends the run with the text; while it executes, an exception
+        # would be printed with its traceback.
+        if not state.is_executing:
+            raise PyinfraError(str(error)) from None
+        yield FunctionCommand(_fail, [str(error)], {})
+        return
+    if not publication.is_empty:
+        yield FunctionCommand(_publish, [publication], {})
+
+
+# pyinfra hands state and host to a function that names them, and only then takes False as failure.
+def _publish(state: State, host: Host, publication: Publication) -> bool:
+    try:
+        publish(publication, logger.info)
+    except MailfleetError as error:
+        return _fail(state, host, str(error))
+    return True
+
+
+def _fail(state: State, host: Host, text: str) -> bool:  # noqa: ARG001
+    logger.error(text)
+    return False
+
+
+def _read_keys(run: Any, hosts: list[Host]) -> Keys:
+    """All hosts' keys at once; a pool of our own, since pyinfra's has a place for each host only."""
+
+    def read(one: Host) -> HostKeys:
+        with ctx_host.use(one):
+            return keys_of(get_fact(run, one, DkimKeys, apply_failed_hosts=False))
+
+    names = [domain_name(one.name.rpartition("/")[2]) for one in hosts]
+    return dict(zip(names, Pool(_AT_ONCE).map(read, hosts), strict=True))
+
+
+def _report(publication: Publication) -> list[str]:
+    text = [f"note: {note}" for note in publication.notes]
+    for entry in publication.zones:
+        text.append(entry.title)
+        text += [f"  {line}" for line in lines(entry.plan)]
+    return text

@@ -1,0 +1,122 @@
+"""What DNS should say about a fleet: every record, from the model and the hosts' public keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import dns.reversename
+
+from mailfleet.model import Address, Fleet
+from mailfleet.records import dmarc, spf
+from mailfleet.records.dkim import PublicKey, key_record
+from mailfleet.records.rrset import RRset, canonical_name, rrset, txt
+
+_PREFERENCE = 10
+
+
+@dataclass(frozen=True)
+class Desired:
+    """The records of a fleet."""
+
+    zones: dict[str, tuple[RRset, ...]]
+    reverse: dict[Address, RRset]
+    """PTR records by address: in which zone they lie, only the server knows."""
+
+
+class _Collector:
+    """Gathers values by name and type, each under the zone and TTL of its domain file."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._values: dict[tuple[str, str], dict[str, None]] = {}
+
+    def add(self, name: str, rtype: str, *values: str) -> None:
+        if values and self._fleet.domain_of(name) is not None:
+            self._values.setdefault((name, rtype), {}).update(dict.fromkeys(values))
+
+    def add_addresses(self, name: str, addresses: Iterable[Address]) -> None:
+        for address in addresses:
+            self.add(name, "A" if address.version == 4 else "AAAA", str(address))
+
+    def zones(self) -> dict[str, tuple[RRset, ...]]:
+        found: dict[str, list[RRset]] = {domain.zone: [] for domain in self._fleet.domains}
+        for (name, rtype), values in self._values.items():
+            if domain := self._fleet.domain_of(name):
+                found[domain.zone].append(rrset(name, rtype, domain.ttl, *values))
+        return {zone: tuple(sorted(records)) for zone, records in found.items()}
+
+
+def records(fleet: Fleet, keys: Iterable[PublicKey] = ()) -> Desired:
+    """Every record of the fleet, with these DKIM keys."""
+    into = _Collector(fleet)
+    _hosts(fleet, into)
+    _endpoints(fleet, into)
+    _senders(fleet, into)
+    _policies(fleet, into)
+    for key in keys:
+        into.add(key.name, "TXT", *key_record(key, 0).values)
+    return Desired(into.zones(), _reverse(fleet))
+
+
+def _hosts(fleet: Fleet, into: _Collector) -> None:
+    senders = spf.senders(fleet)
+    for host in fleet.hosts:
+        into.add_addresses(host.name, host.addresses)
+        for sending in host.sending:
+            into.add_addresses(sending.helo, sending.addresses)
+        for name in host.names:
+            # RFC 7208 §3.2: at most one record per name; a sender's record names the host too.
+            if name not in senders:
+                into.add(name, "TXT", txt(spf.HELO))
+
+
+def _endpoints(fleet: Fleet, into: _Collector) -> None:
+    for host in fleet.hosts:
+        for sending, stream in fleet.host_streams(host):
+            into.add_addresses(stream.endpoint, sending.addresses)
+            into.add_addresses(stream.regional_endpoint(host.region), sending.addresses)
+
+
+def _senders(fleet: Fleet, into: _Collector) -> None:
+    inbound = [f"{_PREFERENCE} {host.name}." for host in fleet.inbound_hosts]
+    for name, addresses in spf.senders(fleet).items():
+        domain = fleet.domain_of(name)
+        if domain is not None:
+            into.add(name, "TXT", txt(spf.sender(domain.spf, addresses)))
+    for domain in fleet.domains:
+        own = inbound
+        if domain.mx is not None:
+            own = [f"{_PREFERENCE * at} {name}." for at, name in enumerate(domain.mx, start=1)]
+        for stream in domain.streams:
+            into.add(stream.from_domain, "MX", *own)
+    # Bounces come back to the hosts, whoever takes the domain's other mail.
+    for stream in fleet.streams:
+        if stream.return_path not in fleet.from_domains:
+            into.add(stream.return_path, "MX", *inbound)
+
+
+def _policies(fleet: Fleet, into: _Collector) -> None:
+    for domain in fleet.domains:
+        for name in dmarc.policy_domains(domain):
+            owner = fleet.domain_of(name) or domain
+            into.add(f"_dmarc.{name}", "TXT", txt(dmarc.policy(owner.dmarc)))
+    for name in dmarc.authorisations(fleet):
+        into.add(name, "TXT", txt(dmarc.AUTHORISATION))
+
+
+def _reverse(fleet: Fleet) -> dict[Address, RRset]:
+    found: dict[Address, RRset] = {}
+    for host in fleet.hosts:
+        names: dict[Address, str] = dict.fromkeys(host.addresses, host.name)
+        names |= {address: s.helo for s in host.sending for address in s.addresses}
+        domain = fleet.domain_of(host.name)
+        ttl = domain.ttl if domain else 3600
+        for address, name in names.items():
+            found[address] = rrset(pointer(address), "PTR", ttl, f"{name}.")
+    return found
+
+
+def pointer(address: Address) -> str:
+    """The name of an address in the reverse tree (RFC 1035 §3.5, RFC 3596 §2.5)."""
+    return canonical_name(dns.reversename.from_address(str(address)).to_text())

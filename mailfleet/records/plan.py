@@ -1,0 +1,163 @@
+"""From what a zone should hold and what it holds to the changes between them.
+
+Only slots that we own are changed. A desired record that is there already is left alone, whoever
+made it; one that stands in the way of ours and is not ours is a conflict, which is explained and
+never overwritten. What we own and no longer want is deleted, unless it is to be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from mailfleet.records.conflicts import Conflict, conflicts_of
+from mailfleet.records.ownership import Slot, slot_of
+from mailfleet.records.rrset import RRset
+
+Kind = Literal["delete", "update", "create"]
+
+# octoDNS's limits: enough records to speak of a share, and the share that a mistake exceeds.
+_ENOUGH = 10
+_SHARE = 0.3
+
+_ORDER: dict[Kind, int] = {"delete": 0, "update": 1, "create": 2}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One RRset before and after: None before a creation and after a deletion."""
+
+    old: RRset | None
+    new: RRset | None
+
+    @property
+    def kind(self) -> Kind:
+        if self.old is None:
+            return "create"
+        return "delete" if self.new is None else "update"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Name and type."""
+        either = self.new or self.old
+        return either.key if either else ("", "")
+
+
+@dataclass(frozen=True)
+class Zone:
+    """What a provider holds: the RRsets of a zone and the slots of it that are the fleet's."""
+
+    name: str
+    records: tuple[RRset, ...]
+    owned: frozenset[Slot] = frozenset()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do to one zone. Deletions stand first, so that a CNAME makes room."""
+
+    zone: str
+    changes: tuple[Change, ...]
+    conflicts: tuple[Conflict, ...]
+    owned_before: frozenset[Slot]
+    owned_after: frozenset[Slot]
+    existing: int
+    """How many RRsets with owned values the zone holds now."""
+    adopted: frozenset[Slot] = frozenset()
+    """What stood there already and becomes ours by request."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do, not even to the list of what is owned."""
+        return not self.changes and self.owned_before == self.owned_after
+
+    def count(self, kind: Kind) -> int:
+        return sum(change.kind == kind for change in self.changes)
+
+    @property
+    def unsafe(self) -> tuple[str, ...]:
+        """Why the plan needs force; empty where it does not."""
+        if self.existing < _ENOUGH:
+            return ()
+        words: tuple[tuple[Kind, str], ...] = (("update", "change"), ("delete", "delete"))
+        return tuple(
+            f"would {word} {count} of our {self.existing} records, more than {_SHARE:.0%}"
+            for kind, word in words
+            if (count := self.count(kind)) > self.existing * _SHARE
+        )
+
+
+def plan(
+    zone: Zone,
+    desired: Iterable[RRset],
+    *,
+    keep: Callable[[str], bool] = lambda _: False,
+    adopt: Collection[str] = (),
+) -> Plan:
+    """What brings `zone` to `desired`.
+
+    Owned records whose name `keep` accepts are not deleted. `adopt` holds patterns NAME/TYPE, with
+    `*` for any characters: records there that stand in our way become ours.
+    """
+    wanted = {record.key: record for record in desired}
+    have = {record.key: record for record in zone.records}
+    want_slots = _slots(wanted.values())
+    have_slots = _slots(have.values())
+    adopted, conflicts = conflicts_of(zone.name, want_slots, have_slots, zone.owned, adopt)
+    blocked = {slot for conflict in conflicts for slot in conflict.wanted}
+    owned = zone.owned | adopted
+
+    after: set[Slot] = set()
+    replace: set[Slot] = set()
+    for slot, values in want_slots.items():
+        if slot in blocked:
+            after |= {slot} & zone.owned
+        elif slot in owned or slot not in have_slots:
+            after.add(slot)
+            if have_slots.get(slot) != values or slot in owned:
+                replace.add(slot)
+    for slot in owned - want_slots.keys():
+        if keep(slot.name):
+            after.add(slot)
+        elif slot in have_slots:
+            replace.add(slot)
+
+    changes = []
+    for key in sorted({(slot.name, slot.type) for slot in replace}):
+        slots = {slot for slot in replace if (slot.name, slot.type) == key}
+        change = Change(have.get(key), _merge(key, have.get(key), wanted.get(key), slots))
+        if change.old != change.new:
+            changes.append(change)
+    changes.sort(key=lambda change: _ORDER[change.kind])
+    existing = len({(slot.name, slot.type) for slot in zone.owned & have_slots.keys()})
+    return Plan(
+        zone=zone.name,
+        changes=tuple(changes),
+        conflicts=conflicts,
+        owned_before=zone.owned,
+        owned_after=frozenset(after),
+        existing=existing,
+        adopted=adopted,
+    )
+
+
+def _merge(
+    key: tuple[str, str], old: RRset | None, new: RRset | None, replace: set[Slot]
+) -> RRset | None:
+    """`old` with the values of the replaced slots taken from `new`."""
+    foreign = {v for v in (old.values if old else ()) if slot_of(*key, v) not in replace}
+    ours = {v for v in (new.values if new else ()) if slot_of(*key, v) in replace}
+    if not (foreign or ours):
+        return None
+    # One RRset, one TTL (RFC 2181 §5.2): among foreign values theirs stays.
+    source = old if foreign or new is None else new
+    return RRset(*key, source.ttl if source else 0, tuple(sorted(foreign | ours)))
+
+
+def _slots(records: Iterable[RRset]) -> dict[Slot, frozenset[str]]:
+    found: dict[Slot, set[str]] = {}
+    for record in records:
+        for value in record.values:
+            found.setdefault(slot_of(*record.key, value), set()).add(value)
+    return {slot: frozenset(values) for slot, values in found.items()}

@@ -1,0 +1,33 @@
+"""One host to configure, with everything that its desired state depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mailfleet.certificates import Authority
+from mailfleet.model import Fleet, Host
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Where name resolution starts, other than at the Internet's root: a lab's own root."""
+
+    hints: str
+    """A root hints file's text (named.root)."""
+    anchor: str
+    """DS or DNSKEY records that are trusted."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """`suite` is the release's code name as the host itself reports it."""
+
+    fleet: Fleet
+    host: Host
+    suite: str
+    logins: Mapping[str, str] = field(repr=False)
+    """Password hashes (crypt(3)) by login."""
+    roots: Roots | None = None
+    authority: Authority | None = field(default=None, repr=False)
+    """Who signs certificates; None: each host signs its own."""

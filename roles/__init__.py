@@ -1,0 +1,20 @@
+"""What a mail host is made of: one module per service, no role importing another.
+
+Each role's `desired(target)` is pure and returns a HostState; this module only lists the roles.
+"""
+
+from __future__ import annotations
+
+from mailfleet.hoststate import HostState, merge
+from mailfleet.target import Target
+from roles import base, firewall, opendkim, postfix, submission, tls
+
+# In the order in which services start: the resolver first, the mail system once it can sign and
+# authenticate.
+ROLES = (base, tls, opendkim, postfix, submission)
+
+
+def desired(target: Target) -> HostState:
+    """Everything that a host shall be. The firewall opens what the other roles listen on."""
+    state = merge(role.desired(target) for role in ROLES)
+    return merge((firewall.desired(target, state.listeners), state))

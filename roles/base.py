@@ -1,0 +1,71 @@
+"""The ground under every mail host: name, time, validating resolver, security updates, kernel."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener, Service
+from mailfleet.render import render
+from mailfleet.target import Target
+
+LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
+RESOLVER = "unbound.service"
+
+
+def desired(target: Target) -> HostState:
+    """Host name, /etc/hosts, clock, local resolver, unattended upgrades, sysctl, SSH's own socket."""
+    host = target.host
+    files = [
+        ConfigFile("/etc/hostname", f"{host.name}\n", affects=("hostname",)),
+        ConfigFile("/etc/hosts", render("etc/hosts", host=host)),
+        ConfigFile("/etc/mailname", f"{host.name}\n"),
+        ConfigFile("/etc/resolv.conf", render("etc/resolv.conf")),
+        ConfigFile(
+            "/etc/unbound/unbound.conf",
+            render("etc/unbound/unbound.conf", host=host, roots=target.roots),
+            affects=(RESOLVER,),
+        ),
+        ConfigFile("/etc/sysctl.d/60-mailfleet.conf", render("etc/sysctl.d/60-mailfleet.conf"),
+                   affects=("sysctl",)),
+        ConfigFile("/etc/apt/apt.conf.d/52-mailfleet", render("etc/apt/apt.conf.d/52-mailfleet")),
+    ]  # fmt: skip
+    if target.roots is not None:
+        files += [
+            ConfigFile("/etc/unbound/root.hints", target.roots.hints, affects=(RESOLVER,)),
+            ConfigFile("/etc/unbound/root.anchor", target.roots.anchor, affects=(RESOLVER,)),
+        ]
+    return HostState(
+        packages=(
+            "ca-certificates",
+            "dns-root-data",
+            "systemd-timesyncd",
+            "unattended-upgrades",
+            "unbound",
+        ),
+        files=tuple(files),
+        checks=(Check("resolver", _CHECK_RESOLVER),),
+        actions=(
+            Action("hostname", "hostname -F /etc/hostname"),
+            Action("sysctl", "sysctl --quiet --load /etc/sysctl.d/60-mailfleet.conf"),
+        ),
+        services=(
+            Service(RESOLVER),
+            # A container has no clock of its own: there the unit's condition keeps it inactive.
+            Service("systemd-timesyncd.service", runs=False),
+            Service("unattended-upgrades.service", runs=False),
+            Service("apt-daily-upgrade.timer"),
+        ),
+        listeners=(
+            Listener("SSH", "tcp", host.ssh_port),
+            Listener("resolver", "tcp", 53, LOOPBACK),
+            Listener("resolver", "udp", 53, LOOPBACK),
+        ),
+    )
+
+
+# unbound-checkconf opens every file that the configuration names, so they are looked up in the
+# staging folder.
+_CHECK_RESOLVER = (
+    'sed "s|\\"/etc/unbound/root|\\"$STAGE/etc/unbound/root|" "$STAGE/etc/unbound/unbound.conf"'
+    ' > "$STAGE/../unbound.conf" && unbound-checkconf "$STAGE/../unbound.conf"'
+)

@@ -1,0 +1,79 @@
+"""ufw: everything is denied but what the host's services listen on.
+
+The rules are rendered in ufw's own format and installed like every other file: SSH's rule is there
+before ufw is enabled, all rules change at once, and `ufw status` shows them as if typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener, Service
+from mailfleet.model import Address
+from mailfleet.render import render
+from mailfleet.target import Target
+
+UNIT = "ufw.service"
+RELOAD = "firewall"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One allowed destination; `address` None means any address of the host."""
+
+    protocol: str
+    port: int
+    address: Address | None
+    purpose: str
+
+    @property
+    def comment(self) -> str:
+        """ufw keeps comments as hexadecimal."""
+        return f"mailfleet: {self.purpose}".encode().hex()
+
+
+def rules(listeners: Iterable[Listener], version: int) -> tuple[Rule, ...]:
+    """The rules for one IP version, in the listeners' order."""
+    found = []
+    for listener in listeners:
+        if not listener.public:
+            continue
+        addresses: Iterable[Address | None] = listener.addresses or (None,)
+        for address in addresses:
+            if address is None or address.version == version:
+                found.append(Rule(listener.protocol, listener.port, address, listener.purpose))
+    return tuple(dict.fromkeys(found))
+
+
+def desired(_target: Target, listeners: Iterable[Listener]) -> HostState:
+    """Default deny, and an opening for each public listener, IPv4 and IPv6 alike."""
+    listeners = tuple(listeners)
+    affects = (RELOAD,)
+    return HostState(
+        # Without nftables' compatibility tools ufw has nothing to load its rules with.
+        packages=("iptables", "ufw"),
+        files=(
+            ConfigFile("/etc/default/ufw", render("etc/default/ufw"), affects=affects),
+            ConfigFile("/etc/ufw/ufw.conf", render("etc/ufw/ufw.conf"), affects=affects),
+            ConfigFile(
+                "/etc/ufw/user.rules",
+                render("etc/ufw/user.rules", chain="ufw", any="0.0.0.0/0", rules=rules(listeners, 4)),
+                mode=0o640,
+                affects=affects,
+            ),
+            ConfigFile(
+                "/etc/ufw/user6.rules",
+                render("etc/ufw/user.rules", chain="ufw6", any="::/0", rules=rules(listeners, 6)),
+                mode=0o640,
+                affects=affects,
+            ),
+        ),
+        checks=(
+            Check("firewall", 'iptables-restore --test < "$STAGE/etc/ufw/user.rules"'),
+            Check("firewall (IPv6)", 'ip6tables-restore --test < "$STAGE/etc/ufw/user6.rules"'),
+        ),
+        # `enable` also loads rules into a firewall that is already on.
+        actions=(Action(RELOAD, "ufw --force enable >/dev/null && ufw reload >/dev/null"),),
+        services=(Service(UNIT, on_change="reload"),),
+    )

@@ -1,0 +1,55 @@
+"""OpenDKIM: signs every stream's mail with the host's own keys, over a UNIX socket (D2, D7)."""
+
+from __future__ import annotations
+
+from pyinfra.api import deploy
+
+from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
+from mailfleet.operations import dkim
+from mailfleet.render import render
+from mailfleet.target import Target
+
+UNIT = "opendkim.service"
+SOCKET = "unix:/run/opendkim/opendkim.sock"
+
+
+def wanted_keys(target: Target) -> tuple[dkim.WantedKey, ...]:
+    """One key for each domain that the host signs for."""
+    fleet, host = target.fleet, target.host
+    return tuple(
+        dkim.WantedKey(
+            domain,
+            fleet.selector(host, domain),
+            next(fleet.domain(s.domain).dkim.bits for s in fleet.streams if s.from_domain == domain),
+        )
+        for domain in fleet.signing_domains(host)
+    )
+
+
+def desired(target: Target) -> HostState:
+    """The signer's configuration; keys and tables follow in `apply`, once the host is asked."""
+    return HostState(
+        packages=("opendkim", "openssl", "python3-dnspython"),
+        directories=(
+            Directory("/etc/opendkim", 0o750, "root", "opendkim"),
+            Directory("/etc/opendkim/keys", 0o750, "root", "opendkim"),
+        ),
+        files=(
+            ConfigFile("/etc/opendkim.conf", render("etc/opendkim.conf"), affects=(UNIT,)),
+            ConfigFile(
+                "/etc/opendkim/trusted.hosts",
+                render("etc/opendkim/trusted.hosts", host=target.host),
+                affects=(UNIT,),
+            ),
+            # Postfix has to reach the socket, which belongs to opendkim's group.
+            ConfigFile("/etc/sysusers.d/mailfleet-opendkim.conf", "m postfix opendkim\n"),
+        ),
+        checks=(Check("signer", 'opendkim -n -x "$STAGE/etc/opendkim.conf"'),),
+        services=(Service(UNIT),),
+    )
+
+
+@deploy("DKIM")
+def apply(target: Target) -> None:
+    """Make missing keys, and sign with those that DNS shows everywhere."""
+    dkim.sign(name="Keys and signing tables", wanted=wanted_keys(target), unit=UNIT)

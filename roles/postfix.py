@@ -1,0 +1,162 @@
+"""Postfix: an instance for each stream on its own address, and one for inbound mail (decision D1)."""
+
+from __future__ import annotations
+
+
+from mailfleet.hoststate import Action, Check, ConfigFile, Directory, HostState, Listener, Service
+from mailfleet.model import Address, Host, SendingAddress, Stream
+from mailfleet.render import render
+from mailfleet.target import Target
+
+INBOUND = "postfix"
+# Debian 13 names the instance after what follows "postfix-", and its default instance is the plain
+# unit; before, the unit was named after the whole instance and "-" was the default one.
+_OLD_UNITS = ("bookworm", "noble")
+
+
+def unit(suite: str, instance: str) -> str:
+    """The systemd unit of an instance, e.g. `postfix@postfix-orders.service` on Debian 12."""
+    if suite in _OLD_UNITS:
+        return f"postfix@{'-' if instance == INBOUND else instance}.service"
+    if instance == INBOUND:
+        return "postfix.service"
+    return f"postfix@{instance.removeprefix('postfix-')}.service"
+
+
+def units(target: Target) -> tuple[str, ...]:
+    """The units of all instances, inbound first."""
+    instances = (INBOUND, *(sending.instance for sending in target.host.sending))
+    return tuple(unit(target.suite, instance) for instance in instances)
+
+
+def inbound_domains(target: Target) -> tuple[str, ...]:
+    """What this fleet takes mail for: return paths, and From domains without mail servers elsewhere."""
+    fleet = target.fleet
+    domains = [stream.return_path for stream in fleet.streams]
+    for domain in fleet.domains:
+        if domain.mx is None:
+            domains += [domain.name, *(s.from_domain for s in domain.streams)]
+    return tuple(dict.fromkeys(domains))
+
+
+def desired(target: Target) -> HostState:
+    """All instances of a host with their queues, configuration, log files and sockets."""
+    host = target.host
+    files, directories, listeners = _inbound(target)
+    for sending, stream in target.fleet.host_streams(host):
+        files += _stream_files(target, sending, stream)
+        directories += _queue(sending.instance)
+        for purpose, port in (("TLS", stream.tls_port), ("STARTTLS", stream.starttls_port)):
+            listeners.append(
+                Listener(f"{stream.name} submission ({purpose})", "tcp", port, sending.addresses)
+            )
+    files += [
+        ConfigFile("/etc/logrotate.d/mailfleet-postfix", render("etc/logrotate.d/mailfleet-postfix")),
+        ConfigFile("/etc/sysusers.d/mailfleet-postfix.conf", _MAIL_USER),
+    ]
+    directories.append(Directory("/var/log/postfix", 0o750, "root", "adm"))
+    return HostState(
+        packages=("logrotate", "openssl", "postfix"),
+        directories=tuple(directories),
+        files=tuple(files),
+        checks=tuple(_check(sending.instance) for sending in host.sending) + (_check(INBOUND),),
+        # Debian 12's generator ties the instances' units to postfix.service when systemd reloads.
+        actions=(Action("instances", "systemctl daemon-reload"),),
+        services=(
+            *((Service("postfix.service"),) if target.suite in _OLD_UNITS else ()),
+            *(Service(name, on_change="reload") for name in units(target)),
+        ),
+        listeners=tuple(listeners),
+    )
+
+
+_MAIL_USER = 'u mailfleet-inbound - "mailfleet inbound mail" /var/mail/mailfleet\n'
+
+
+def _queue(instance: str) -> list[Directory]:
+    """What `postfix check` does not create itself: it makes the queue's folders when it starts."""
+    return [
+        Directory(f"/etc/{instance}"),
+        Directory(f"/var/spool/{instance}"),
+        Directory(f"/var/spool/{instance}/private", 0o700, "postfix", "root"),
+        Directory(f"/var/lib/{instance}", 0o755, "postfix", "postfix"),
+    ]
+
+
+def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> list[ConfigFile]:
+    folder = f"/etc/{sending.instance}"
+    affects = (unit(target.suite, sending.instance),)
+    domains = tuple(dict.fromkeys((stream.from_domain, stream.return_path)))
+    values = {
+        "sending": sending,
+        "stream": stream,
+        "limits": stream.limits,
+        "domains": domains,
+        "protocols": _protocols(sending.addresses),
+    }
+    return [
+        ConfigFile(f"{folder}/main.cf", render("etc/postfix-stream/main.cf", **values), affects=affects),
+        ConfigFile(
+            f"{folder}/master.cf", render("etc/postfix-stream/master.cf", **values), affects=affects
+        ),
+        ConfigFile(
+            f"{folder}/sender_logins", render("etc/postfix-stream/sender_logins", **values),
+            affects=affects,
+        ),
+        ConfigFile(
+            f"{folder}/header_checks", render("etc/postfix-stream/header_checks", **values),
+            affects=affects,
+        ),
+    ]  # fmt: skip
+
+
+def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Listener]]:
+    host = target.host
+    affects = (unit(target.suite, INBOUND),)
+    values = {
+        "host": host,
+        "domains": inbound_domains(target) if host.inbound else (),
+        "protocols": _protocols(host.addresses),
+        "instances": [sending.instance for sending in host.sending],
+        "listen": _listen(host),
+    }
+    files = [
+        ConfigFile("/etc/postfix/main.cf", render("etc/postfix/main.cf", **values),
+                   affects=(*affects, "instances")),
+        ConfigFile("/etc/postfix/master.cf", render("etc/postfix/master.cf", **values), affects=affects),
+        ConfigFile("/etc/postfix/mailboxes", render("etc/postfix/mailboxes", **values), affects=affects),
+    ]  # fmt: skip
+    directories = [
+        Directory("/var/mail/mailfleet", 0o750, "mailfleet-inbound", "mailfleet-inbound")
+    ]
+    listeners = [Listener("inbound", "tcp", 25, host.addresses)] if host.inbound else []
+    return files, directories, listeners
+
+
+def _listen(host: Host) -> list[str]:
+    """master.cf's names of the addresses that inbound listens on."""
+    return [f"[{a}]" if a.version == 6 else str(a) for a in host.addresses] if host.inbound else []
+
+
+def _protocols(addresses: tuple[Address, ...]) -> str:
+    """Only the families that the address has: a missing one would fall back to another address."""
+    return ", ".join(sorted({f"ipv{a.version}" for a in addresses}))
+
+
+def _check(instance: str) -> Check:
+    return Check(f"Postfix instance {instance}", _CHECK.format(instance=instance))
+
+
+# postconf reports errors with file and line, but a parameter that does not exist only as a warning
+# without its line; here it is an error as well, and grep adds the line.
+_CHECK = """\
+folder=$STAGE/etc/{instance}
+for ask in -n -M -P; do postconf -c "$folder" $ask 2>&1 >/dev/null; done | sort -u > "$STAGE/../postconf"
+if [ -s "$STAGE/../postconf" ]; then
+  cat "$STAGE/../postconf"
+  sed -n 's/.*unused parameter: \\([a-z0-9_]*\\)=.*/\\1/p' "$STAGE/../postconf" | while read -r name; do
+    grep -nH "$name *=" "$folder/main.cf" "$folder/master.cf" || :
+  done
+  exit 1
+fi"""
+

@@ -1,0 +1,35 @@
+"""Dovecot as the password check of the submission ports: no mailboxes, only authentication."""
+
+from __future__ import annotations
+
+from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
+from mailfleet.render import render
+from mailfleet.target import Target
+
+UNIT = "dovecot.service"
+# Dovecot 2.4 (Debian 13) reads another language than 2.3 (Debian 12, Ubuntu 24.04).
+_OLD_SYNTAX = ("bookworm", "noble")
+
+
+def desired(target: Target) -> HostState:
+    """One authentication socket in each stream's queue directory, one file of password hashes."""
+    streams = target.fleet.host_streams(target.host)
+    template = "dovecot-2.3.conf" if target.suite in _OLD_SYNTAX else "dovecot-2.4.conf"
+    users = "".join(
+        f"{login}:{target.logins[login]}\n" for _, stream in streams for login in stream.logins
+    )
+    return HostState(
+        packages=("dovecot-core",),
+        directories=(Directory("/etc/dovecot/mailfleet", 0o750, "root", "dovecot"),),
+        files=(
+            ConfigFile(
+                "/etc/dovecot/dovecot.conf",
+                render(f"etc/dovecot/{template}", sockets=[s.instance for s, _ in streams]),
+                affects=(UNIT,),
+            ),
+            # Read at each authentication: a new hash needs no reload.
+            ConfigFile("/etc/dovecot/mailfleet/logins", users, 0o640, "root", "dovecot"),
+        ),
+        checks=(Check("submission", 'doveconf -c "$STAGE/etc/dovecot/dovecot.conf" >/dev/null'),),
+        services=(Service(UNIT),),
+    )

@@ -1,0 +1,36 @@
+"""The host's certificate: one chain file that Postfix reads, for every name the host answers to."""
+
+from __future__ import annotations
+
+from pyinfra.api import deploy
+
+from mailfleet.hoststate import Directory, HostState
+from mailfleet.operations import tls
+from mailfleet.target import Target
+
+CHAIN = "/etc/mailfleet/tls/chain.pem"
+
+
+def names(target: Target) -> tuple[str, ...]:
+    """Host name first, then HELO names and endpoints."""
+    return tuple(dict.fromkeys((*target.host.names, *target.fleet.endpoints(target.host))))
+
+
+def desired(_target: Target) -> HostState:
+    """The folder that holds the key and the chain; both are made by `apply`."""
+    return HostState(
+        packages=("openssl",),
+        directories=(Directory("/etc/mailfleet"), Directory("/etc/mailfleet/tls", mode=0o700)),
+    )
+
+
+@deploy("TLS")
+def apply(target: Target, units: tuple[str, ...]) -> None:
+    """Make sure that the certificate is good; `units` read it and are told of a new one."""
+    tls.certificate(
+        name="Certificate",
+        chain=CHAIN,
+        names=names(target),
+        affects=units,
+        authority=target.authority,
+    )

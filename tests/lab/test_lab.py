@@ -1,0 +1,444 @@
+"""The lab engine: its life, its isolation, and that what it offers works. Labs of its own names."""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TypeVar
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.tsig
+import dns.tsigkeyring
+import dns.update
+import pytest
+
+from mailfleet import lab
+from mailfleet.lab import cgroups, mirror, namespaces, plan, requirements
+
+NAME, OTHER, KILLED = "labtest", "labtest-2", "labtest-3"
+EU, US = "mta1.eu.shop.test", "mta1.us.shop.test"
+SPEC = lab.LabSpec(
+    machines=(
+        lab.Machine(
+            EU, "bookworm", "eu", (ip_address("198.51.100.10"), ip_address("2001:db8:e0::10"))
+        ),
+        lab.Machine(
+            US, "trixie", "us", (ip_address("203.0.113.10"), ip_address("2001:db8:50::10"))
+        ),
+    ),
+    zones=("shop.test",),
+)
+EMPTY = lab.LabSpec((), ())
+T = TypeVar("T")
+
+
+def _may_run() -> bool:
+    try:
+        requirements.check_platform()
+    except lab.LabError:
+        return False
+    return True
+
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(not _may_run(), reason="needs Linux and root"),
+]
+
+
+def silent(_: str) -> None:
+    """A report that nobody reads."""
+
+
+def remains_of(name: str) -> list[str]:
+    """Everything on this machine that belongs to the lab `name`."""
+    commands = (["ip", "netns", "list"], ["mount"], ["ps", "-eo", "args"])
+    lines = [
+        line
+        for command in commands
+        for line in subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+        if f"mailfleet-{name}." in line or f"/labs/{name}/" in line or f"mailfleet-{name} " in line
+    ]
+    places = ("/run/mailfleet/labs", "/var/lib/mailfleet/labs", "/run/systemd/nspawn/propagate")
+    trees = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
+    paths = [Path(place) / name for place in places]
+    paths += [Path(tree) / "mailfleet" / name for tree in trees]
+    paths += Path("/run/systemd/nspawn/propagate").glob(f"mailfleet-{name}.*")
+    return lines + [str(path) for path in paths if path.exists()]
+
+
+def interfaces() -> set[str]:
+    """The network cards of the machine itself."""
+    listed = subprocess.run(["ip", "-j", "link"], capture_output=True, text=True, check=True)
+    return {card["ifname"] for card in json.loads(listed.stdout)}
+
+
+def on(host: str, command: str, *, stdin: str = "") -> str:
+    """The output of a shell command on a host of the lab."""
+    done = subprocess.run(
+        [*lab.ssh_command(NAME, host), command], input=stdin, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def inside(work: Callable[[], T]) -> T:
+    """Do `work` within the lab's internet."""
+    return namespaces.inside(namespaces.internet(NAME), work)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def network_before() -> Iterator[set[str]]:
+    """A machine without our labs, before and after."""
+    for name in (NAME, OTHER, KILLED):
+        lab.down(name, silent)
+    before = interfaces()
+    yield before
+    for name in (NAME, OTHER, KILLED):
+        lab.down(name, silent)
+        assert remains_of(name) == []
+    assert interfaces() == before
+
+
+@pytest.fixture(scope="module")
+def running(network_before: set[str]) -> str:
+    lab.up(NAME, SPEC, silent)
+    return NAME
+
+
+# Its life
+
+
+def test_up_a_second_time_leaves_everything_as_it_is(running: str) -> None:
+    boots = [
+        on(host, "cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1") for host in (EU, US)
+    ]
+    said: list[str] = []
+    lab.up(running, SPEC, said.append)
+    assert said == [f"lab {running} is up already"]
+    again = [
+        on(host, "cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1") for host in (EU, US)
+    ]
+    assert again == boots
+
+
+def test_up_with_another_spec_is_refused(running: str) -> None:
+    with pytest.raises(lab.LabError, match=r"(?s)with other hosts or zones.*lab down"):
+        lab.up(running, EMPTY, silent)
+
+
+def test_status_tells_of_every_host(running: str) -> None:
+    told = lab.status(running)
+    assert told.state == "up"
+    assert [machine.name for machine in told.machines] == ["ns", "receiver", EU, US]
+    assert all(machine.running and machine.ssh for machine in told.machines)
+    assert json.loads(json.dumps(told.to_json()))["machines"][2]["addresses"][0] == "198.51.100.10"
+
+
+def test_a_host_that_died_is_started_again(running: str) -> None:
+    on(US, "echo kept > /root/kept && sync")
+    cgroups.kill(f"{running}/{US}")
+    assert lab.status(running).state == "partial"
+    said: list[str] = []
+    lab.up(running, SPEC, said.append)
+    assert f"lab {running}: starting {US} again" in said
+    assert lab.status(running).state == "up"
+    assert on(US, "cat /root/kept") == "kept\n"
+
+
+def test_a_restarted_host_keeps_its_files_and_nothing_else(running: str) -> None:
+    on(EU, "echo kept > /root/kept && echo lost > /run/lost && ip route add blackhole 10.0.0.0/8")
+    lab.restart_host(running, "mta1.eu")
+    assert on(EU, "cat /root/kept; ls /run/lost 2>&1 || :; ip route list 10.0.0.0/8") == (
+        "kept\nls: cannot access '/run/lost': No such file or directory\n"
+    )
+
+
+def test_two_labs_are_up_at_once_and_do_not_meet(running: str) -> None:
+    lab.up(OTHER, EMPTY, silent)
+    assert lab.status(OTHER).state == lab.status(running).state == "up"
+    there = namespaces.inside(namespaces.internet(OTHER), lambda: connects("198.51.100.10", 22))
+    assert inside(lambda: connects("198.51.100.10", 22))
+    assert not there
+    assert lab.files(OTHER).tsig != lab.files(running).tsig
+    lab.down(OTHER, silent)
+    assert remains_of(OTHER) == []
+    assert lab.status(OTHER).state == "down"
+    assert lab.status(running).state == "up"
+
+
+@pytest.mark.parametrize("moment", ["internet", "host"])
+def test_what_a_killed_up_left_is_cleared_away(running: str, moment: str) -> None:
+    script = f"from mailfleet import lab; lab.up({KILLED!r}, lab.LabSpec((), ()), print)"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL) as process:
+        reached: Callable[[], bool] = {
+            "internet": functools.partial(namespaces.exists, namespaces.internet(KILLED)),
+            "host": functools.partial(cgroups.populated, f"{KILLED}/receiver"),
+        }[moment]
+        deadline = time.monotonic() + 20
+        while not reached():
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGKILL)
+    assert lab.status(KILLED).state == "partial"
+    assert remains_of(KILLED) != []
+    with pytest.raises(lab.LabError, match="is not up"):
+        lab.files(KILLED)
+    if moment == "internet":
+        lab.up(KILLED, EMPTY, silent)
+        assert lab.status(KILLED).state == "up"
+    lab.down(KILLED, silent)
+    assert remains_of(KILLED) == []
+
+
+def test_a_process_that_enters_reaches_the_hosts(running: str) -> None:
+    script = f"""
+import socket, threading
+from mailfleet import lab
+lab.enter({running!r}); lab.enter({running!r})
+def greet():
+    with socket.create_connection(("2001:db8:e0::10", 22), timeout=5) as connection:
+        print(connection.recv(8))
+thread = threading.Thread(target=greet); thread.start(); thread.join(); greet()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "b'SSH-2.0-'\n" * 2, done.stderr
+
+
+def test_a_lab_that_is_down_cannot_be_entered() -> None:
+    with pytest.raises(lab.LabError, match=r"(?s)lab nowhere is not up.*lab up --name nowhere"):
+        lab.enter("nowhere")
+
+
+# Its isolation
+
+
+def connects(address: str, port: int, seconds: float = 2) -> bool:
+    """Whether a TCP connection can be made from where the caller is."""
+    try:
+        socket.create_connection((address, port), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
+
+
+TRY_ALL = """
+import json, socket
+from concurrent.futures import ThreadPoolExecutor
+def reached(target):
+    address, port, kind = target
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as s:
+        s.settimeout(2)
+        try:
+            s.connect((address, port))
+            if kind == "udp":
+                s.send(bytes.fromhex("0001010000010000000000000000020001"))
+                s.recv(512)
+        except OSError:
+            return None
+    return target
+targets = TARGETS
+with ThreadPoolExecutor(len(targets)) as pool:
+    print(json.dumps([target for target in pool.map(reached, targets) if target]))
+"""
+
+
+@pytest.mark.parametrize("host", [EU, "receiver", "ns"])
+def test_nothing_outside_can_be_reached(running: str, host: str) -> None:
+    """Not the machine, be it by an address that it listens on, and not the internet."""
+    listed = subprocess.run(["ip", "-j", "address"], capture_output=True, text=True, check=True)
+    own = [
+        address["local"]
+        for card in json.loads(listed.stdout)
+        for address in card["addr_info"]
+        if address["scope"] == "global"
+    ]
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+        port = server.getsockname()[1]
+        assert all(connects(address, port) for address in own)
+        elsewhere = ("198.18.0.1", "203.0.113.80", "10.0.0.1", "2001:db8:ffff::1", "fd00::2")
+        targets: list[tuple[str, int, str]] = [(address, port, "tcp") for address in own]
+        targets += [(a, p, "tcp") for a in elsewhere for p in (25, 53, 443)]
+        targets += [(a, 53, "udp") for a in elsewhere]
+        # The test is worth something only if it finds what can be reached.
+        known = ["198.51.100.10", 22, "tcp"] if host != EU else ["192.0.2.25", 25, "tcp"]
+        listed_targets = json.dumps([*targets, known])
+        found = json.loads(on(host, "python3 -", stdin=TRY_ALL.replace("TARGETS", listed_targets)))
+    assert found == [known]
+
+
+def test_no_network_card_of_the_machine_leads_into_the_lab(
+    running: str, network_before: set[str]
+) -> None:
+    assert interfaces() == network_before
+    for namespace in namespaces.of_lab(running):
+        listed = subprocess.run(
+            ["ip", "-n", namespace, "-j", "-d", "link"], capture_output=True, text=True, check=True
+        )
+        kinds = {
+            card.get("linkinfo", {}).get("info_kind", card["link_type"])
+            for card in json.loads(listed.stdout)
+        }
+        assert kinds <= {"loopback", "bridge", "veth"}
+
+
+def proxied(request: str) -> int:
+    """The status that the package proxy answers a request line with."""
+
+    def ask() -> int:
+        proxy = (str(plan.PACKAGES[0]), plan.PACKAGES_PORT)
+        with socket.create_connection(proxy, timeout=10) as connection:
+            connection.sendall(
+                f"{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+            )
+            return int(connection.makefile("rb").readline().split()[1])
+
+    return inside(ask)
+
+
+def test_the_package_proxy_reaches_the_mirrors_and_nothing_else(running: str) -> None:
+    mirrors = mirror.discover()
+    url = mirrors.main.replace("https://", "http://")
+    host = url.split("/")[2]
+    assert proxied(f"GET {url}/dists/bookworm/InRelease") == 200
+    for refused in (
+        f"GET http://{host}/",
+        f"GET {url}/../x",
+        f"GET http://{host}:25/debian/x",
+        "GET http://192.0.2.25/debian/x",
+        "GET http://example.com/",
+        "GET /",
+    ):
+        assert proxied(refused) == 403, refused
+    for method in ("CONNECT", "POST", "PUT", "OPTIONS"):
+        assert proxied(f"{method} {host}:443") == 501
+
+
+# What it offers
+
+
+def firewalled(host: str) -> str:
+    """Install ufw on a host from the mirror, close all but SSH, and tell its view of it."""
+    return on(
+        host,
+        "export DEBIAN_FRONTEND=noninteractive; exec 2>&1; set -e; apt-get -q update >/dev/null;"
+        " apt-get -q -y install --no-install-recommends ufw >/dev/null;"
+        " ufw allow 22/tcp >/dev/null; ufw --force enable; ufw status verbose",
+    )
+
+
+def test_packages_install_and_a_firewall_works_on_both_suites(running: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        for told in pool.map(firewalled, (EU, US)):
+            assert "Status: active" in told
+            assert "22/tcp (v6)" in told
+    for address in ("198.51.100.10", "2001:db8:e0::10", "203.0.113.10", "2001:db8:50::10"):
+        assert inside(functools.partial(connects, address, 22)), address
+
+
+def validated(name: str, rdtype: str, resolver: str) -> list[str]:
+    """The records that the resolver vouches for."""
+    query = dns.message.make_query(name, rdtype, want_dnssec=True)
+    answer = inside(lambda: dns.query.udp(query, resolver, timeout=5))
+    assert answer.rcode() == dns.rcode.NOERROR
+    assert answer.flags & dns.flags.AD
+    wanted = dns.rdatatype.from_text(rdtype)
+    return sorted(
+        str(rdata) for found in answer.answer if found.rdtype == wanted for rdata in found
+    )
+
+
+def update(zone: str, *records: tuple[str, str, str], secret: str = "") -> dns.message.Message:
+    """Publish records in a zone of the lab, with the lab's key unless another secret is given."""
+    files = lab.files(NAME)
+    keyring = dns.tsigkeyring.from_text({files.tsig.name: secret or files.tsig.secret})
+    change = dns.update.UpdateMessage(
+        zone,
+        keyring=keyring,
+        keyname=dns.name.from_text(files.tsig.name),
+        keyalgorithm=files.tsig.algorithm,
+    )
+    for name, rdtype, text in records:
+        change.replace(name, 5, rdtype, text)
+    return inside(lambda: dns.query.tcp(change, str(files.nameserver[0]), timeout=5))
+
+
+def test_updates_are_signed_and_validate_up_to_the_labs_root(running: str) -> None:
+    assert update("shop.test", ("www", "A", "198.51.100.10")).rcode() == dns.rcode.NOERROR
+    assert (
+        update(
+            "0.0.0.0.0.e.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+            ("0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0", "PTR", "www.shop.test."),
+        ).rcode()
+        == dns.rcode.NOERROR
+    )
+    for resolver in map(str, lab.files(running).resolvers):
+        assert validated("www.shop.test", "A", resolver) == ["198.51.100.10"]
+        assert validated("v6.inbox.test", "MX", resolver) == ["10 mx6.inbox.test."]
+        reverse = ip_address("2001:db8:e0::10").reverse_pointer
+        assert validated(reverse, "PTR", resolver) == ["www.shop.test."]
+
+
+def test_an_update_without_the_labs_key_is_refused(running: str) -> None:
+    with pytest.raises(dns.tsig.PeerBadSignature):
+        update("shop.test", ("www", "A", "203.0.113.66"), secret="AAAA" * 8)
+
+
+def test_changes_survive_a_restart_of_the_name_server(running: str) -> None:
+    update("shop.test", ("kept", "TXT", '"x"'))
+    lab.restart_host(running, "ns")
+    assert validated("kept.shop.test", "TXT", str(plan.RESOLVER[0])) == ['"x"']
+
+
+def test_the_receiver_judges_what_it_takes(running: str) -> None:
+    update("shop.test", ("@", "TXT", '"v=spf1 ip4:198.51.100.10 -all"'))
+    update("shop.test", ("_dmarc", "TXT", '"v=DMARC1; p=reject"'))
+    assert (
+        sent("198.51.100.10", "a@inbox.test") == sent("2001:db8:e0::10", "b@v6.inbox.test") == 250
+    )
+    mails = {mail["To"]: mail for mail in lab.received(running)}
+    good, bad = mails["a@inbox.test"], mails["b@v6.inbox.test"]
+    assert "spf=pass" in good["Authentication-Results"]
+    assert "dmarc=pass" in good["Authentication-Results"]
+    assert "spf=fail" in bad["Authentication-Results"]
+    assert "dmarc=fail" in bad["Authentication-Results"]
+
+
+@pytest.mark.parametrize(("to", "code"), [("reject", 550), ("defer", 451), ("full-3", 452)])
+def test_some_recipients_are_refused(running: str, to: str, code: int) -> None:
+    assert sent("198.51.100.10", f"{to}@inbox.test") == code
+
+
+SEND = r"""
+import smtplib, ssl, sys
+source, to = sys.argv[1:]
+trust = ssl.create_default_context(cafile="/root/ca.pem")
+with smtplib.SMTP("mx.inbox.test", 25, "mta1.eu.shop.test", 10, (source, 0)) as smtp:
+    smtp.starttls(context=trust)
+    smtp.ehlo()
+    smtp.mail("shop@shop.test")
+    code, _ = smtp.rcpt(to)
+    if code == 250:
+        code, _ = smtp.data(f"From: shop@shop.test\r\nTo: {to}\r\nSubject: x\r\n\r\nx\r\n")
+    print(code)
+"""
+
+
+def sent(source: str, to: str) -> int:
+    """Send a mail from a mail host over TLS that the lab's authority vouches for; the last code."""
+    on(EU, "cat > /root/ca.pem", stdin=lab.files(NAME).ca_certificate.read_text())
+    return int(on(EU, f"python3 - {source} {to}", stdin=SEND))

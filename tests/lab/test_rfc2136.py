@@ -1,0 +1,253 @@
+"""The RFC 2136 driver against a real Knot on loopback: no mock knows what a name server refuses."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+import dns.message
+import dns.query
+import dns.tsig
+import dns.update
+import pytest
+
+from mailfleet.errors import MailfleetError
+from mailfleet.providers.rfc2136 import Rfc2136
+from mailfleet.providers.rfc2136.failures import Peer
+from mailfleet.providers.rfc2136.keys import tsig_key
+from mailfleet.records import RRset, plan, rrset
+from mailfleet.records.rrset import txt
+from mailfleet.secrets import Secret
+
+KNOT = shutil.which("knotd", path="/usr/sbin:/usr/bin:/sbin:/bin")
+ZONES = ("example.test", "100.51.198.in-addr.arpa", "0.e.0.0.8.b.d.0.1.0.0.2.ip6.arpa")
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(KNOT is None, reason="needs knotd: apt-get install knot"),
+]
+
+CONF = """
+server:
+    listen: 127.0.0.1@{port}
+    rundir: {folder}
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+log:
+  - target: stderr
+    any: info
+database:
+    storage: {folder}
+key:
+  - id: fleet
+    algorithm: hmac-sha256
+    secret: {secret}
+acl:
+  - id: dyn
+    key: fleet
+    action: [transfer, update]
+policy:
+  - id: test
+    algorithm: ecdsap256sha256
+    single-type-signing: on
+template:
+  - id: default
+    storage: {folder}
+    file: "%s.zone"
+    acl: dyn
+    zonefile-load: difference-no-serial
+    zonefile-sync: -1
+    journal-content: all
+    dnssec-signing: on
+    dnssec-policy: test
+zone:
+{zones}
+"""
+
+ZONE = """
+@ 3600 SOA ns.example.test. hostmaster.example.test. 1 3600 600 86400 5
+@ 3600 NS ns.example.test.
+"""
+
+
+@dataclass
+class Server:
+    port: int
+    secret: str
+
+    def driver(self, secret: str | None = None, key: str = "fleet", fleet: str = "prod") -> Rfc2136:
+        peer = Peer("127.0.0.1", self.port, key)
+        return Rfc2136(peer, tsig_key(key, Secret(secret or self.secret)), fleet)
+
+    def add(self, name: str, ttl: int, rtype: str, *values: str) -> None:
+        update = dns.update.UpdateMessage("example.test", keyring=self.driver()._key)
+        update.add(name, ttl, rtype, *values)
+        dns.query.tcp(update, "127.0.0.1", port=self.port, timeout=5)
+
+    def ask(self, name: str, rtype: str) -> dns.message.Message:
+        query = dns.message.make_query(name, rtype)
+        return dns.query.tcp(query, "127.0.0.1", port=self.port, timeout=5)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    secret = base64.b64encode(secrets.token_bytes(32)).decode()
+    zones = "\n".join(f"  - domain: {name}." for name in ZONES)
+    for name in ZONES:
+        (tmp_path / f"{name}.zone").write_text(f"$ORIGIN {name}.\n{ZONE}")
+    with (tmp_path / "example.test.zone").open("a") as file:
+        file.write("ns 3600 A 127.0.0.1\n")
+    conf = tmp_path / "knot.conf"
+    conf.write_text(CONF.format(port=port, folder=tmp_path, secret=secret, zones=zones))
+    assert KNOT is not None
+    with (tmp_path / "log").open("w") as log:
+        with subprocess.Popen([KNOT, "-c", str(conf)], stdout=log, stderr=log) as knot:
+            try:
+                _wait(port, tmp_path / "log")
+                yield Server(port, secret)
+            finally:
+                knot.terminate()
+
+
+def _wait(port: int, log: Path) -> None:
+    until = time.monotonic() + 15
+    while time.monotonic() < until:
+        try:
+            query = dns.message.make_query(ZONES[-1], "SOA")
+            if dns.query.udp(query, "127.0.0.1", port=port, timeout=0.5).answer:
+                return
+        except (OSError, dns.exception.Timeout):
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"Knot does not answer: {log.read_text()[-2000:]}")
+
+
+def desired(*extra: RRset) -> list[RRset]:
+    return [
+        rrset("example.test", "TXT", 300, txt("v=spf1 ip4:198.51.100.1 -all")),
+        rrset("example.test", "MX", 300, "10 mta1.eu.example.test."),
+        rrset("mta1.eu.example.test", "A", 300, "198.51.100.1"),
+        rrset("mta1.eu.example.test", "AAAA", 300, "2001:db8:e0::1"),
+        rrset("k1._domainkey.example.test", "TXT", 300, txt("v=DKIM1; k=rsa; p=" + "A" * 700)),
+        *extra,
+    ]
+
+
+def push(driver: Rfc2136, zone: str, wanted: list[RRset], **options: object) -> int:
+    made = plan(driver.read(zone), wanted, **options)  # type: ignore[arg-type]
+    assert not made.conflicts
+    driver.apply(made)
+    return len(made.changes)
+
+
+def test_a_second_push_changes_nothing(server: Server) -> None:
+    driver = server.driver()
+    assert push(driver, "example.test", desired()) == 5
+    again = plan(server.driver().read("example.test"), desired())
+    assert again.is_empty
+    answer = server.ask("k1._domainkey.example.test", "TXT").answer[0][0]
+    assert b"".join(answer.strings) == b"v=DKIM1; k=rsa; p=" + b"A" * 700
+
+
+def test_foreign_records_stay(server: Server) -> None:
+    # A server may hold a TXT in other strings than we would write it in.
+    server.add("@", 77, "TXT", '"google-site" "-verification=abc"')
+    server.add("www", 60, "A", "198.51.100.99")
+    driver = server.driver()
+    push(driver, "example.test", desired())
+    push(driver, "example.test", [rrset("example.test", "TXT", 300, txt("v=spf1 -all"))])
+    answer = server.ask("example.test", "TXT").answer[0]
+    assert {r.to_text() for r in answer} == {
+        '"google-site" "-verification=abc"',
+        '"v=spf1 -all"',
+    }
+    assert answer.ttl == 77
+    push(driver, "example.test", [])
+    left = {(r.name, r.type) for r in driver.read("example.test").records}
+    assert left == {("example.test", "TXT"), ("www.example.test", "A"), ("ns.example.test", "A")}
+    assert not server.ask("_mailfleet.example.test", "TXT").answer
+
+
+def test_two_fleets_share_a_zone(server: Server) -> None:
+    push(server.driver(), "example.test", desired())
+    other = [rrset("mta9.example.test", "A", 300, "198.51.100.9")]
+    push(server.driver(fleet="staging"), "example.test", other)
+    assert plan(server.driver().read("example.test"), desired()).is_empty
+    push(server.driver(), "example.test", [])
+    assert plan(server.driver(fleet="staging").read("example.test"), other).is_empty
+
+
+def test_a_zone_that_changed_meanwhile_is_not_overwritten(server: Server) -> None:
+    driver = server.driver()
+    made = plan(driver.read("example.test"), desired())
+    server.add("mta1.eu", 60, "A", "198.51.100.77")
+    with pytest.raises(MailfleetError, match=r"changed by somebody else.*\n.*run the command"):
+        driver.apply(made)
+    # All or nothing: the record sets that nobody touched were not written either.
+    assert not server.ask("example.test", "MX").answer
+
+
+def test_cname_makes_room(server: Server) -> None:
+    driver = server.driver()
+    alias = [rrset("smtp.example.test", "CNAME", 300, "mta1.eu.example.test.")]
+    push(driver, "example.test", alias)
+    push(driver, "example.test", [rrset("smtp.example.test", "A", 300, "198.51.100.1")])
+    assert server.ask("smtp.example.test", "A").answer[0][0].to_text() == "198.51.100.1"
+
+
+def test_a_plan_larger_than_a_message(server: Server) -> None:
+    many = [
+        rrset(f"k{n}._domainkey.example.test", "TXT", 300, txt(f"v=DKIM1; p={n:04}" + "A" * 700))
+        for n in range(300)
+    ]
+    driver = server.driver()
+    assert push(driver, "example.test", many) == 300
+    assert plan(driver.read("example.test"), many).is_empty
+    assert push(driver, "example.test", []) == 300
+    assert driver.read("example.test").owned == frozenset()
+
+
+def test_reverse_zones_are_found_at_the_server(server: Server) -> None:
+    driver = server.driver()
+    v4, v6 = ip_address("198.51.100.7"), ip_address("2001:db8:e0::7")
+    assert driver.reverse_zone(v4) == "100.51.198.in-addr.arpa"
+    assert driver.reverse_zone(v6) == "0.e.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
+    assert driver.reverse_zone(ip_address("203.0.113.7")) is None
+    pointer = [rrset("7.100.51.198.in-addr.arpa", "PTR", 300, "mta1.eu.example.test.")]
+    push(driver, "100.51.198.in-addr.arpa", pointer)
+    assert plan(driver.read("100.51.198.in-addr.arpa"), pointer).is_empty
+
+
+@pytest.mark.parametrize(
+    ("change", "zone", "said"),
+    [
+        ({"secret": base64.b64encode(b"x" * 32).decode()}, "example.test", "MAILFLEET_TSIG_FLEET"),
+        ({"key": "other"}, "example.test", "key other"),
+        ({}, "absent.test", "does not serve absent.test"),
+    ],
+)
+def test_refusals_are_explained(
+    server: Server, change: dict[str, str], zone: str, said: str
+) -> None:
+    with pytest.raises(MailfleetError) as caught:
+        server.driver(**change).read(zone)
+    assert said in str(caught.value)
+    assert server.secret not in str(caught.value)
+
+
+def test_a_server_that_is_down_is_explained(server: Server) -> None:
+    driver = Rfc2136(Peer("127.0.0.1", 1, "fleet"), server.driver()._key, "prod")
+    with pytest.raises(MailfleetError, match="refused"):
+        driver.read("example.test")

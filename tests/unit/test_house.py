@@ -1,0 +1,207 @@
+"""The rules of the house that no linter knows: sizes, layers, names, and what must not be there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = ("mailfleet", "roles", "deploys", "dns", "agent", "tests", "bench")
+TEXT = (*CODE, "inventories", "templates", "docs", "script", ".ci")
+MODULES = sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
+PURE = ("mailfleet/model", "mailfleet/records")
+IMPURE_IMPORTS = {"pyinfra", "socket", "subprocess", "os", "pathlib", "shutil", "requests", "httpx"}
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Every file of the project that a person writes, by its path from the root."""
+    files = [path for path in ROOT.iterdir() if path.is_file()]
+    files += [path for folder in TEXT for path in (ROOT / folder).rglob("*") if path.is_file()]
+    for path in files:
+        if "__pycache__" not in path.parts:
+            yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8", errors="replace")
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """The full name of every module that is imported, at any depth."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def operations_of(module: str) -> set[str]:
+    """The pyinfra operations that a module of this project defines."""
+    path = ROOT / f"{module.replace('.', '/')}.py"
+    if not path.is_file():
+        return set()
+    return {
+        node.name
+        for node in parsed(path).body
+        if isinstance(node, ast.FunctionDef)
+        and any(ast.unparse(decorator).startswith("operation") for decorator in node.decorator_list)
+    }
+
+
+def unnamed_operations(tree: ast.Module) -> list[int]:
+    """The lines of operation calls without name=: such an operation is shown as bare arguments."""
+    operations = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or not node.module:
+            continue
+        for alias in node.names:
+            bound = alias.asname or alias.name
+            if node.module == "pyinfra.operations":
+                operations.add(f"{bound}.*")
+            elif node.module.startswith("pyinfra.operations.") or alias.name in operations_of(
+                node.module
+            ):
+                operations.add(bound)
+            own = operations_of(f"{node.module}.{alias.name}")
+            operations |= {f"{bound}.{name}" for name in own}
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [
+        call.lineno
+        for call in calls
+        if not any(keyword.arg == "name" for keyword in call.keywords)
+        and {called := ast.unparse(call.func), re.sub(r"\.\w+$", ".*", called)} & operations
+    ]
+
+
+def test_a_module_has_one_subject_and_400_lines_at_most() -> None:
+    sizes = {path.relative_to(ROOT): len(path.read_text().splitlines()) for path in MODULES}
+    assert [str(path) for path, size in sizes.items() if size > 400] == []
+
+
+def test_a_deploy_is_an_entry_of_40_lines_at_most() -> None:
+    deploys = {path.name: path.read_text().splitlines() for path in (ROOT / "deploys").glob("*.py")}
+    assert [name for name, lines in deploys.items() if len(lines) > 40] == []
+
+
+def test_dns_holds_nothing_importable() -> None:
+    # An importable dns/ shadows dnspython, whose import name is dns (decision D3).
+    assert not (ROOT / "dns/__init__.py").exists()
+    assert not (ROOT / "dns.py").exists()
+    assert {path.name for path in (ROOT / "dns").rglob("*.py")} <= {"push.py"}
+    assert not [
+        path for path in (ROOT / "dns").iterdir() if path.suffix not in {".py", ".toml", ""}
+    ]
+
+
+def test_dnspython_is_importable_from_the_root() -> None:
+    command = [sys.executable, "-c", "import dns.resolver, dns.update"]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def test_inventories_have_no_suffix() -> None:
+    # The commands name them without one (decision D13).
+    names = [path.name for path in (ROOT / "inventories").iterdir() if path.is_file()]
+    assert names
+    assert [name for name in names if "." in name] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_operation_is_judged_while_it_is_prepared(path: Path) -> None:
+    # .changed is not known before the operation has run; _if=operation.did_change is.
+    uses = [
+        node.lineno
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute) and node.attr == "changed"
+    ]
+    assert uses == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_operation_has_a_name(path: Path) -> None:
+    assert unnamed_operations(parsed(path)) == []
+
+
+def test_an_operation_without_a_name_is_found() -> None:
+    source = (
+        "from pyinfra.operations import apt, server as s\n"
+        "from pyinfra.operations.files import put\n"
+        "apt.packages(packages=['x'])\n"
+        "s.shell(name='Do', commands=['x'])\n"
+        "put(src='x', dest='y')\n"
+        "put._inner(src='x', dest='y')\n"
+    )
+    assert unnamed_operations(ast.parse(source)) == [3, 5]
+
+
+def _layer(path: Path) -> tuple[str, ...]:
+    return path.relative_to(ROOT).with_suffix("").parts
+
+
+def test_the_layers_import_downwards_only() -> None:
+    wrong = []
+    for path in MODULES:
+        layer = _layer(path)
+        for name in imports(parsed(path)):
+            target = name.split(".")
+            upwards = layer[0] == "mailfleet" and target[0] in {
+                "roles",
+                "deploys",
+                "tests",
+                "bench",
+            }
+            sideways = layer[0] == "roles" and target[0] == "roles" and target[1:2] != [layer[1]]
+            if upwards or sideways or target[0] == "deploys":
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert wrong == []
+
+
+def test_the_model_and_the_records_are_pure() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder in PURE
+        for path in (ROOT / folder).rglob("*.py")
+        for name in imports(parsed(path))
+        if name.split(".")[0] in IMPURE_IMPORTS
+    ]
+    assert wrong == []
+
+
+def registry_hosts() -> set[str]:
+    """The package registries and mirrors that this machine is set up to use."""
+    pip = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    )
+    sources = [pip.stdout]
+    for folder in (Path("/etc/apt"), Path("/etc/apt/sources.list.d")):
+        sources += [path.read_text() for path in folder.glob("*.list")]
+        sources += [path.read_text() for path in folder.glob("*.sources")]
+    return set(
+        re.findall(r"https?://(?:[^/@\s']*@)?([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)", "".join(sources))
+    )
+
+
+def test_no_file_says_where_packages_come_from() -> None:
+    # Where a machine gets packages is its operator's business; the lock file has the hashes.
+    options = re.compile(r"^\s*--?(extra-)?index-url|^\s*--(find-links|trusted-host)", re.M)
+    hosts = registry_hosts()
+    wrong = [
+        name
+        for name, text in texts()
+        if options.search(text) or any(host in text for host in hosts)
+    ]
+    assert wrong == []
+
+
+def test_scripts_can_be_run() -> None:
+    scripts = [*(ROOT / "script").iterdir(), ROOT / ".ci/run"]
+    assert {path.name for path in scripts} >= {"bootstrap", "lint", "test", "demo", "bench", "run"}
+    assert [path.name for path in scripts if not path.stat().st_mode & 0o111] == []

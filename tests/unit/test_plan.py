@@ -1,0 +1,199 @@
+"""Plans: only what is ours changes, and a second push finds nothing to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailfleet.records import Plan, RRset, Slot, Zone, plan, rrset
+from mailfleet.records.ownership import read_list, slot_of, write_list
+from mailfleet.records.rrset import txt
+
+pytestmark = pytest.mark.unit
+
+ZONE = "shop.example"
+SPF = txt("v=spf1 ip4:203.0.113.1 -all")
+OLD_SPF = txt("v=spf1 include:_spf.esp.example ~all")
+VERIFICATION = txt("google-site-verification=abc")
+
+
+def carried_out(zone: Zone, made: Plan) -> Zone:
+    """What a provider holds after the plan, its list of owned records included."""
+    content = {record.key: record for record in zone.records}
+    for change in made.changes:
+        assert content.get(change.key) == change.old
+        if change.new is None:
+            del content[change.key]
+        else:
+            content[change.key] = change.new
+    lists = write_list(zone.name, "prod", made.owned_after, [], 300)
+    owned = read_list(zone.name, "prod", lists)
+    return Zone(zone.name, tuple(content.values()), owned)
+
+
+names = st.sampled_from([ZONE, f"a.{ZONE}", f"b.{ZONE}", f"_dmarc.{ZONE}", f"k._domainkey.{ZONE}"])
+addresses = st.integers(1, 6).map(lambda n: f"203.0.113.{n}")
+texts = st.one_of(
+    st.binary(max_size=300).map(txt),
+    st.sampled_from([SPF, OLD_SPF, VERIFICATION, txt("v=DMARC1; p=none")]),
+)
+
+
+def _records(types: Iterable[tuple[str, st.SearchStrategy[str]]]) -> st.SearchStrategy[list[RRset]]:
+    one = st.one_of(
+        *(
+            st.builds(
+                lambda name, ttl, values, rtype=rtype: rrset(name, rtype, ttl, *values),
+                names,
+                st.sampled_from([60, 300]),
+                st.lists(value, min_size=1, max_size=3),
+            )
+            for rtype, value in types
+        )
+    )
+    return st.lists(one, max_size=8, unique_by=lambda record: record.key)
+
+
+ours = _records([("A", addresses), ("TXT", texts)])
+theirs = _records(
+    [("A", addresses), ("TXT", texts), ("CAA", st.just('0 issue "ca.example"'))],
+)
+
+
+@given(theirs, ours, ours)
+def test_push_then_plan_is_empty(
+    foreign: list[RRset], first: list[RRset], second: list[RRset]
+) -> None:
+    zone = Zone(ZONE, tuple(foreign))
+    for wanted in (first, second, []):
+        zone = carried_out(zone, plan(zone, wanted))
+        again = plan(zone, wanted)
+        assert again.is_empty
+
+
+@given(theirs, ours, ours)
+def test_foreign_values_stay(foreign: list[RRset], first: list[RRset], second: list[RRset]) -> None:
+    zone = Zone(ZONE, tuple(foreign))
+    for wanted in (first, second, []):
+        zone = carried_out(zone, plan(zone, wanted))
+        have = {record.key: set(record.values) for record in zone.records}
+        for record in foreign:
+            assert set(record.values) <= have.get(record.key, set())
+    # All that was ours is gone again.
+    left = {record.key: record.values for record in zone.records}
+    assert left == {record.key: record.values for record in foreign}
+    assert zone.owned == frozenset()
+
+
+@given(theirs, ours)
+def test_without_conflicts_everything_wanted_is_there(
+    foreign: list[RRset], wanted: list[RRset]
+) -> None:
+    zone = Zone(ZONE, tuple(foreign))
+    made = plan(zone, wanted)
+    after = {record.key: set(record.values) for record in carried_out(zone, made).records}
+    blocked = {slot for conflict in made.conflicts for slot in conflict.wanted}
+    for record in wanted:
+        for value in record.values:
+            there = value in after.get(record.key, set())
+            assert there or slot_of(*record.key, value) in blocked
+
+
+def test_a_foreign_spf_record_is_a_conflict() -> None:
+    zone = Zone(ZONE, (rrset(ZONE, "TXT", 60, OLD_SPF, VERIFICATION),))
+    made = plan(zone, [rrset(ZONE, "TXT", 300, SPF)])
+    assert made.changes == ()
+    [conflict] = made.conflicts
+    assert "RFC 7208" in str(conflict)
+    assert "--adopt 'shop.example/TXT'" in str(conflict)
+
+
+def test_adopting_replaces_that_record_only() -> None:
+    zone = Zone(ZONE, (rrset(ZONE, "TXT", 60, OLD_SPF, VERIFICATION),))
+    made = plan(zone, [rrset(ZONE, "TXT", 300, SPF)], adopt=["shop.example/TXT"])
+    assert made.conflicts == ()
+    [change] = made.changes
+    assert change.new == rrset(ZONE, "TXT", 60, SPF, VERIFICATION)
+    assert made.owned_after == {Slot(ZONE, "TXT", "spf1")}
+
+
+def test_a_cname_in_the_way() -> None:
+    name = f"smtp.{ZONE}"
+    zone = Zone(ZONE, (rrset(name, "CNAME", 60, "elsewhere.example."),))
+    wanted = [rrset(name, "A", 60, "203.0.113.1"), rrset(name, "AAAA", 60, "2001:db8::1")]
+    made = plan(zone, wanted)
+    assert made.changes == ()
+    assert len(made.conflicts) == 1
+    made = plan(zone, wanted, adopt=["smtp.*/CNAME"])
+    assert [change.kind for change in made.changes] == ["delete", "create", "create"]
+
+
+def test_a_delegation_hides_what_is_below() -> None:
+    zone = Zone(ZONE, (rrset(f"eu.{ZONE}", "NS", 60, "ns.example."),))
+    made = plan(zone, [rrset(f"mta1.eu.{ZONE}", "A", 60, "203.0.113.1")])
+    assert made.changes == ()
+    assert "delegates eu.shop.example" in str(made.conflicts[0])
+
+
+def test_an_equal_foreign_record_is_left_to_its_owner() -> None:
+    record = rrset(f"mta1.{ZONE}", "A", 60, "203.0.113.1")
+    zone = Zone(ZONE, (record,))
+    made = plan(zone, [rrset(f"mta1.{ZONE}", "A", 300, "203.0.113.1")])
+    assert made.is_empty
+    assert plan(carried_out(zone, made), []).is_empty
+
+
+def test_drift_of_an_owned_record_is_repaired() -> None:
+    zone = Zone(ZONE, (), frozenset())
+    wanted = [rrset(ZONE, "TXT", 300, SPF)]
+    zone = carried_out(zone, plan(zone, wanted))
+    edited = Zone(ZONE, (rrset(ZONE, "TXT", 300, OLD_SPF),), zone.owned)
+    [change] = plan(edited, wanted).changes
+    assert change.new == wanted[0]
+
+
+def test_what_is_to_be_kept_is_not_deleted() -> None:
+    name = f"mta1-1._domainkey.{ZONE}"
+    zone = carried_out(Zone(ZONE, ()), plan(Zone(ZONE, ()), [rrset(name, "TXT", 60, SPF)]))
+    assert plan(zone, [], keep=lambda at: at == name).is_empty
+    assert [change.kind for change in plan(zone, []).changes] == ["delete"]
+
+
+@pytest.mark.parametrize(("left", "safe"), [(8, True), (6, False)])
+def test_a_plan_that_deletes_an_unusual_share_needs_force(left: int, safe: bool) -> None:
+    all_ten = [rrset(f"h{n}.{ZONE}", "A", 60, f"203.0.113.{n}") for n in range(10)]
+    zone = carried_out(Zone(ZONE, ()), plan(Zone(ZONE, ()), all_ten))
+    made = plan(zone, all_ten[:left])
+    assert (made.unsafe == ()) is safe
+    if not safe:
+        assert made.unsafe == ("would delete 4 of our 10 records, more than 30%",)
+
+
+slots = st.builds(
+    Slot,
+    st.sampled_from(
+        [
+            ZONE,
+            f"0/25.{ZONE}",
+            f"*.{ZONE}",
+            f"a\\032b.{ZONE}",
+            *[f"h{n}.{ZONE}" for n in range(400)],
+        ]
+    ),
+    st.sampled_from(["A", "AAAA", "MX", "TXT"]),
+    st.just(""),
+)
+
+
+@given(st.frozensets(slots, max_size=300), st.frozensets(slots, max_size=20))
+def test_the_list_of_owned_records_survives(ours: frozenset[Slot], others: frozenset[Slot]) -> None:
+    theirs = write_list(ZONE, "staging", others, [], 300)
+    both = write_list(ZONE, "prod", ours, theirs, 300)
+    assert read_list(ZONE, "prod", both) == ours
+    assert read_list(ZONE, "staging", both) == others
+    gone = write_list(ZONE, "prod", [], both, 300)
+    assert read_list(ZONE, "prod", gone) == frozenset()
+    assert read_list(ZONE, "staging", gone) == others

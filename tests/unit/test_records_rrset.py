@@ -1,0 +1,58 @@
+"""Record sets: equal when DNS says so, and no octet of a TXT is lost."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import dns.rdata
+import pytest
+from dns.rdtypes.ANY.TXT import TXT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailfleet.records import rrset
+from mailfleet.records.rrset import canonical_value, from_rdata, octets, txt
+
+pytestmark = pytest.mark.unit
+
+
+@given(st.binary(max_size=2000))
+def test_txt_survives_any_octets(content: bytes) -> None:
+    value = txt(content)
+    assert octets(value) == content
+    parsed = cast(TXT, dns.rdata.from_text("IN", "TXT", value))
+    assert all(len(string) <= 255 for string in parsed.strings)
+    assert from_rdata(parsed) == value
+
+
+@given(st.binary(min_size=1, max_size=600), st.integers(1, 255))
+def test_txt_is_compared_without_its_splits(content: bytes, size: int) -> None:
+    strings = [content[at : at + size] for at in range(0, len(content), size)]
+    split = " ".join('"' + "".join(f"\\{octet:03}" for octet in part) + '"' for part in strings)
+    assert rrset("a.example", "TXT", 1, split) == rrset("a.example", "TXT", 1, txt(content))
+
+
+@pytest.mark.parametrize(
+    ("rtype", "one", "other"),
+    [
+        ("AAAA", "2001:DB8:0:0::1", "2001:db8::1"),
+        ("MX", "10 MTA1.Example.COM.", "10 mta1.example.com"),
+        ("PTR", "Mail.Example.com.", "mail.example.com"),
+        ("TLSA", "3 1 1 " + "AB" * 32, "3 1 1 " + "ab" * 32),
+        ("TXT", "plain", '"plain"'),
+    ],
+)
+def test_equal_values_have_one_form(rtype: str, one: str, other: str) -> None:
+    assert canonical_value(rtype, one) == canonical_value(rtype, other)
+
+
+def test_names_and_values_are_canonical() -> None:
+    record = rrset("WWW.Example.COM.", "a", 60, "192.0.2.2", "192.0.2.1", "192.0.2.2")
+    assert record.name == "www.example.com"
+    assert record.type == "A"
+    assert record.values == ("192.0.2.1", "192.0.2.2")
+
+
+def test_a_value_that_its_type_does_not_allow() -> None:
+    with pytest.raises(ValueError, match=r"'192\.0\.2\.300' is no A value"):
+        rrset("a.example", "A", 60, "192.0.2.300")
