@@ -40,7 +40,8 @@ class Directory:
 class Check:
     """A command that must succeed on the staged files before any of them goes live.
 
-    `$STAGE` is the folder that holds the new files under their final paths.
+    `$STAGE` is the folder that holds the new files under their final paths; `$CHECK/etc` is an empty
+    one for copies whose paths the check has to change. Both are cut from what it prints.
     """
 
     name: str

@@ -63,9 +63,9 @@ def desired(target: Target) -> HostState:
     )
 
 
-# unbound-checkconf opens every file that the configuration names, so they are looked up in the
-# staging folder.
-_CHECK_RESOLVER = (
-    'sed "s|\\"/etc/unbound/root|\\"$STAGE/etc/unbound/root|" "$STAGE/etc/unbound/unbound.conf"'
-    ' > "$STAGE/../unbound.conf" && unbound-checkconf "$STAGE/../unbound.conf"'
-)
+# unbound-checkconf opens every file that the configuration names: those in the staging folder.
+_CHECK_RESOLVER = """\
+sed "s|\\"/etc/unbound/root|\\"$STAGE/etc/unbound/root|" "$STAGE/etc/unbound/unbound.conf" \
+  > "$CHECK/etc/unbound.conf"
+unbound-checkconf "$CHECK/etc/unbound.conf"
+"""

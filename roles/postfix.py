@@ -151,10 +151,10 @@ def _check(instance: str) -> Check:
 # without its line; here it is an error as well, and grep adds the line.
 _CHECK = """\
 folder=$STAGE/etc/{instance}
-for ask in -n -M -P; do postconf -c "$folder" $ask 2>&1 >/dev/null; done | sort -u > "$STAGE/../postconf"
-if [ -s "$STAGE/../postconf" ]; then
-  cat "$STAGE/../postconf"
-  sed -n 's/.*unused parameter: \\([a-z0-9_]*\\)=.*/\\1/p' "$STAGE/../postconf" | while read -r name; do
+for ask in -n -M -P; do postconf -c "$folder" $ask 2>&1 >/dev/null; done | sort -u > "$CHECK/postconf"
+if [ -s "$CHECK/postconf" ]; then
+  cat "$CHECK/postconf"
+  sed -n 's/.*unused parameter: \\([a-z0-9_]*\\)=.*/\\1/p' "$CHECK/postconf" | while read -r name; do
     grep -nH "$name *=" "$folder/main.cf" "$folder/master.cf" || :
   done
   exit 1

@@ -30,9 +30,10 @@ tree=$1
 mkdir -p {state}/files {state}/pending
 stage=$(mktemp -d {state}/stage.XXXXXXXX)
 trap 'rm -rf "$stage"' EXIT
-base64 -d | tar -x -C "$stage"
-STAGE=$stage/files
-export STAGE
+base64 -d | tar -xz -C "$stage"
+STAGE=$stage/files CHECK=$stage/check
+export STAGE CHECK
+mkdir -p "$CHECK/etc"
 # Users that the files belong to may be new as well.
 for conf in "$STAGE"/etc/sysusers.d/*.conf; do
   [ ! -e "$conf" ] || systemd-sysusers "$conf"
@@ -44,7 +45,7 @@ while IFS="$tab" read -r mode owner group affects path; do
   chmod "$mode" "$STAGE$path"
 done < "$stage/files.list"
 if ! sh -eu "$stage/checks.sh" > "$stage/log" 2>&1; then
-  sed "s|$STAGE||g" "$stage/log" >&2
+  sed "s|$STAGE||g; s|$CHECK||g" "$stage/log" >&2
   exit 1
 fi
 while IFS="$tab" read -r mode owner group path; do
