@@ -83,13 +83,24 @@ def known_hosts_lines(keys: Sequence[tuple[Host, SshKey]]) -> str:
 
 
 def service(
-    name: str, description: str, start: str, *, before_start: Sequence[str] = ()
+    name: str,
+    description: str,
+    start: str,
+    *,
+    before_start: Sequence[str] = (),
+    kind: str = "simple",
+    after: str = "",
 ) -> tuple[HostFile, ...]:
-    """A service of the lab's own hosts: in the foreground, from boot on, restarted if it dies."""
+    """A service of the lab's own hosts: in the foreground, from boot on, restarted if it dies.
+
+    `kind` is systemd's `Type`; `after` names the service that has to be ready first.
+    """
     lines = [
         "[Unit]",
         f"Description={description}",
+        *([f"After={after}.service"] if after else []),
         "[Service]",
+        f"Type={kind}",
         *(f"ExecStartPre={command}" for command in before_start),
         f"ExecStart={start}",
         "Restart=always",

@@ -36,11 +36,14 @@ def files(
             "Authoritative name server of the lab",
             f"/usr/sbin/knotd -c /{_CONFIGURATION}",
             before_start=("/etc/lab-dns/import-keys",),
+            kind="notify",
         ),
         *service(
             "lab-resolver",
             "Resolver of the lab",
             "/usr/sbin/unbound -d -p -c /etc/lab-dns/unbound.conf",
+            # A root that does not answer at first is then left alone for up to a minute.
+            after="lab-authority",
         ),
     )
 

@@ -51,7 +51,8 @@ fi
 while IFS="$tab" read -r mode owner group path; do
   [ -d "$path" ] || mkdir -p "$path"
   chown "$owner:$group" "$path"
-  chmod "$mode" "$path"
+  # Five digits: with fewer, chmod leaves a folder its inherited setgid bit.
+  chmod "00$mode" "$path"
 done < "$stage/directories.list"
 umask 022
 while IFS="$tab" read -r mode owner group affects path; do

@@ -53,7 +53,7 @@ def _verb(service: Service, state: ServicesState) -> str:
     if not service.runs:
         return ""
     if service.unit not in state.active:
-        return "restart"  # also leaves a failed state
+        return "start"
     return service.on_change if service.unit in state.pending else ""
 
 
