@@ -83,7 +83,8 @@ def zones_validate(zones: Iterable[str]) -> bool:
 def _validates(zone: str, resolver: Address) -> bool:
     query = dns.message.make_query(zone, dns.rdatatype.SOA, want_dnssec=True)
     try:
-        answer = dns.query.udp(query, str(resolver), timeout=1)
-    except (OSError, dns.exception.DNSException):
+        # TCP: while nothing listens it says so at once, where UDP would stay silent.
+        answer = dns.query.tcp(query, str(resolver), timeout=2)
+    except (OSError, EOFError, dns.exception.DNSException):
         return False
     return answer.rcode() == dns.rcode.NOERROR and bool(answer.flags & dns.flags.AD)

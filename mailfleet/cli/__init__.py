@@ -1,0 +1,44 @@
+"""The `mailfleet` command. Each group has a module of its own; this one joins them."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from mailfleet.cli.dns import dns
+from mailfleet.cli.lab import lab
+from mailfleet.cli.probe import probe
+from mailfleet.errors import EXIT_FAILED, MailfleetError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mailfleet")
+def cli() -> None:
+    """Build, prove and run a fleet of sending mail servers.
+
+    Hosts are configured with pyinfra itself: pyinfra inventories/NAME deploys/mta.py
+
+    Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage or configuration, 3 changes pending.
+    """
+
+
+cli.add_command(dns)
+cli.add_command(lab)
+cli.add_command(probe)
+
+
+def main() -> None:
+    """Run the command line; an error that is meant for the user ends in its text, not a traceback."""
+    try:
+        cli()
+    except MailfleetError as error:
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Python would complain once more while it exits.
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,49 @@
+"""`mailfleet probe`: one mail for each host, stream and IP family, end to end."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from mailfleet import inventory
+from mailfleet.errors import EXIT_FAILED, ConfigurationError, Problem
+from mailfleet.probe import Verdict, probes, run
+
+
+@click.command()
+@click.argument("inventory_path", metavar="INVENTORY")
+@click.option("--limit", metavar="GROUP", help="Only hosts of this region, or one host.")
+@click.option("--json", "as_document", is_flag=True, help="Print one JSON document.")
+def probe(inventory_path: str, limit: str | None, as_document: bool) -> None:
+    """Send one mail per host, stream and IP family, and show what the receiver judged.
+
+    Exit code 0 only if every mail arrived with spf=pass, dkim=pass and dmarc=pass.
+    """
+    fleet = inventory.read_for_deploy(inventory_path)
+    if fleet.lab is None:
+        text = "a probe needs a receiver whose verdict it can read, which only a lab has"
+        raise ConfigurationError([Problem(inventory_path, "lab", text)])
+    wanted = probes(fleet, limit)
+    if not wanted:
+        known = ", ".join((*(r.name for r in fleet.regions), *(h.name for h in fleet.hosts)))
+        text = f"no host is called or grouped {limit!r}; known are {known}"
+        raise ConfigurationError([Problem(inventory_path, "--limit", text)])
+    verdicts = []
+    for verdict in run(fleet, wanted):
+        verdicts.append(verdict)
+        if not as_document:
+            _show(verdict)
+    good = sum(verdict.good for verdict in verdicts)
+    if as_document:
+        click.echo(json.dumps({"probes": [v.to_json() for v in verdicts]}, indent=2))
+    else:
+        click.echo(f"{good} of {len(verdicts)} probes arrived and passed", err=True)
+    if good < len(verdicts):
+        raise SystemExit(EXIT_FAILED)
+
+
+def _show(verdict: Verdict) -> None:
+    mark = click.style("ok  ", fg="green") if verdict.good else click.style("FAIL", fg="red")
+    item = verdict.probe
+    click.echo(f"{mark} {item.host:<20} {item.stream:<14} IPv{item.version}  {verdict.text}")
