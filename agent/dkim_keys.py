@@ -7,6 +7,8 @@ A key counts as visible when each address of each authoritative server of its zo
 (decision D2): a resolver's cache may hold it long before, or long after.
 """
 
+from __future__ import annotations
+
 import base64
 import json
 import pathlib
@@ -20,15 +22,17 @@ try:
     import dns.query
     import dns.rdatatype
     import dns.resolver
+
+    HAS_DNS = True
 except ImportError:  # not installed yet: nothing can be visible
-    dns = None
+    HAS_DNS = False
 
 FOLDER = "/etc/opendkim/keys"
 KEY_TABLE = "/etc/opendkim/key.table"
 TIMEOUT = 3.0  # seconds for one server; an unreachable one means "not visible"
 
 
-def public_key(path):
+def public_key(path: str) -> tuple[str | None, int | None]:
     """The base64 SubjectPublicKeyInfo of a private key and its size in bits, or two Nones."""
     result = subprocess.run(
         ["openssl", "pkey", "-in", path, "-pubout", "-outform", "DER"],
@@ -48,7 +52,7 @@ def public_key(path):
     return base64.b64encode(result.stdout).decode(), int(bits or 0)
 
 
-def servers(domain):
+def servers(domain: str) -> list[str]:
     """Every address of every authoritative server of the zone that `domain` lies in."""
     resolver = dns.resolver.Resolver()
     resolver.lifetime = 3 * TIMEOUT
@@ -63,7 +67,7 @@ def servers(domain):
     return found
 
 
-def shows(server, name, p):
+def shows(server: str, name: str, p: str) -> bool | None:
     """Whether one server answers with this key; None where it cannot be asked at all."""
     query = dns.message.make_query(name, "TXT", use_edns=0, payload=1232)
     query.flags &= ~dns.flags.RD
@@ -87,9 +91,9 @@ def shows(server, name, p):
     return ("p", p) in tags
 
 
-def visible(domain, selector, p):
+def visible(domain: str, selector: str, p: str) -> bool:
     """Whether all authoritative servers that can be asked, and at least one, show the key."""
-    if dns is None:
+    if not HAS_DNS:
         return False
     try:
         answers = [shows(s, f"{selector}._domainkey.{domain}", p) for s in servers(domain)]
@@ -99,7 +103,7 @@ def visible(domain, selector, p):
     return bool(asked) and all(asked)
 
 
-def signing():
+def signing() -> set[str]:
     """The private key files that OpenDKIM's key table names."""
     try:
         with open(KEY_TABLE, encoding="ascii") as table:
@@ -108,7 +112,7 @@ def signing():
         return set()
 
 
-def report(path):
+def report(path: pathlib.Path) -> dict[str, object]:
     domain, selector = path.parent.name, path.name.removesuffix(".private")
     p, bits = public_key(str(path))
     seen = p is not None and visible(domain, selector, p)
@@ -122,7 +126,7 @@ def report(path):
     }
 
 
-def main():
+def main() -> None:
     keys = sorted(pathlib.Path(FOLDER).glob("*/*.private"))
     with ThreadPoolExecutor(max_workers=16) as pool:
         print(json.dumps(list(pool.map(report, keys))))

@@ -1,15 +1,13 @@
 """Configure the mail hosts: `pyinfra inventories/prod deploys/mta.py`."""
 
+from functools import partial
+
 from mailfleet.deployment import apply, current_target
 from roles import desired, opendkim, postfix, tls
 
 target = current_target()
-
 apply(
-    target,
     desired(target),
-    between=(
-        lambda: tls.apply(target, units=postfix.units(target)),
-        lambda: opendkim.apply(target),
-    ),
+    partial(tls.apply, target, units=postfix.units(target)),
+    partial(opendkim.apply, target),
 )

@@ -40,11 +40,7 @@ def target_of(fleet: Fleet, name: str, suite: str) -> Target:
     return Target(fleet, machine, suite, logins, roots, authority)
 
 
-def apply(
-    target: Target,
-    state: HostState,
-    between: tuple[Callable[[], None], ...] = (),
-) -> None:
+def apply(state: HostState, *between: Callable[[], object]) -> None:
     """Packages, `between` (keys and certificates), files, then services."""
     packages.install(name="Packages", packages=state.packages)
     for step in between:

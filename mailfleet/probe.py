@@ -136,7 +136,9 @@ def _send(
     message["Subject"] = f"Probe of {probe.stream} from {probe.host}"
     message["Date"] = formatdate()
     message["Message-ID"] = f"<{token}@{sending.helo}>"
-    message.set_content(f"A probe of stream {probe.stream} on {probe.host} over IPv{probe.version}.\n")
+    message.set_content(
+        f"A probe of stream {probe.stream} on {probe.host} over IPv{probe.version}.\n"
+    )
     with Submission(stream.endpoint, probe.address, stream.tls_port, context) as smtp:
         smtp.login(login, password.reveal())
         smtp.send_message(message, f"probe@{stream.return_path}", [recipient])

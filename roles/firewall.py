@@ -58,7 +58,9 @@ def desired(_target: Target, listeners: Iterable[Listener]) -> HostState:
             ConfigFile("/etc/ufw/ufw.conf", render("etc/ufw/ufw.conf"), affects=affects),
             ConfigFile(
                 "/etc/ufw/user.rules",
-                render("etc/ufw/user.rules", chain="ufw", any="0.0.0.0/0", rules=rules(listeners, 4)),
+                render(
+                    "etc/ufw/user.rules", chain="ufw", any="0.0.0.0/0", rules=rules(listeners, 4)
+                ),
                 mode=0o640,
                 affects=affects,
             ),

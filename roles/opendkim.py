@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyinfra.api import deploy
+from pyinfra.api.deploy import deploy
 
 from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
 from mailfleet.operations import dkim
@@ -20,7 +20,9 @@ def wanted_keys(target: Target) -> tuple[dkim.WantedKey, ...]:
         dkim.WantedKey(
             domain,
             fleet.selector(host, domain),
-            next(fleet.domain(s.domain).dkim.bits for s in fleet.streams if s.from_domain == domain),
+            next(
+                fleet.domain(s.domain).dkim.bits for s in fleet.streams if s.from_domain == domain
+            ),
         )
         for domain in fleet.signing_domains(host)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from mailfleet.hoststate import Action, Check, ConfigFile, Directory, HostState, Listener, Service
 from mailfleet.model import Address, Host, SendingAddress, Stream
 from mailfleet.render import render
@@ -51,7 +50,9 @@ def desired(target: Target) -> HostState:
                 Listener(f"{stream.name} submission ({purpose})", "tcp", port, sending.addresses)
             )
     files += [
-        ConfigFile("/etc/logrotate.d/mailfleet-postfix", render("etc/logrotate.d/mailfleet-postfix")),
+        ConfigFile(
+            "/etc/logrotate.d/mailfleet-postfix", render("etc/logrotate.d/mailfleet-postfix")
+        ),
         ConfigFile("/etc/sysusers.d/mailfleet-postfix.conf", _MAIL_USER),
     ]
     directories.append(Directory("/var/log/postfix", 0o750, "root", "adm"))
@@ -59,7 +60,7 @@ def desired(target: Target) -> HostState:
         packages=("logrotate", "openssl", "postfix"),
         directories=tuple(directories),
         files=tuple(files),
-        checks=tuple(_check(sending.instance) for sending in host.sending) + (_check(INBOUND),),
+        checks=tuple(_check(name) for name in (INBOUND, *(s.instance for s in host.sending))),
         # Debian 12's generator ties the instances' units to postfix.service when systemd reloads.
         actions=(Action("instances", "systemctl daemon-reload"),),
         services=(
@@ -148,15 +149,26 @@ def _check(instance: str) -> Check:
 
 
 # postconf reports errors with file and line, but a parameter that does not exist only as a warning
-# without its line; here it is an error as well, and grep adds the line.
+# without its line: here it is an error as well. What a value may be, only the daemon knows: smtpd
+# reads them all when it starts, in its stand-alone mode too. grep adds the lines.
 _CHECK = """\
 folder=$STAGE/etc/{instance}
-for ask in -n -M -P; do postconf -c "$folder" $ask 2>&1 >/dev/null; done | sort -u > "$CHECK/postconf"
+lines() {{
+  while read -r name; do grep -nH "$name *=" "$folder/main.cf" "$folder/master.cf" || :; done
+}}
+for ask in -n -M -P; do
+  postconf -c "$folder" $ask 2>&1 >/dev/null || :
+done | sort -u > "$CHECK/postconf"
 if [ -s "$CHECK/postconf" ]; then
   cat "$CHECK/postconf"
-  sed -n 's/.*unused parameter: \\([a-z0-9_]*\\)=.*/\\1/p' "$CHECK/postconf" | while read -r name; do
-    grep -nH "$name *=" "$folder/main.cf" "$folder/master.cf" || :
-  done
+  sed -n 's/.*unused parameter: \\([a-z0-9_]*\\)=.*/\\1/p' "$CHECK/postconf" | lines
+  exit 1
+fi
+if ! echo QUIT | MAIL_CONFIG=$folder timeout 20 /usr/lib/postfix/sbin/smtpd -S \
+    -o queue_directory=/var/spool/postfix -o data_directory=/var/lib/postfix \
+    -o maillog_file= -o smtpd_milters= -o syslog_name=mailfleet-check >/dev/null 2>&1; then
+  journalctl --sync 2>/dev/null || :
+  journalctl -q -t mailfleet-check/smtpd -n 2 -o cat | tee "$CHECK/smtpd"
+  sed -n 's/.*configuration: \\([a-z0-9_]*\\) =.*/\\1/p' "$CHECK/smtpd" | lines
   exit 1
 fi"""
-

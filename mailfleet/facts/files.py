@@ -36,7 +36,8 @@ class Tree(FactBase[TreeState]):
         return StringCommand(
             "stat", "-c", QuoteString("stat|%F|%a|%U|%G|%n"), "--", *quoted, "2>/dev/null;",
             "sha256sum", "--", *quoted, "2>/dev/null;",
-            "sed", "-n", QuoteString("s/^/managed|/p"), QuoteString(f"{STATE}/files/{tree}"), "2>/dev/null; true",
+            "sed", "-n", QuoteString("s/^/managed|/p"), QuoteString(f"{STATE}/files/{tree}"),
+            "2>/dev/null; true",
         )  # fmt: skip
 
     @staticmethod

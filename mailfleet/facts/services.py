@@ -38,7 +38,12 @@ class Services(FactBase[ServicesState]):
         return ServicesState()
 
     def process(self, output: list[str]) -> ServicesState:
-        found: dict[str, set[str]] = {"enabled": set(), "active": set(), "pending": set(), "managed": set()}
+        found: dict[str, set[str]] = {
+            "enabled": set(),
+            "active": set(),
+            "pending": set(),
+            "managed": set(),
+        }
         unit: dict[str, str] = {}
         for line in [*output, ""]:
             key, _, value = line.partition("=")

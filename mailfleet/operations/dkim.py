@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from pyinfra import host, logger
@@ -37,7 +37,7 @@ class WantedKey:
 
 
 @operation()
-def sign(wanted: tuple[WantedKey, ...], unit: str) -> Iterator[StringCommand]:
+def sign(wanted: tuple[WantedKey, ...], unit: str) -> Generator[StringCommand, None, None]:
     """Create missing keys, and sign with every wanted key that all authoritative servers show.
 
     A key that signs already goes on signing when a name server cannot be reached for a while:

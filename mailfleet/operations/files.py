@@ -15,7 +15,7 @@ import base64
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
@@ -23,12 +23,12 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from mailfleet.facts.files import STATE, Tree, TreeState
 from mailfleet.hoststate import Check, ConfigFile, Directory
 
-_INSTALL = """\
+_INSTALL = f"""\
 set -eu
 umask 077
 tree=$1
-mkdir -p {state}/files {state}/pending
-stage=$(mktemp -d {state}/stage.XXXXXXXX)
+mkdir -p {STATE}/files {STATE}/pending
+stage=$(mktemp -d {STATE}/stage.XXXXXXXX)
 trap 'rm -rf "$stage"' EXIT
 base64 -d | tar -xz -C "$stage"
 STAGE=$stage/files CHECK=$stage/check
@@ -60,15 +60,15 @@ while IFS="$tab" read -r mode owner group affects path; do
      && cmp -s "$STAGE$path" "$path"; then
     continue
   fi
-  for name in $affects; do : > "{state}/pending/$name"; done
+  for name in $affects; do : > "{STATE}/pending/$name"; done
   mkdir -p "${{path%/*}}"
   cp -p "$STAGE$path" "$path.mailfleet-new"
   mv -fT "$path.mailfleet-new" "$path"
 done < "$stage/files.list"
 while read -r path; do rm -f "$path"; done < "$stage/stale.list"
 cut -f5 "$stage/files.list" > "$stage/managed"
-mv "$stage/managed" "{state}/files/$tree"
-""".format(state=STATE)
+mv "$stage/managed" "{STATE}/files/$tree"
+"""
 
 
 @operation()
@@ -77,7 +77,7 @@ def install(
     files: tuple[ConfigFile, ...],
     directories: tuple[Directory, ...] = (),
     checks: tuple[Check, ...] = (),
-) -> Iterator[StringCommand]:
+) -> Generator[StringCommand, None, None]:
     """Make the set `tree` of files and folders exactly as given."""
     yield from ship(tree, files, directories, checks)
 
@@ -87,7 +87,7 @@ def ship(
     files: tuple[ConfigFile, ...],
     directories: tuple[Directory, ...] = (),
     checks: tuple[Check, ...] = (),
-) -> Iterator[StringCommand]:
+) -> Generator[StringCommand, None, None]:
     """The commands of `install`, for operations that know their files only while they run."""
     paths = tuple(file.path for file in files) + tuple(d.path for d in directories)
     state: TreeState = host.get_fact(Tree, tree=tree, paths=paths)
@@ -101,7 +101,9 @@ def ship(
     for path in stale:
         logger.info(f"{host.print_prefix}no longer needed: {path}")
     archive = base64.b64encode(pack(files, directories, checks, stale)).decode("ascii")
-    yield StringCommand("sh", "-c", QuoteString(_INSTALL), "install", QuoteString(tree), _stdin=archive)
+    yield StringCommand(
+        "sh", "-c", QuoteString(_INSTALL), "install", QuoteString(tree), _stdin=archive
+    )
 
 
 def differing(

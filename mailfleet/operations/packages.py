@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
@@ -28,7 +28,7 @@ apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \\
 
 
 @operation()
-def install(packages: tuple[str, ...]) -> Iterator[StringCommand]:
+def install(packages: tuple[str, ...]) -> Generator[StringCommand, None, None]:
     """Make sure that `packages` are installed; finish an install that was cut off."""
     state = host.get_fact(Packages, packages=packages)
     missing = [name for name in packages if name not in state.installed]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Generator
 
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
@@ -10,11 +11,14 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from mailfleet.facts.services import MANAGED, PENDING, Services, ServicesState
 from mailfleet.hoststate import Action, Service
 
+# systemctl only says that it failed; the unit's own last words say why.
+_SYSTEMCTL = "{{ systemctl {verb} {unit} || {{ journalctl -q -n 12 -o cat --no-pager -u {unit} >&2; false; }}; }}"
+
 
 @operation()
 def converge(
     services: tuple[Service, ...], actions: tuple[Action, ...] = ()
-) -> Iterator[StringCommand]:
+) -> Generator[StringCommand, None, None]:
     """Run pending actions, then bring each unit into its state, in the given order.
 
     A unit or action stays pending until its own command has succeeded: what a broken connection
@@ -29,7 +33,7 @@ def converge(
 
 def steps(
     services: tuple[Service, ...], actions: tuple[Action, ...], state: ServicesState
-) -> Iterator[StringCommand]:
+) -> Generator[StringCommand, None, None]:
     """The commands that lead from `state` to the desired one; none when it is reached."""
     for action in actions:
         if action.name in state.pending:
@@ -44,7 +48,7 @@ def steps(
     for service in services:
         verb = _verb(service, state)
         if verb:
-            yield _told(service.unit, f"systemctl {verb} {QuoteString(service.unit).obj}")
+            yield _told(service.unit, _SYSTEMCTL.format(verb=verb, unit=shlex.quote(service.unit)))
     if gone or set(wanted) != state.managed:
         yield StringCommand("printf", QuoteString("%s\\n"), *map(QuoteString, wanted), ">", MANAGED)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
@@ -37,7 +37,7 @@ mv "$chain.new" "$chain"
 @operation()
 def certificate(
     chain: str, names: tuple[str, ...], affects: tuple[str, ...], authority: Authority | None
-) -> Iterator[StringCommand]:
+) -> Generator[StringCommand, None, None]:
     """Serve a certificate for `names` from the file `chain`; `affects` are the units that read it.
 
     Signed by `authority`, or self-signed where there is none: enough for opportunistic TLS (RFC

@@ -1,0 +1,122 @@
+"""The benchmarks' lab: its hosts, pristine or deployed, and commands on them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+from mailfleet import inventory, lab
+from mailfleet.errors import MailfleetError
+from mailfleet.lab import namespaces
+from mailfleet.model import Fleet
+
+ROOT = Path(__file__).parents[1]
+NAME = "bench"
+RECEIVER = ip_address("192.0.2.25")
+TOOLS = Path(sys.executable).parent
+"""Where pyinfra's and Ansible's commands are."""
+
+
+class BenchError(MailfleetError):
+    """A benchmark could not be run to its end."""
+
+
+def say(text: str) -> None:
+    """Progress, for whoever waits."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def fleet() -> Fleet:
+    """The fleet that is measured: inventories/lab, in the benchmarks' own lab."""
+    os.environ["MAILFLEET_LAB"] = NAME
+    return inventory.read("inventories/lab")
+
+
+def spec() -> lab.LabSpec:
+    """The lab that the fleet needs."""
+    declared = fleet()
+    machines = tuple(
+        lab.Machine(host.name, host.suite, host.region, host.all_addresses)
+        for host in declared.hosts
+    )
+    return lab.LabSpec(machines, tuple(domain.zone for domain in declared.domains))
+
+
+def up() -> None:
+    """Pristine hosts, whatever was there before."""
+    lab.down(NAME, _quiet)
+    lab.up(NAME, spec(), _quiet)
+
+
+def down() -> None:
+    lab.down(NAME, _quiet)
+
+
+@contextmanager
+def deployed() -> Iterator[Fleet]:
+    """A lab that is deployed and published, and taken down at the end, also after a failure."""
+    say("brings a lab up and deploys it")
+    try:
+        up()
+        # Signing starts with the deploy after the keys have become visible in DNS.
+        for job in ("deploys/mta.py", "dns/push.py", "deploys/mta.py"):
+            pyinfra("inventories/lab", job)
+        yield fleet()
+    finally:
+        down()
+
+
+def pyinfra(source: str, job: str, **environment: str) -> float:
+    """Run a pyinfra job on an inventory; how long it took, in seconds."""
+    argv = [str(TOOLS / "pyinfra"), source, job, "-y"]
+    return timed(argv, environment)
+
+
+def timed(argv: Sequence[str], environment: dict[str, str] | None = None) -> float:
+    """How long a command takes, in seconds; BenchError with its last words if it fails."""
+    began = time.monotonic()
+    done = subprocess.run(
+        argv,
+        cwd=ROOT,
+        env={**os.environ, "MAILFLEET_LAB": NAME, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    took = time.monotonic() - began
+    if done.returncode != 0:
+        words = "\n".join(done.stdout.strip().splitlines()[-15:])
+        raise BenchError(f"`{' '.join(argv)[:100]}` ended with {done.returncode}:\n{words}")
+    return took
+
+
+def on(host: str, script: str) -> str:
+    """Run a shell script on a host as root and return what it prints."""
+    done = subprocess.run(
+        lab.ssh_command(NAME, host),
+        input=f"export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C\nset -e\n{script}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        words = (done.stderr or done.stdout).strip()[-500:]
+        raise BenchError(f"{host}: exit code {done.returncode}: {words}")
+    return done.stdout
+
+
+def in_internet(*argv: str) -> list[str]:
+    """The command that runs `argv` where the lab's operators stand."""
+    return ["nsenter", f"--net={namespaces.handle(namespaces.internet(NAME))}", *argv]
+
+
+def _quiet(_text: str) -> None:
+    """The lab's own progress: too much between the benchmarks'."""
