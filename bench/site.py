@@ -101,7 +101,7 @@ def timed(argv: Sequence[str], environment: dict[str, str] | None = None) -> flo
 def on(host: str, script: str) -> str:
     """Run a shell script on a host as root and return what it prints."""
     done = subprocess.run(
-        lab.ssh_command(NAME, host),
+        [*lab.ssh_command(NAME, host), "sh", "-s"],
         input=f"export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C\nset -e\n{script}\n",
         capture_output=True,
         text=True,

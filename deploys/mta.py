@@ -8,6 +8,6 @@ from roles import desired, opendkim, postfix, tls
 target = current_target()
 apply(
     desired(target),
-    partial(tls.apply, target, units=postfix.units(target)),
-    partial(opendkim.apply, target),
+    partial(tls.apply, target=target, units=postfix.units(target)),
+    partial(opendkim.apply, target=target),
 )

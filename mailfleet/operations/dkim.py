@@ -51,14 +51,31 @@ def sign(wanted: tuple[WantedKey, ...], unit: str) -> Generator[StringCommand, N
                 "sh", "-c", QuoteString(_GENERATE), "generate",
                 *map(QuoteString, (KEYS, key.domain, key.selector, str(key.bits))),
             )  # fmt: skip
-    signing = [key for key in wanted if _signs(key, keys)]
     for key in wanted:
-        if key not in signing:
+        if not _signs(key, keys):
             logger.warning(
-                f"{host.print_prefix}not signing for {key.domain} yet: "
+                f"{host.print_prefix}not signing with {key.selector} yet: "
                 f"{key.selector}._domainkey.{key.domain} is not in DNS; push DNS and deploy again"
             )
-    yield from ship("dkim", tables(signing, unit))
+    yield from ship("dkim", tables(signers(wanted, keys), unit))
+
+
+def signers(wanted: tuple[WantedKey, ...], keys: list[HostKey]) -> list[WantedKey]:
+    """For each domain the wanted key if it may sign, else the one that signs now, else none.
+
+    So the old key signs until the new one is visible, and no mail leaves without a signature.
+    """
+    chosen = []
+    for key in wanted:
+        if _signs(key, keys):
+            chosen.append(key)
+            continue
+        chosen += [
+            WantedKey(old["domain"], old["selector"], old["bits"] or 0)
+            for old in keys
+            if old["domain"] == key.domain and old["signing"]
+        ][:1]
+    return chosen
 
 
 def _signs(wanted: WantedKey, keys: list[HostKey]) -> bool:

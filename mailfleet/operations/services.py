@@ -12,7 +12,10 @@ from mailfleet.facts.services import MANAGED, PENDING, Services, ServicesState
 from mailfleet.hoststate import Action, Service
 
 # systemctl only says that it failed; the unit's own last words say why.
-_SYSTEMCTL = "{{ systemctl {verb} {unit} || {{ journalctl -q -n 12 -o cat --no-pager -u {unit} >&2; false; }}; }}"
+_SYSTEMCTL = (
+    "{{ systemctl {verb} {unit} || "
+    "{{ journalctl -q -n 12 -o cat --no-pager -u {unit} >&2; false; }}; }}"
+)
 
 
 @operation()

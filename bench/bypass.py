@@ -1,0 +1,100 @@
+"""Ways into a stream's instance for smtp-source, which can do neither TLS nor passwords.
+
+They exist on the benchmarks' hosts only, on loopback, beside the stream's own submission services.
+All else stays as deployed: queue, header checks, signer, delivery.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench import site
+from mailfleet import lab
+
+HOST = "mta1.eu.shop.test"
+SIGNED = 10025
+UNSIGNED = 10026
+SINK_PORT = 2600
+RECIPIENT = "someone@inbox.test"
+
+_OPEN = (
+    "smtpd_tls_security_level=none",
+    "smtpd_sasl_auth_enable=no",
+    "smtpd_client_restrictions=permit",
+    "smtpd_sender_restrictions=",
+    "smtpd_relay_restrictions=permit",
+    "smtpd_recipient_restrictions=permit",
+    "smtpd_client_connection_count_limit=0",
+    "smtpd_client_connection_rate_limit=0",
+    "smtpd_client_message_rate_limit=0",
+    "smtpd_client_recipient_rate_limit=0",
+)
+
+
+def open_instance(instance: str, *, offset: int = 0, settings: tuple[str, ...] = ()) -> None:
+    """Add the services on ports SIGNED and UNSIGNED plus `offset`, and set main.cf parameters."""
+    folder = f"/etc/{instance}"
+    lines = []
+    for port, extra in ((SIGNED, ()), (UNSIGNED, ("smtpd_milters=",))):
+        name = f"127.0.0.1:{port + offset}/inet"
+        lines.append(f"postconf -c {folder} -M '{name}={name.replace('/', ' ')} n - n - - smtpd'")
+        values = " ".join(f"'{name}/{setting}'" for setting in (*_OPEN, *extra))
+        lines.append(f"postconf -c {folder} -P {values}")
+    if settings:
+        values = " ".join(f"'{setting}'" for setting in settings)
+        lines.append(f"postconf -c {folder} -e {values}")
+    restart = f"postfix -c {folder} stop >/dev/null 2>&1; postfix -c {folder} start >/dev/null 2>&1"
+    site.on(HOST, "\n".join([*lines, restart]))
+
+
+def source(sender: str, messages: int, size: int, port: int, recipient: str = RECIPIENT) -> str:
+    """The smtp-source command: 20 sessions at once, a new connection for each message."""
+    return (
+        f"smtp-source -s 20 -m {messages} -l {size} -f {sender} -t {recipient} "
+        f"-M bench.{HOST} 127.0.0.1:{port}"
+    )
+
+
+@contextmanager
+def sink(messages: int, dump: str = "") -> Iterator[subprocess.Popen[str]]:
+    """smtp-sink on the receiver, listening; it ends after so many messages.
+
+    `dump` is a file on the receiver that messages are written to.
+    """
+    keep = f"-D {dump}" if dump else ""
+    # It says nothing when it listens; its socket does.
+    script = f"""\
+export PATH=/usr/sbin:$PATH
+smtp-sink {keep} -M {messages} -m 1000 0.0.0.0:{SINK_PORT} 1000 &
+until [ "$(ss -Hltn sport = :{SINK_PORT})" ]; do :; done
+echo ready
+wait $!
+"""
+    process = subprocess.Popen(
+        [*lab.ssh_command(site.NAME, "receiver"), script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        if process.stdout.readline() != "ready\n":
+            raise site.BenchError("smtp-sink does not start on the receiver")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        site.on("receiver", "pkill -x smtp-sink || true")
+
+
+def is_signed(sender: str, port: int) -> bool:
+    """Whether a message that goes in at `port` arrives at the sink with a signature."""
+    dump = "/tmp/bench-message"  # noqa: S108 - on the receiver, a host of the lab
+    site.on("receiver", f"rm -f {dump}")
+    with sink(1, dump) as process:
+        site.on(HOST, source(sender, 1, 1000, port))
+        process.wait(60)
+    return "DKIM-Signature:" in site.on("receiver", f"cat {dump}")

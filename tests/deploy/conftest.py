@@ -1,0 +1,237 @@
+"""A small project whose hosts are pyinfra's `@fake` hosts, and runs of the real deploy against it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailfleet import inventory
+from mailfleet.deployment import target_of
+from mailfleet.facts.files import Tree
+from mailfleet.facts.packages import Packages
+from mailfleet.facts.release import Codename
+from mailfleet.facts.services import Services
+from mailfleet.facts.tls import Tls
+from mailfleet.hoststate import ConfigFile, Directory, HostState
+from mailfleet.operations.dkim import tables
+from mailfleet.target import Target
+from roles import desired, opendkim, tls
+
+ROOT = Path(__file__).resolve().parents[2]
+EU, US = "mta1.eu.shop.example", "mta1.us.shop.example"
+SUITES = {EU: "bookworm", US: "trixie"}
+LOGINS = {"shop": "$6$salt1$hashOfShop/1", "newsletter": "$6$salt2$hashOfNewsletter/2"}
+
+DOMAIN = """\
+[dkim]
+period = "2026q4"
+
+[streams.orders]
+logins = ["shop"]
+
+[streams.news]
+from_domain = "news.shop.example"
+logins = ["newsletter"]
+tls_port = 2465
+starttls_port = 2587
+"""
+INVENTORY = """\
+import json as _json
+import pathlib as _pathlib
+
+from mailfleet import inventory as _inventory
+
+eu = [
+    (
+        "@fake/mta1.eu.shop.example",
+        {
+            "addresses": ["192.0.2.10", "2001:db8:e0::10"],
+            "streams": {
+                "orders": ["192.0.2.11", "2001:db8:e0::11"],
+                "news": "orders",
+            },
+        },
+    ),
+]
+us = [
+    (
+        "@fake/mta1.us.shop.example",
+        {
+            "ssh_port": 2222,
+            "streams": {"orders": ["203.0.113.11"], "news": ["203.0.113.12"]},
+        },
+    ),
+]
+_inventory.declare(globals(), domains=["shop.example"])
+
+# After `declare`, which knows no such key: what pyinfra's fake connector shall answer.
+_answers = _json.loads((_pathlib.Path(__file__).parents[1] / "answers.json").read_text())
+for _name, _data in eu + us:
+    _data["fake_responses"] = _answers.get(_name.rpartition("/")[2], {})
+"""
+
+Answers = dict[str, Any]
+"""What a fake host answers: a part of the command's text, and lines or a dict for the connector."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One remote command."""
+
+    host: str
+    text: str
+    stdin: str
+
+    def files(self) -> dict[str, str]:
+        """The files of an archive that `operations.files` sends."""
+        with tarfile.open(fileobj=io.BytesIO(base64.b64decode(self.stdin)), mode="r:gz") as archive:
+            members = {m.name: archive.extractfile(m) for m in archive.getmembers()}
+            return {name: file.read().decode() for name, file in members.items() if file}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of pyinfra: how it ended, what it printed, and every remote command in its order."""
+
+    code: int
+    stdout: str
+    stderr: str
+    commands: tuple[Command, ...]
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+    def on(self, host: str) -> list[Command]:
+        return [command for command in self.commands if command.host == host]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """pyinfra's sums over all hosts and operations, of a run with --json."""
+        totals: dict[str, int] = json.loads(self.stdout)["results"]["totals"]
+        return totals
+
+
+class Project:
+    """A folder with inventories, domain files and answers; the deploy is the real one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("inventories", "dns"):
+            (folder / name).mkdir()
+        self.write("inventories/prod", INVENTORY)
+        self.write("dns/shop.example.toml", DOMAIN)
+        self.answer({})
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def answer(self, answers: dict[str, Answers]) -> None:
+        """What the hosts answer from now on; anything else succeeds without a word."""
+        self.write("answers.json", json.dumps(answers))
+
+    def pyinfra(self, *options: str, environment: dict[str, str] | None = None) -> Run:
+        """`pyinfra inventories/prod deploys/mta.py OPTIONS...`, typed in the project's folder."""
+        journal = self.folder / "journal"
+        journal.write_text("")
+        secrets = {f"MAILFLEET_LOGIN_{name.upper()}": text for name, text in LOGINS.items()}
+        done = subprocess.run(
+            [
+                *(sys.executable, "-P", str(Path(__file__).parent / "recorder.py"), str(journal)),
+                *("inventories/prod", str(ROOT / "deploys/mta.py"), *options),
+            ],
+            cwd=self.folder,
+            env={
+                **{k: v for k, v in os.environ.items() if not k.startswith("MAILFLEET_")},
+                **(secrets if environment is None else environment),
+                "PYINFRA_FAKE_DELAY": "0",
+                "PYINFRA_FAKE_DELAY_JITTER": "0",
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        rows = [json.loads(line) for line in journal.read_text().splitlines()]
+        return Run(done.returncode, done.stdout, done.stderr, tuple(Command(**r) for r in rows))
+
+    def target(self, host: str) -> Target:
+        """What the deploy works with on one host."""
+        return target_of(inventory.read(self.folder / "inventories/prod"), host, SUITES[host])
+
+
+def fresh(target: Target) -> Answers:
+    """A host that has nothing; once files are installed, everything that they affect is pending."""
+    state = desired(target)
+    pending = dict.fromkeys(name for file in state.files for name in file.affects)
+    units = tuple(service.unit for service in state.services)
+    return {
+        text(Codename().command()): target.suite,
+        text(Services().command(units)): [f"pending={name}" for name in pending],
+        "openssl x509 -in": {"success": True, "stdout": []},
+    }
+
+
+def converged(target: Target, certificate: Iterable[str]) -> Answers:
+    """A host that is as the roles want it; `certificate` is what the Tls fact's command prints."""
+    state = desired(target)
+    wanted = opendkim.wanted_keys(target)
+    keys = [
+        {"domain": k.domain, "selector": k.selector, "p": "AAAA", "bits": k.bits, "visible": True,
+         "signing": True}
+        for k in wanted
+    ]  # fmt: skip
+    units = tuple(service.unit for service in state.services)
+    return {
+        text(Codename().command()): target.suite,
+        text(Packages().command(state.packages)): [f"{name} ii " for name in state.packages],
+        text(Tls().command(tls.CHAIN)): list(certificate),
+        "dkim_keys": [json.dumps(keys)],
+        **_tree("host", state.files, state.directories),
+        **_tree("dkim", tables(list(wanted), opendkim.UNIT)),
+        text(Services().command(units)): _services(state),
+    }
+
+
+def text(command: Any) -> str:
+    return command if isinstance(command, str) else str(command.get_raw_value())
+
+
+def _tree(
+    tree: str, files: tuple[ConfigFile, ...], directories: tuple[Directory, ...] = ()
+) -> Answers:
+    paths = tuple(file.path for file in files) + tuple(d.path for d in directories)
+    lines = [f"stat|regular file|{f.mode:o}|{f.owner}|{f.group}|{f.path}" for f in files]
+    lines += [f"stat|directory|{d.mode:o}|{d.owner}|{d.group}|{d.path}" for d in directories]
+    lines += [f"{hashlib.sha256(f.content.encode()).hexdigest()}  {f.path}" for f in files]
+    lines += [f"managed|{file.path}" for file in files]
+    return {text(Tree().command(tree=tree, paths=paths)): lines}
+
+
+def _services(state: HostState) -> list[str]:
+    lines = []
+    for service in state.services:
+        active = "active" if service.runs else "inactive"
+        lines += [f"Id={service.unit}", f"ActiveState={active}", "UnitFileState=enabled", ""]
+    return lines + [f"managed={service.unit}" for service in state.services]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project of two hosts: `EU` (Debian 12, both IP versions), `US` (Debian 13, IPv4, port 2222)."""
+    for login, hashed in LOGINS.items():
+        monkeypatch.setenv(f"MAILFLEET_LOGIN_{login.upper()}", hashed)
+    return Project(tmp_path)

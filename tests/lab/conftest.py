@@ -1,0 +1,134 @@
+"""A lab whose hosts are deployed, for every test that needs real mail servers.
+
+A test takes the fixture `deployed_lab` and gets a `DeployedLab`: both regions of `inventories/lab`
+deployed, their DNS published, and signing. All tests of a session share it, so a test that breaks
+something repairs it with `deployed_lab.repair()`, also when it fails (`try: ... finally: ...`).
+
+The lab has a name of its own and is taken down at the end. `MAILFLEET_TEST_LAB=NAME` names one to
+use and to keep, which saves the half minute that installing packages takes while you work on tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mailfleet import inventory, lab
+from mailfleet.cli.lab import spec_of
+from mailfleet.model import Fleet
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = "inventories/lab"
+_KEPT = "MAILFLEET_TEST_LAB"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of pyinfra did: all that it printed, and how many operations changed something."""
+
+    output: str
+    changes: int
+
+
+@dataclass(frozen=True)
+class DeployedLab:
+    """A lab with deployed hosts; `eu` runs Debian 12 and `us` Debian 13."""
+
+    name: str
+    fleet: Fleet
+    eu: str = "mta1.eu.shop.test"
+    us: str = "mta1.us.shop.test"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command needs so that `inventories/lab` means this lab."""
+        return {**os.environ, "MAILFLEET_LAB": self.name}
+
+    def on(self, host: str, command: str, *, stdin: str = "") -> str:
+        """The output of a shell command that root runs on a host; it must succeed."""
+        argv = [*lab.ssh_command(self.name, host), command]
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{host}: {command}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def pyinfra(self, deploy: str, *options: str) -> Run:
+        """Run a deploy like `deploys/mta.py` on the lab as a user does; it must succeed."""
+        argv = [sys.executable, "-m", "pyinfra", "-y", *options, INVENTORY, deploy]
+        done = self._run(argv)
+        output = done.stdout + done.stderr
+        total = re.search(r"Grand total +(\d+) +(\d+|-)", output)
+        assert done.returncode == 0, output
+        assert total, output
+        return Run(output, 0 if total[2] == "-" else int(total[2]))
+
+    def mailfleet(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the `mailfleet` command; how it ended is for the test to judge."""
+        code = "import sys; from mailfleet.cli import main; sys.argv[0] = 'mailfleet'; main()"
+        return self._run([sys.executable, "-c", code, *arguments])
+
+    def repair(self) -> None:
+        """Bring hosts and DNS back to what the inventory says; a second run changes nothing."""
+        self.pyinfra("dns/push.py")
+        self.pyinfra("deploys/mta.py")
+        again = self.pyinfra("deploys/mta.py")
+        assert again.changes == 0, again.output
+
+    def _run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            argv, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture(scope="session")
+def deployed_lab() -> Iterator[DeployedLab]:
+    """The lab of this session, deployed and published; see this file's own description."""
+    try:
+        lab.requirements.check_platform()
+    except lab.LabError as error:
+        pytest.skip(error.problem)
+    with _name() as name:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("MAILFLEET_LAB", name)
+            fleet = inventory.read(ROOT / INVENTORY)
+        deployed = DeployedLab(name, fleet)
+        try:
+            lab.up(name, spec_of(fleet), print)
+            deployed.pyinfra("deploys/mta.py")
+            deployed.pyinfra("dns/push.py")
+            # Only now the keys are published, and hosts sign only with such keys.
+            deployed.pyinfra("deploys/mta.py")
+            yield deployed
+        finally:
+            if os.environ.get(_KEPT) != name:
+                lab.down(name, print)
+
+
+@contextlib.contextmanager
+def _name() -> Iterator[str]:
+    """A name that no other test session on this machine uses at the same time."""
+    if kept := os.environ.get(_KEPT):
+        yield kept
+        return
+    checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+    for number in range(1, 100):
+        name = f"test-{checkout}-{number}"
+        path = Path(tempfile.gettempdir()) / f"mailfleet-{name}.lock"
+        with path.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield name
+            return
+    pytest.fail("a hundred test sessions use labs at the same time")

@@ -1,0 +1,37 @@
+"""docs/reference.md tells every key of the schema, and its default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from mailfleet.model import schema
+
+pytestmark = pytest.mark.unit
+
+_REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
+_TABLES = [
+    schema.HostTable,
+    schema.InventoryTable,
+    schema.DomainTable,
+    schema.DnsTable,
+    schema.DkimTable,
+    schema.DmarcTable,
+    schema.SpfTable,
+    schema.StreamTable,
+    schema.LimitsTable,
+]
+
+
+@pytest.mark.parametrize("table", _TABLES)
+def test_every_key_is_explained(table: type[BaseModel]) -> None:
+    rows = [line for line in _REFERENCE.splitlines() if line.startswith("|")]
+    for name, field in table.model_fields.items():
+        row = next((row for row in rows if f"`{name}`" in row.split("|")[1]), None)
+        assert row is not None, f"{table.__name__}.{name} is not in docs/reference.md"
+        default = field.default
+        if isinstance(default, (str, int)) and not isinstance(default, bool):
+            shown = f'"{default}"' if isinstance(default, str) else str(default)
+            assert f"`{shown}`" in row, f"docs/reference.md gives {name} another default than {shown}"
