@@ -40,6 +40,19 @@ def domain_name(text: str) -> str:
     return name
 
 
+def service_name(text: str) -> str:
+    """Like `domain_name`, but labels may begin with an underscore, as in `_spf.esp.example`.
+
+    Such names hold records, never hosts (RFC 8552).
+    """
+    name = domain_name(re.sub(r"(^|\.)_", r"\1", text))
+    marked = [label.startswith("_") for label in text.split(".")]
+    return ".".join(
+        f"_{label}" if under else label
+        for label, under in zip(name.split("."), marked, strict=False)
+    )
+
+
 def is_within(name: str, domain: str) -> bool:
     """Whether `name` is `domain` itself or a name below it."""
     return name == domain or name.endswith(f".{domain}")

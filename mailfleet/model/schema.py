@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from mailfleet.model.addresses import Address
-from mailfleet.model.names import domain_name
+from mailfleet.model.names import domain_name, service_name
 from mailfleet.model.values import (
     as_tuple,
     at_least_one,
@@ -71,6 +71,9 @@ LabName = Annotated[
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Policy = Literal["none", "quarantine", "reject"]
+ServiceNames = Annotated[
+    tuple[Annotated[str, AfterValidator(service_name)], ...], BeforeValidator(as_tuple)
+]
 Names = Annotated[tuple[DomainName, ...], BeforeValidator(as_tuple)]
 Addresses = Annotated[
     tuple[Annotated[Address, BeforeValidator(parsed_address)], ...],
@@ -141,7 +144,8 @@ class DmarcTable(_Table):
 class SpfTable(_Table):
     """`[spf]`: RFC 7208."""
 
-    includes: Names = ()
+    includes: ServiceNames = ()
+    """Example: ["_spf.esp.example"]."""
     all: Literal["-all", "~all"] = "-all"
 
 

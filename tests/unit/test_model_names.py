@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from mailfleet.model.addresses import is_documentation, is_public, parse_address
-from mailfleet.model.names import domain_name, is_within
+from mailfleet.model.names import domain_name, is_within, service_name
 
 pytestmark = pytest.mark.unit
 
@@ -121,3 +121,11 @@ def test_a_name_lies_within_whole_labels_only() -> None:
     assert is_within("shop.example", "shop.example")
     assert is_within("news.shop.example", "shop.example")
     assert not is_within("myshop.example", "shop.example")
+
+
+def test_names_of_records_may_begin_with_an_underscore() -> None:
+    assert service_name("_spf.Google.example") == "_spf.google.example"
+    assert service_name("a._b.example.") == "a._b.example"
+    for text in ("_", "a.__b.example", "_spf", "-x.example"):
+        with pytest.raises(ValueError, match="name|qualified"):
+            service_name(text)
