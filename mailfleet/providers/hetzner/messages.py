@@ -1,0 +1,116 @@
+"""RRsets as the API writes them, and ours: names, values, TTLs and the marks of what is owned.
+
+An RRset of any type but TXT belongs to one party, so a label on it says that it is ours. In a TXT
+RRset different parties have a value each, so the comment of each value of ours says so. Label and
+comment are written by the same request as what they mark, save where a record is adopted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from hcloud.helpers.labels import LabelValidator
+from hcloud.zones import ZoneRecord, ZoneRRSet
+from hcloud.zones.domain import ZoneRRSetType
+
+from mailfleet.records import RRset, Slot
+from mailfleet.records.ownership import slot_of
+from mailfleet.records.rrset import canonical_name, canonical_value, txt
+
+TYPES = frozenset(get_args(ZoneRRSetType)) - {"SOA"}
+"""What can be written. SOA is Hetzner's."""
+
+_OWNER = "managed-by"
+_FLEET = "mailfleet-fleet"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One value as the API has it, with its comment."""
+
+    value: str
+    comment: str = ""
+
+    def to_api(self) -> ZoneRecord:
+        return ZoneRecord(self.value, self.comment or None)
+
+
+@dataclass(frozen=True)
+class Held:
+    """One RRset of the API: what it means, and how exactly it is written there."""
+
+    rrset: RRset
+    """With the TTL that holds, the zone's where the RRset has none."""
+    records: tuple[Record, ...]
+    labels: Mapping[str, str]
+    protected: bool
+
+
+Content = Mapping[tuple[str, str], Held]
+"""A zone by name and type."""
+
+
+class Mark:
+    """How records of one fleet are marked."""
+
+    def __init__(self, fleet: str) -> None:
+        # An inventory's name may hold what no label may.
+        fits = fleet and LabelValidator.VALUE_REGEX.match(fleet)
+        name = fleet if fits else f"fleet-{hashlib.sha256(fleet.encode()).hexdigest()[:16]}"
+        self.labels: Mapping[str, str] = {_OWNER: "mailfleet", _FLEET: name}
+        self.comment = f"{_OWNER}=mailfleet {_FLEET}={name}"
+
+    def labelled(self, labels: Mapping[str, str]) -> bool:
+        return self.labels.items() <= labels.items()
+
+    def owned(self, content: Iterable[Held]) -> frozenset[Slot]:
+        """The slots that are ours: by label or, in TXT, because every value there is ours.
+
+        A second SPF record beside ours, by somebody else, takes the slot from us: it is then
+        explained as a conflict, and not taken for our own record that somebody has edited.
+        """
+        slots: dict[Slot, bool] = {}
+        for held in content:
+            name, rtype = held.rrset.key
+            if rtype != "TXT":
+                slots[Slot(name, rtype)] = self.labelled(held.labels)
+                continue
+            for record in held.records:
+                slot = slot_of(name, rtype, canonical(rtype, record.value))
+                slots[slot] = slots.get(slot, True) and record.comment == self.comment
+        return frozenset(slot for slot, ours in slots.items() if ours)
+
+
+def held(found: ZoneRRSet, zone: str, zone_ttl: int) -> Held:
+    """An RRset of the API's answer."""
+    name, rtype = absolute(found.name or "@", zone), str(found.type)
+    # The API leaves the comment out, or sends "" or null, where there is none.
+    records = tuple(Record(r.value, r.comment or "") for r in found.records or ())
+    values = tuple(sorted({canonical(rtype, record.value) for record in records}))
+    ttl = zone_ttl if found.ttl is None else found.ttl
+    protection = found.protection or {"change": False}
+    rrset = RRset(name, rtype, ttl, values)
+    return Held(rrset, records, dict(found.labels or {}), protection["change"])
+
+
+def canonical(rtype: str, value: str) -> str:
+    """The canonical form of a value, also of a foreign one that we would not write so."""
+    if rtype == "TXT" and not value.startswith('"'):
+        return txt(value)
+    try:
+        return canonical_value(rtype, value)
+    except ValueError:
+        return value
+
+
+def absolute(name: str, zone: str) -> str:
+    """The full name of what the API calls `name`."""
+    return zone if name == "@" else canonical_name(f"{name}.{zone}")
+
+
+def relative(name: str, zone: str) -> str:
+    """What the API calls the full name."""
+    return "@" if name == zone else name.removesuffix(f".{zone}")
