@@ -1,0 +1,48 @@
+"""The keyword arguments of an octoDNS provider class, as a domain file has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mailfleet.model.values import shown
+
+Option = str | int | float | bool | tuple[str | int | float | bool, ...]
+
+_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_REFERENCE = re.compile(r"env/[A-Za-z_]\w*")
+_SECRET = re.compile(r"secret|token|passw|api_?key|access_?key|private_?key|credential", re.I)
+# What names a secret without being one.
+_NO_SECRET = re.compile(r"(key|token)_?(id|name|algorithm)$|_(file|path)$", re.I)
+
+
+def octodns_options(table: Mapping[str, Any]) -> dict[str, Option]:
+    """The table `octodns` of `[dns]`: `class`, and what its class takes, secrets as env/NAME."""
+    path = table.get("class")
+    if not isinstance(path, str) or _CLASS.fullmatch(path) is None:
+        raise ValueError('needs class, a dotted path, e.g. class = "octodns_bind.Rfc2136Provider"')
+    return {name: _option(name, value) for name, value in table.items()}
+
+
+def _option(name: str, value: Any) -> Option:
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is no name of a keyword argument")
+    if name in {"id", "apply_disabled"}:
+        raise ValueError(f"{name} is set by mailfleet; remove it")
+    if isinstance(value, (list, tuple)):
+        if not all(isinstance(part, (str, int, float)) for part in value):
+            raise ValueError(f"{name}: a list may hold texts and numbers only")
+        return tuple(value)
+    if not isinstance(value, (str, int, float)):
+        raise ValueError(f"{name}: {shown(value)} does not fit; write a text, number or list")
+    is_secret = _SECRET.search(name) and not _NO_SECRET.search(name)
+    if is_secret and not (isinstance(value, str) and _REFERENCE.fullmatch(value)):
+        # The value is not repeated: it may be the secret.
+        raise ValueError(
+            f'{name} is a secret, which no domain file holds; write {name} = "env/NAME", and put '
+            "it into the environment variable NAME, or into the secrets file if NAME begins with "
+            "MAILFLEET_"
+        )
+    return value

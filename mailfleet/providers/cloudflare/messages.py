@@ -1,0 +1,199 @@
+"""Batches: a plan's changes as deletions, overwrites and additions of single records.
+
+Cloudflare carries one batch out in one transaction: deletions first, then overwrites, then
+additions. Where a record can be overwritten it is: between a deletion and an addition a resolver
+could find nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailfleet.providers.cloudflare.holdings import AUTOMATIC, Held, Holdings, Rules
+from mailfleet.providers.cloudflare.values import PROXIABLE, fields_of
+from mailfleet.records import Change, Plan, RRset, Slot
+
+# What every plan of Cloudflare's allows in one call.
+MOST_RECORDS = 200
+
+
+@dataclass(frozen=True)
+class Write:
+    """A record as it is to be; without `over` a new one."""
+
+    name: str
+    type: str
+    value: str
+    ttl: int
+    proxied: bool
+    comment: str
+    over: Held | None = None
+
+    def body(self) -> dict[str, Any]:
+        """What the API takes. `proxied` is always said: a zone can have another default."""
+        found = {
+            "name": self.name,
+            "type": self.type,
+            "ttl": AUTOMATIC if self.proxied else self.ttl,
+            "comment": self.comment,
+            **fields_of(self.type, self.value),
+        }
+        if self.type in PROXIABLE:
+            found["proxied"] = self.proxied
+        return {**self.over.kept, **found, "id": self.over.id} if self.over else found
+
+    def is_held(self, record: Held) -> bool:
+        """Whether the record at Cloudflare is this one."""
+        have = (record.name, record.type, record.value, record.proxied, record.comment)
+        want = (self.name, self.type, self.value, self.proxied, self.comment)
+        return have == want and (self.proxied or record.ttl == self.ttl)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one call changes."""
+
+    deletes: tuple[Held, ...] = ()
+    puts: tuple[Write, ...] = ()
+    posts: tuple[Write, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.deletes) + len(self.puts) + len(self.posts)
+
+    @property
+    def names(self) -> frozenset[str]:
+        writes = (*self.puts, *self.posts)
+        return frozenset({*(r.name for r in self.deletes), *(w.name for w in writes)})
+
+    def is_done(self, holdings: Holdings) -> bool:
+        """Whether the zone is as the batch leaves it."""
+        return (
+            not any(record.id in holdings.by_id for record in self.deletes)
+            and all(any(map(put.is_held, _same_id(put, holdings))) for put in self.puts)
+            and all(
+                any(map(post.is_held, holdings.at((post.name, post.type)))) for post in self.posts
+            )
+        )
+
+    def __add__(self, other: Batch) -> Batch:
+        return Batch(self.deletes + other.deletes, self.puts + other.puts, self.posts + other.posts)
+
+
+def batches(plan: Plan, holdings: Holdings) -> list[Batch]:
+    """The calls that carry a plan out, of 200 records at most each.
+
+    What belongs to one name stays together, so that a CNAME can take the place of addresses. What
+    only deletes comes last.
+    """
+    by_name: dict[str, Batch] = {}
+    changes = {change.key: change for change in plan.changes}
+    moved = plan.owned_before ^ plan.owned_after
+    ours = plan.owned_before | plan.owned_after | plan.adopted
+    keys = dict.fromkeys([*changes, *((slot.name, slot.type) for slot in sorted(moved))])
+    for key in keys:
+        part = _Part(holdings, plan.owned_after, ours)
+        part.work_out(key, changes.get(key))
+        made = Batch(tuple(part.deletes), tuple(part.puts), tuple(part.posts))
+        by_name[key[0]] = by_name.get(key[0], Batch()) + made
+    filled = [batch for batch in by_name.values() if len(batch)]
+    filled.sort(key=lambda batch: not (batch.puts or batch.posts))
+    return list(_packed(filled))
+
+
+@dataclass
+class _Part:
+    """The work at one name and type."""
+
+    holdings: Holdings
+    owned: frozenset[Slot]
+    """What is ours afterwards."""
+    ours: frozenset[Slot]
+    """What is ours before or afterwards."""
+    deletes: list[Held] = field(default_factory=list)
+    puts: list[Write] = field(default_factory=list)
+    posts: list[Write] = field(default_factory=list)
+
+    @property
+    def rules(self) -> Rules:
+        return self.holdings.rules
+
+    def work_out(self, key: tuple[str, str], change: Change | None) -> None:
+        visible, beside = self.holdings.split(key)
+        new = change.new if change else None
+        wanted = frozenset(new.values) if new else frozenset()
+        leaving = []
+        for record in visible:
+            stays = change is None or self.holdings.shown(record) in wanted
+            # A plan removes nothing that is not ours; were it to, nothing would happen.
+            if stays or self.holdings.slot(record) not in self.ours:
+                self._keep(record, new)
+            else:
+                leaving.append(record)
+        for value in sorted(wanted - {self.holdings.shown(record) for record in visible}):
+            if new is not None:
+                self._add(new, value, leaving, beside)
+        self.deletes += leaving
+
+    def _keep(self, record: Held, new: RRset | None) -> None:
+        owned = self.holdings.slot(record) in self.owned
+        if not owned and not self.rules.is_ours(record.comment):
+            return
+        ttl = record.ttl if new is None or new.ttl == record.seconds else new.ttl
+        right = self._write(record.name, record.type, record.value, ttl, record)
+        if not owned:
+            right = Write(**{**vars(right), "comment": ""})
+        if not right.is_held(record):
+            self.puts.append(right)
+
+    def _add(self, new: RRset, value: str, leaving: list[Held], beside: list[Held]) -> None:
+        # Somebody may have put the very value beside ours before we wanted it.
+        over = next((record for record in beside if self.holdings.shown(record) == value), None)
+        if over is None and leaving:
+            same = (at for at, record in enumerate(leaving) if record.value == value)
+            over = leaving.pop(next(same, 0))
+        made = self._write(new.name, new.type, value, new.ttl, over)
+        (self.puts if over else self.posts).append(made)
+
+    def _write(self, name: str, rtype: str, value: str, ttl: int, over: Held | None) -> Write:
+        ours = over is not None and self.rules.is_ours(over.comment)
+        return Write(
+            name=name,
+            type=rtype,
+            value=value,
+            ttl=ttl,
+            proxied=self.rules.proxies(name, rtype),
+            comment=over.comment if over is not None and ours else self.rules.mark,
+            over=over,
+        )
+
+
+def _same_id(put: Write, holdings: Holdings) -> list[Held]:
+    record = holdings.by_id.get(put.over.id) if put.over else None
+    return [record] if record else []
+
+
+def _packed(parts: Iterable[Batch]) -> Iterator[Batch]:
+    packed = Batch()
+    for part in parts:
+        for piece in _pieces(part):
+            if len(packed) + len(piece) > MOST_RECORDS:
+                yield packed
+                packed = Batch()
+            packed += piece
+    if len(packed):
+        yield packed
+
+
+def _pieces(part: Batch) -> Iterator[Batch]:
+    """One name's work; in parts where it is more than one call may hold."""
+    if len(part) <= MOST_RECORDS:
+        yield part
+        return
+    singles = [
+        *(Batch(deletes=(record,)) for record in part.deletes),
+        *(Batch(puts=(put,)) for put in part.puts),
+        *(Batch(posts=(post,)) for post in part.posts),
+    ]
+    yield from singles

@@ -1,0 +1,78 @@
+"""A driver before the stand-in, with a clock that only counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailfleet.providers.cloudflare import Cloudflare
+from mailfleet.providers.cloudflare.holdings import Rules
+from mailfleet.records import Plan, RRset, plan
+from mailfleet.secrets import Secret
+from tests.fakes.cloudflare.account import Account, FakeZone
+from tests.fakes.cloudflare.server import FakeCloudflare
+
+ZONE = "shop.example"
+TTL = 3600
+
+
+@dataclass
+class Counter:
+    """Time that passes only on paper."""
+
+    slept: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float, /) -> None:
+        self.slept.append(seconds)
+
+
+@dataclass
+class Setting:
+    """An account with one zone, and drivers for it."""
+
+    fake: FakeCloudflare
+    zone: FakeZone
+    clock: Counter = field(default_factory=Counter)
+
+    def driver(
+        self, *proxied: str, fleet: str = "prod", token: str = "", **options: Any
+    ) -> Cloudflare:
+        return Cloudflare(
+            Secret(token or self.fake.account.token),
+            Rules(fleet, frozenset(proxied), lambda _: TTL),
+            endpoint=self.fake.endpoint,
+            clock=self.clock,
+            **{"timeout": 10.0, **options},
+        )
+
+    def plan(self, wanted: Iterable[RRset], driver: Cloudflare | None = None, **more: Any) -> Plan:
+        return plan((driver or self.driver()).read(self.zone.name), wanted, **more)
+
+    def push(self, wanted: Iterable[RRset], driver: Cloudflare | None = None, **more: Any) -> Plan:
+        driver = driver or self.driver()
+        made = self.plan(wanted, driver, **more)
+        assert driver.audit(made) == ()
+        driver.apply(made)
+        return made
+
+    def foreign(self) -> set[tuple[str, str, str, int, bool]]:
+        """All records without a mark of ours."""
+        return {
+            (r["type"], r["name"], r["content"], r["ttl"], r["proxied"])
+            for r in self.zone.records.values()
+            if not r.get("comment", "").startswith("mailfleet:")
+        }
+
+
+@contextmanager
+def setting(zone: str = ZONE, *, validate: bool = True) -> Iterator[Setting]:
+    """The stand-in while it runs; at the end all traffic must have been to the specification."""
+    account = Account()
+    fake = FakeCloudflare(account, validate=validate)
+    try:
+        yield Setting(fake, account.zone(zone))
+    finally:
+        fake.close()
+    assert fake.violations == []
