@@ -72,16 +72,15 @@ class Connection:
             if problem is not None:
                 raise problem
 
-    def asked_to_wait(self) -> float | None:
-        """What the last answer's headers say: seconds to stay away."""
+    def told_to_wait(self) -> float | None:
+        """Seconds to stay away, where the last answer says so."""
         after = self._headers.get("retry-after", "")
-        if after.isdecimal():
-            return float(after)
+        return float(after) if after.isdecimal() else None
+
+    def full_in(self) -> float:
+        """Seconds until all of the limit is there again, which the next few requests need not."""
         reset = self._headers.get("ratelimit-reset", "")
-        if reset.isdecimal():
-            # At that time all 3600 are back; for the next few it need not be waited for.
-            return min(max(float(reset) - self.clock.now(), 1.0), _LONGEST)
-        return None
+        return float(reset) - self.clock.now() if reset.isdecimal() else 0.0
 
     def _note(self, response: requests.Response, *_: Any, **__: Any) -> None:
         self._headers = {name.lower(): text for name, text in response.headers.items()}
@@ -98,12 +97,13 @@ class Patience:
     def wait(self, doing: str, error: Error) -> MailfleetError | None:
         """Wait until it makes sense to try again; what to raise instead, where it makes none."""
         clock, found, tries = self._connection.clock, kind(error), next(self._tries)
-        pause = min(2.0 ** (tries - 1), _LONGEST)
-        asked = self._connection.asked_to_wait() if found is Kind.LIMITED else None
-        if asked is not None:
-            pause = asked
+        pause = 2.0 ** (tries - 1)
+        told = self._connection.told_to_wait() if found is Kind.LIMITED else None
+        if found is Kind.LIMITED:
+            pause = max(pause, self._connection.full_in())
+        pause = min(pause, _LONGEST) if told is None else told
         over = clock.now() + pause > self._until or tries >= _TRIES.get(found, tries + 1)
         if found is Kind.REFUSED or over:
-            return failure(doing, error, asked)
+            return failure(doing, error, told)
         clock.pause(pause)
         return None

@@ -20,7 +20,6 @@ from mailfleet.providers.hetzner.failures import (
     missing,
     read_only,
     secondary,
-    unfinished,
 )
 from mailfleet.providers.hetzner.messages import Content, Held, Mark, held
 from mailfleet.providers.hetzner.phases import phases
@@ -89,9 +88,10 @@ class Hetzner:
             problems += self._pointers.audit(plan)
         elif plan.zone in self._zones:
             problems += refusals(plan, self._zones[plan.zone][1], self._mark)
-        if not plan.is_empty and self._writable is None:
-            self._writable = may_write(self._connection)
-            # Once is enough: all zones are reached with one token.
+        if not plan.is_empty:
+            # Asked once: all zones are reached with one token.
+            if self._writable is None:
+                self._writable = may_write(self._connection)
             problems += [] if self._writable else [read_only()]
         return tuple(problems)
 
@@ -108,17 +108,8 @@ class Hetzner:
             now = content.get(change.key)
             if (now.rrset if now else None) != change.old:
                 raise changed(plan.zone, " ".join(change.key))
-        done: list[Change] = []
-        changes = (*plan.changes, *claims(plan, content))
-        problem: MailfleetError | None = None
-        try:
-            for phase in phases(changes):
-                self._send(phase, api, content, plan)
-                done += phase
-        except MailfleetError as error:
-            problem = error
-        if problem is not None:
-            raise unfinished(problem, done, [c for c in changes if c not in done])
+        for phase in phases((*plan.changes, *claims(plan, content))):
+            self._send(phase, api, content, plan)
 
     def reverse_zone(self, address: Address) -> str | None:
         """The made-up zone of all PTR records, if the project holds the address."""

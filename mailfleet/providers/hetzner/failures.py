@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum, auto
 
 from hcloud import APIException
 from requests import RequestException, Timeout, exceptions
 
 from mailfleet.errors import MailfleetError
-from mailfleet.records import Change
 from mailfleet.secrets import variable
 
 VARIABLE = variable("hetzner")
@@ -78,18 +76,6 @@ def changed(zone: str, what: str) -> MailfleetError:
     """The zone is not as the plan was made for."""
     problem = f"cannot change {zone} at hetzner: {what} was changed by somebody else"
     return MailfleetError(problem, "run the command again")
-
-
-def unfinished(
-    error: MailfleetError, done: Iterable[Change], left: Iterable[Change]
-) -> MailfleetError:
-    """The failure of a push, with what was and what was not carried out."""
-
-    def names(changes: Iterable[Change]) -> str:
-        return ", ".join(" ".join(change.key) for change in changes) or "nothing"
-
-    problem = f"{error.problem}\n  done: {names(done)}\n  not done, or in part: {names(left)}"
-    return MailfleetError(problem, error.hint)
 
 
 def missing(zone: str) -> MailfleetError:

@@ -1,43 +1,59 @@
-"""In which order a zone's changes are sent, so that mail is authenticated at every moment.
+"""A plan cut into phases: what is sent together is waited for together, before the next begins.
 
-What is sent together is also waited for together, before the next phase begins: keys, then what
-other servers judge us by, then addresses and what points at them, and deletions at the end.
+The plan's order keeps mail authenticated after each single change. To wait after each would cost a
+round for each, so neighbours that do not rely on each other share a phase.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
-from mailfleet.records import Change
+from mailfleet.records import Change, RRset
+from mailfleet.records.ownership import slot_of
 
-_ADDRESSES = ("A", "AAAA", "CNAME")
+# A part of a long SPF record, which includes its parts: _spf2.shop.example.
+_PART = re.compile(r"_spf[0-9]*\.")
+_SPF = "spf1"
 
 
 def phases(changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
-    """The changes in groups, to be carried out one after the other."""
-    left = sorted(changes, key=lambda change: (_rank(change), change.key))
-    for rank in range(5):
-        group = [change for change in left if _rank(change) == rank]
-        # Beside a CNAME there is nothing else: what is in the way goes right before.
-        room = [c for c in left if c.new is None and any(_excludes(c, new) for new in group)]
-        for phase in (room, group):
-            left = [change for change in left if change not in phase]
-            if phase:
-                yield tuple(phase)
+    """The changes in groups, in their order."""
+    group: list[Change] = []
+    for change in changes:
+        if group and (_kind(group[-1]) != _kind(change) or _relies(change, group)):
+            yield tuple(group)
+            group = []
+        group.append(change)
+    if group:
+        yield tuple(group)
 
 
-def _rank(change: Change) -> int:
+def _kind(change: Change) -> str:
+    """What a phase has only one of."""
     name, rtype = change.key
     if change.new is None:
-        return 4
-    if rtype == "TXT":
-        return 0 if "._domainkey." in name else 1
-    return 2 if rtype in _ADDRESSES else 3
+        return "gone"
+    if rtype != "TXT":
+        return "address" if rtype in ("A", "AAAA") else "other"
+    tags = _tags(change.new)
+    if _SPF in tags:
+        return _SPF
+    return "key" if "._domainkey." in name else "policy"
 
 
-def _excludes(old: Change, new: Change) -> bool:
-    return (
-        new.new is not None
-        and old.key[0] == new.key[0]
-        and (old.key[1] == "CNAME") != (new.key[1] == "CNAME")
-    )
+def _relies(change: Change, group: list[Change]) -> bool:
+    """Whether part of the same SPF record is in the group."""
+    tree = _tree(change)
+    return tree is not None and tree in map(_tree, group)
+
+
+def _tree(change: Change) -> str | None:
+    spf = any(_SPF in _tags(record) for record in (change.old, change.new))
+    return _PART.sub("", change.key[0], count=1) if spf else None
+
+
+def _tags(record: RRset | None) -> set[str]:
+    if record is None or record.type != "TXT":
+        return set()
+    return {slot_of(*record.key, value).tag for value in record.values}

@@ -21,9 +21,9 @@ from hcloud.servers import BoundServer
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address
 from mailfleet.providers.hetzner.connection import Connection
-from mailfleet.providers.hetzner.failures import changed, unfinished
+from mailfleet.providers.hetzner.failures import changed
 from mailfleet.providers.hetzner.sending import Actions
-from mailfleet.records import Change, Plan, RRset, Slot, Zone
+from mailfleet.records import Plan, RRset, Slot, Zone
 from mailfleet.records.desired import pointer
 from mailfleet.records.rrset import rrset
 
@@ -91,7 +91,6 @@ class Pointers:
             if address is None or now.get(address) != change.old:
                 raise changed(POINTERS, f"{change.key[0]} PTR")
         actions = Actions(self._connection, POINTERS)
-        sent: list[Change] = []
         problem: MailfleetError | None = None
         try:
             for change in plan.changes:
@@ -99,10 +98,8 @@ class Pointers:
                 # Without a dot at the end, unlike in DNS. None brings the default back.
                 name = change.new.values[0].rstrip(".") if change.new else None
                 actions.add(self._set(address, name), f"{address} PTR")
-                sent.append(change)
         except MailfleetError as error:
-            left = [change for change in plan.changes if change not in sent]
-            problem = unfinished(error, sent, left)
+            problem = error
         actions.finish(problem)
 
     def _set(self, address: Address, name: str | None) -> BoundAction:

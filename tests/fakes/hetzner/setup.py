@@ -67,7 +67,7 @@ def push(
     wanted: Iterable[RRset],
     *,
     adopt: Iterable[str] = (),
-    between: Callable[[], None] = lambda: None,
+    between: Callable[[], object] = lambda: None,
     zone: str = ZONE,
 ) -> Plan:
     """Read, plan, audit and apply, as a push does."""
