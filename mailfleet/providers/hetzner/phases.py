@@ -35,11 +35,11 @@ def _kind(change: Change) -> str:
     if change.new is None:
         return "gone"
     if rtype != "TXT":
-        return "address" if rtype in ("A", "AAAA") else "other"
+        return "needed" if rtype in ("A", "AAAA") else "referring"
     tags = _tags(change.new)
     if _SPF in tags:
         return _SPF
-    return "key" if "._domainkey." in name else "policy"
+    return "needed" if "._domainkey." in name else "policy"
 
 
 def _relies(change: Change, group: list[Change]) -> bool:
