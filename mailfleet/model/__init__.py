@@ -3,8 +3,6 @@
 from mailfleet.model.addresses import Address
 from mailfleet.model.build import HostEntry, build_fleet
 from mailfleet.model.fleet import (
-    Dkim,
-    Dmarc,
     Domain,
     Fleet,
     Host,
@@ -12,12 +10,14 @@ from mailfleet.model.fleet import (
     ProviderSettings,
     Region,
     SendingAddress,
-    Spf,
     Stream,
 )
+from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
 
 __all__ = [
     "Address",
+    "Bimi",
+    "Caa",
     "Dkim",
     "Dmarc",
     "Domain",
@@ -25,6 +25,7 @@ __all__ = [
     "Host",
     "HostEntry",
     "Limits",
+    "MtaSts",
     "ProviderSettings",
     "Region",
     "SendingAddress",

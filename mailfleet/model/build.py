@@ -15,8 +15,6 @@ from mailfleet.model.addresses import Address
 from mailfleet.model.checks import cross_check
 from mailfleet.model.explain import problems_of
 from mailfleet.model.fleet import (
-    Dkim,
-    Dmarc,
     Domain,
     Fleet,
     Host,
@@ -24,11 +22,18 @@ from mailfleet.model.fleet import (
     ProviderSettings,
     Region,
     SendingAddress,
-    Spf,
     Stream,
 )
 from mailfleet.model.names import domain_name
-from mailfleet.model.schema import DnsTable, DomainTable, HostTable, InventoryTable, StreamTable
+from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
+from mailfleet.model.schema import (
+    DmarcTable,
+    DnsTable,
+    DomainTable,
+    HostTable,
+    InventoryTable,
+    StreamTable,
+)
 from mailfleet.model.values import shown
 
 _Table = TypeVar("_Table", bound=BaseModel)
@@ -167,24 +172,38 @@ def _sending(
 
 
 def _domain(name: str, table: DomainTable) -> Domain:
-    dmarc = table.dmarc
     return Domain(
         name=name,
         zone=(table.dns.zone if table.dns else None) or name,
         dns=_provider(table.dns),
         streams=tuple(_stream(name, key, stream) for key, stream in table.streams.items()),
-        dkim=Dkim(table.dkim.period, table.dkim.bits),
-        dmarc=Dmarc(
-            policy=dmarc.policy,
-            subdomain_policy=dmarc.subdomain_policy or dmarc.policy,
-            nonexistent_policy=dmarc.nonexistent_policy or dmarc.subdomain_policy or dmarc.policy,
-            strict_dkim=dmarc.strict_dkim,
-            strict_spf=dmarc.strict_spf,
-            reports=dmarc.reports,
-        ),
+        dkim=Dkim(table.dkim.period, table.dkim.bits, table.dkim.revoked),
+        dmarc=_dmarc(table.dmarc, parked=not table.sends),
         spf=Spf(table.spf.includes, table.spf.all),
         mx=table.mx,
         ttl=table.ttl,
+        sends=table.sends,
+        mta_sts=MtaSts(**table.mta_sts.model_dump()) if table.mta_sts else None,
+        tls_reports=table.tls_rpt.reports if table.tls_rpt else (),
+        caa=Caa(**table.caa.model_dump()) if table.caa else None,
+        bimi=Bimi(**table.bimi.model_dump()) if table.bimi else None,
+    )
+
+
+def _dmarc(table: DmarcTable, *, parked: bool) -> Dmarc:
+    # What nobody sends as needs no time to learn who does.
+    default = parked and "policy" not in table.model_fields_set
+    policy = "reject" if default else table.policy
+    subdomains = table.subdomain_policy or policy
+    return Dmarc(
+        policy=policy,
+        subdomain_policy=subdomains,
+        nonexistent_policy=table.nonexistent_policy or subdomains,
+        strict_dkim=table.strict_dkim,
+        strict_spf=table.strict_spf,
+        reports=table.reports,
+        testing=table.testing,
+        subdomains=table.subdomains,
     )
 
 
@@ -205,7 +224,14 @@ def _stream(domain: str, name: str, table: StreamTable) -> Stream:
 def _provider(table: DnsTable | None) -> ProviderSettings | None:
     if table is None:
         return None
-    return ProviderSettings(table.provider, table.server, table.port, table.key)
+    return ProviderSettings(
+        provider=table.provider,
+        server=table.server,
+        port=table.port,
+        key=table.key,
+        proxied=table.proxied,
+        octodns=tuple((table.octodns or {}).items()),
+    )
 
 
 def _ipv4(addresses: tuple[Address, ...]) -> IPv4Address | None:

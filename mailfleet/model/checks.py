@@ -1,7 +1,7 @@
 """What must be true between machines and identities; every finding names the remedy.
 
 Here: the list of all checks, and those of hosts and addresses. Those of streams and domains stand in
-`mailfleet.model.identity_checks`.
+`mailfleet.model.identity_checks`, those of what a domain publishes in `mailfleet.model.policy_checks`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mailfleet.errors import Problem
-from mailfleet.model import identity_checks
+from mailfleet.model import identity_checks, policy_checks
 from mailfleet.model.addresses import Address, is_documentation, is_public
 from mailfleet.model.fleet import Fleet, Host, SendingAddress
 
@@ -26,6 +26,7 @@ def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> li
         *_unusable_addresses(fleet),
         *_taken_ports(fleet),
         *identity_checks.contradictions(fleet, paths),
+        *policy_checks.policy_contradictions(fleet, paths),
     ]
     if complete:
         found += [

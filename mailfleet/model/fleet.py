@@ -13,8 +13,8 @@ from typing import Literal, TypeVar
 
 from mailfleet.model.addresses import Address
 from mailfleet.model.names import is_within
-
-Policy = Literal["none", "quarantine", "reject"]
+from mailfleet.model.options import Option
+from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
 
 
 @dataclass(frozen=True)
@@ -56,35 +56,6 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Dkim:
-    """How a domain signs: one key per host and period (decision D2)."""
-
-    period: str
-    bits: int
-
-
-@dataclass(frozen=True)
-class Dmarc:
-    """A domain's published DMARC policy (RFC 9989 §4.7; no pct, rf or ri, which it removed)."""
-
-    policy: Policy
-    subdomain_policy: Policy
-    nonexistent_policy: Policy
-    strict_dkim: bool
-    strict_spf: bool
-    reports: tuple[str, ...]
-    """Mail addresses for aggregate reports."""
-
-
-@dataclass(frozen=True)
-class Spf:
-    """What else may send as the domain, and how strict the end of the record is (RFC 7208)."""
-
-    includes: tuple[str, ...]
-    all: Literal["-all", "~all"]
-
-
-@dataclass(frozen=True)
 class ProviderSettings:
     """Which DNS provider holds a zone. Secrets are named here, never held."""
 
@@ -94,6 +65,10 @@ class ProviderSettings:
     port: int = 53
     key: str | None = None
     """rfc2136: name of the TSIG key; its secret is `MAILFLEET_TSIG_<KEY>`."""
+    proxied: tuple[str, ...] = ()
+    """cloudflare: names that its proxy is to stand before; no other name may have it."""
+    octodns: tuple[tuple[str, Option], ...] = ()
+    """octodns: `class`, the dotted path of its provider class, and that class's arguments."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +85,18 @@ class Domain:
     mx: tuple[str, ...] | None
     """Foreign mail servers of the domain in order of preference; None: this fleet's inbound."""
     ttl: int
+    sends: bool = True
+    """False for a parked domain: it takes and sends no mail, and says so."""
+    mta_sts: MtaSts | None = None
+    tls_reports: tuple[str, ...] = ()
+    """Mail addresses for reports on TLS (RFC 8460)."""
+    caa: Caa | None = None
+    bimi: Bimi | None = None
+
+    @property
+    def from_domains(self) -> tuple[str, ...]:
+        """What the domain's streams are sent as, each once."""
+        return tuple(dict.fromkeys(stream.from_domain for stream in self.streams))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Each field names its default and an example; `docs/reference.md` is written from
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -15,10 +15,12 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    model_validator,
 )
 
 from mailfleet.model.addresses import Address
 from mailfleet.model.names import domain_name, service_name
+from mailfleet.model.options import octodns_options
 from mailfleet.model.values import (
     as_tuple,
     at_least_one,
@@ -55,6 +57,21 @@ Selector = Annotated[
         "write 1 to 32 small letters, digits and inner hyphens, e.g. mta1-eu",
     ),
 ]
+KeySelector = Annotated[
+    str,
+    matching(
+        r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?",
+        "write the selector as it stands before ._domainkey, in small letters, e.g. mta1-eu-2026q3",
+    ),
+]
+SecureUri = Annotated[
+    str,
+    matching(
+        # What separates tags and strings in the records that hold such a URI is left out.
+        r"https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._~/?&=%+:@-]*",
+        'write a whole https:// address without ";", "," or quotes',
+    ),
+]
 TsigName = Annotated[
     str,
     matching(
@@ -74,6 +91,7 @@ Policy = Literal["none", "quarantine", "reject"]
 ServiceNames = Annotated[
     tuple[Annotated[str, AfterValidator(service_name)], ...], BeforeValidator(as_tuple)
 ]
+MailAddresses = Annotated[tuple[MailAddress, ...], BeforeValidator(as_tuple)]
 Names = Annotated[tuple[DomainName, ...], BeforeValidator(as_tuple)]
 Addresses = Annotated[
     tuple[Annotated[Address, BeforeValidator(parsed_address)], ...],
@@ -128,6 +146,8 @@ class DkimTable(_Table):
 
     period: Period = "1"
     bits: Literal[2048, 3072, 4096] = 2048
+    revoked: Annotated[tuple[KeySelector, ...], BeforeValidator(as_tuple)] = ()
+    """Selectors that no receiver shall trust any more. Example: ["mta1-eu-2026q3"]."""
 
 
 class DmarcTable(_Table):
@@ -138,7 +158,11 @@ class DmarcTable(_Table):
     nonexistent_policy: Policy | None = None
     strict_dkim: bool = False
     strict_spf: bool = False
-    reports: Annotated[tuple[MailAddress, ...], BeforeValidator(as_tuple)] = ()
+    reports: MailAddresses = ()
+    testing: bool = False
+    """`t=y`: receivers apply the policy one level lower."""
+    subdomains: dict[DomainName, Policy] = {}
+    """Policies of single From domains. Example: {"news.shop.example" = "none"}."""
 
 
 class SpfTable(_Table):
@@ -147,6 +171,38 @@ class SpfTable(_Table):
     includes: ServiceNames = ()
     """Example: ["_spf.esp.example"]."""
     all: Literal["-all", "~all"] = "-all"
+
+
+class MtaStsTable(_Table):
+    """`[mta_sts]`: RFC 8461 §3.2."""
+
+    mode: Literal["none", "testing", "enforce"]
+    max_age: int = Field(default=604_800, ge=86_400, le=31_557_600)
+    """Seconds for which senders keep the policy."""
+
+
+class TlsRptTable(_Table):
+    """`[tls_rpt]`: RFC 8460 §3."""
+
+    reports: Annotated[MailAddresses, AfterValidator(at_least_one)]
+
+
+class CaaTable(_Table):
+    """`[caa]`: RFC 8659, RFC 8657 §3."""
+
+    issuers: Annotated[Names, AfterValidator(at_least_one)]
+    """Certificate authorities by their own names. Example: ["letsencrypt.org"]."""
+    account_uri: SecureUri | None = None
+    """The only account of the authority that may have certificates issued."""
+
+
+class BimiTable(_Table):
+    """`[bimi]`: draft-brand-indicators-for-message-identification §4.3."""
+
+    logo: SecureUri
+    """An SVG Tiny PS image."""
+    certificate: SecureUri | None = None
+    """The mark certificate that Gmail and Apple ask for."""
 
 
 class DnsTable(_Table):
@@ -158,6 +214,19 @@ class DnsTable(_Table):
     server: Annotated[str, AfterValidator(ip_address_text)] | None = None
     port: Port = 53
     key: TsigName | None = None
+    proxied: ServiceNames = ()
+    """Names that Cloudflare puts its proxy before. Example: ["mta-sts.shop.example"]."""
+    octodns: Annotated[dict[str, Any], AfterValidator(octodns_options)] | None = None
+    """Example: {class = "octodns_bind.Rfc2136Provider", host = "203.0.113.53"}."""
+
+    @model_validator(mode="after")
+    def _has_what_octodns_needs(self) -> DnsTable:
+        if self.provider == "octodns" and self.octodns is None:
+            raise ValueError(
+                'provider octodns needs octodns = { class = "octodns_bind.Rfc2136Provider", ... }, '
+                "with the keyword arguments of that class"
+            )
+        return self
 
 
 class DomainTable(_Table):
@@ -169,6 +238,12 @@ class DomainTable(_Table):
     spf: SpfTable = SpfTable()
     mx: Names | None = None
     ttl: int = Field(default=3600, ge=1, le=604_800)
+    sends: bool = True
+    """False: a parked domain, which takes and sends no mail."""
+    mta_sts: MtaStsTable | None = None
+    tls_rpt: TlsRptTable | None = None
+    caa: CaaTable | None = None
+    bimi: BimiTable | None = None
     streams: dict[Identifier, StreamTable] = {}
 
 

@@ -1,10 +1,12 @@
-"""Whether what a name server answers is what was asked for."""
+"""Whether what a name server or a provider holds is what was asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mailfleet.records.change import Change
 from mailfleet.records.ownership import slot_of
+from mailfleet.records.plan import Plan, Zone
 from mailfleet.records.rrset import RRset
 
 
@@ -24,3 +26,17 @@ def difference(record: RRset, answered: Iterable[str]) -> str:
     if missing and extra:
         return f"has {', '.join(extra)} instead of {', '.join(missing)}"
     return ""
+
+
+def outstanding(plan: Plan, zone: Zone) -> tuple[Change, ...]:
+    """The changes of a plan that a zone, read again, does not show."""
+    have = {record.key: record for record in zone.records}
+    return tuple(change for change in plan.changes if not _is_done(change, have.get(change.key)))
+
+
+def _is_done(change: Change, found: RRset | None) -> bool:
+    values = frozenset(found.values if found else ())
+    if change.added or change.removed:
+        # Others may have written at the name meanwhile, which is not ours to judge.
+        return change.added <= values and not change.removed & values
+    return found is not None and change.new is not None and found.ttl == change.new.ttl

@@ -71,6 +71,9 @@ def _candidates(
         if slot in have and slot not in owned:
             # Equal values are no conflict, but may be adopted.
             yield slot, _occupied(slot, have[slot]) if have[slot] != values else None
+        if slot in owned and slot.tag in _WHY and len(have.get(slot, ())) > 1:
+            # One of them is not ours, and which one, nothing tells.
+            yield slot, _second(slot, have[slot]) if have[slot] != values else None
         for other in types.get(slot.name, ()):
             # RFC 1034 §3.6.2: beside a CNAME there is nothing else. One that we own and no longer
             # want is deleted anyway.
@@ -81,6 +84,10 @@ def _candidates(
 def _occupied(slot: Slot, existing: frozenset[str]) -> Conflict:
     reason = _WHY.get(slot.tag, "it differs from what the fleet needs")
     return _conflict(slot, existing, slot, f"is not ours, and {reason}")
+
+
+def _second(slot: Slot, existing: frozenset[str]) -> Conflict:
+    return _conflict(slot, existing, slot, f"stands there beside ours, and {_WHY[slot.tag]}")
 
 
 def _beside_cname(wanted: Slot, other: Slot, existing: frozenset[str]) -> Conflict:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import dns.reversename
 
 from mailfleet.model import Address, Fleet
-from mailfleet.records import dmarc, spf
-from mailfleet.records.dkim import PublicKey, key_record
+from mailfleet.records import dmarc, spf, transport
+from mailfleet.records.dkim import PublicKey, key_records
+from mailfleet.records.exchangers import mail_names, mx_values
+from mailfleet.records.identity import identity, issuers, policy_hosts
 from mailfleet.records.rrset import RRset, canonical_name, rrset, txt
-
-_PREFERENCE = 10
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,32 @@ class _Collector:
         return {zone: tuple(sorted(records)) for zone, records in found.items()}
 
 
-def records(fleet: Fleet, keys: Iterable[PublicKey] = ()) -> Desired:
-    """Every record of the fleet, with these DKIM keys."""
+def records(
+    fleet: Fleet,
+    keys: Iterable[PublicKey] = (),
+    *,
+    certificates: Mapping[str, Collection[str]] | None = None,
+    signed: Collection[str] = (),
+) -> Desired:
+    """Every record of the fleet, with these DKIM keys.
+
+    `certificates` gives for each inbound host the SHA-256, in hexadecimal, of the public keys that
+    it presents now or next; TLSA records are made of them in the zones of `signed` (DNSSEC).
+    """
     into = _Collector(fleet)
     _hosts(fleet, into)
     _endpoints(fleet, into)
     _senders(fleet, into)
-    _policies(fleet, into)
-    for key in keys:
-        into.add(key.name, "TXT", *key_record(key, 0).values)
+    for domain in fleet.domains:
+        for entry in identity(fleet, domain):
+            into.add(*entry)
+    for entry in issuers(fleet):
+        into.add(*entry)
+    for name in dmarc.authorisations(fleet):
+        into.add(name, "TXT", txt(dmarc.AUTHORISATION))
+    for name, value in key_records(fleet, keys):
+        into.add(name, "TXT", txt(value))
+    _certificates(fleet, certificates or {}, signed, into)
     return Desired(into.zones(), _reverse(fleet))
 
 
@@ -79,30 +96,31 @@ def _endpoints(fleet: Fleet, into: _Collector) -> None:
 
 
 def _senders(fleet: Fleet, into: _Collector) -> None:
-    inbound = [f"{_PREFERENCE} {host.name}." for host in fleet.inbound_hosts]
     for name, addresses in spf.senders(fleet).items():
         domain = fleet.domain_of(name)
         if domain is not None:
-            into.add(name, "TXT", txt(spf.sender(domain.spf, addresses)))
+            for at, text in spf.sender_records(name, domain.spf, addresses).items():
+                into.add(at, "TXT", txt(text))
+    inbound = [address for host in fleet.inbound_hosts for address in host.addresses]
     for domain in fleet.domains:
-        own = inbound
-        if domain.mx is not None:
-            own = [f"{_PREFERENCE * at} {name}." for at, name in enumerate(domain.mx, start=1)]
-        for stream in domain.streams:
-            into.add(stream.from_domain, "MX", *own)
-    # Bounces come back to the hosts, whoever takes the domain's other mail.
-    for stream in fleet.streams:
-        if stream.return_path not in fleet.from_domains:
-            into.add(stream.return_path, "MX", *inbound)
+        for name in mail_names(domain):
+            into.add(name, "MX", *mx_values(fleet, domain, name))
+        for name in policy_hosts(domain, fleet):
+            into.add_addresses(name, inbound)
 
 
-def _policies(fleet: Fleet, into: _Collector) -> None:
-    for domain in fleet.domains:
-        for name in dmarc.policy_domains(domain):
-            owner = fleet.domain_of(name) or domain
-            into.add(f"_dmarc.{name}", "TXT", txt(dmarc.policy(owner.dmarc)))
-    for name in dmarc.authorisations(fleet):
-        into.add(name, "TXT", txt(dmarc.AUTHORISATION))
+def _certificates(
+    fleet: Fleet,
+    certificates: Mapping[str, Collection[str]],
+    signed: Collection[str],
+    into: _Collector,
+) -> None:
+    for host in fleet.inbound_hosts:
+        domain = fleet.domain_of(host.name)
+        # RFC 7672 §2.2.1: without DNSSEC a TLSA record counts for nothing.
+        if domain is not None and domain.zone in signed:
+            values = map(transport.tlsa, certificates.get(host.name, ()))
+            into.add(f"_25._tcp.{host.name}", "TLSA", *values)
 
 
 def _reverse(fleet: Fleet) -> dict[Address, RRset]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mailfleet.model import Fleet
-from mailfleet.records.rrset import RRset, rrset, txt
+
+_REVOKED = "v=DKIM1; p="
 
 
 @dataclass(frozen=True, order=True)
@@ -29,9 +30,20 @@ class PublicKey:
         return f"v=DKIM1; k=rsa; p={self.p}"
 
 
-def key_record(key: PublicKey, ttl: int) -> RRset:
-    """The TXT RRset that publishes a key."""
-    return rrset(key.name, "TXT", ttl, txt(key.value))
+def key_records(fleet: Fleet, keys: Iterable[PublicKey]) -> Iterator[tuple[str, str]]:
+    """Name and content of each key's record, and of those that the domain files revoke.
+
+    A revoked selector stays revoked where a host still has its key. The empty `p=` goes on saying
+    so to a receiver that would else take a missing key for a fault that may pass (RFC 6376 §6.1.2).
+    """
+    revoked = {
+        f"{selector}._domainkey.{name}"
+        for domain in fleet.domains
+        for name in domain.from_domains
+        for selector in domain.dkim.revoked
+    }
+    yield from ((name, _REVOKED) for name in sorted(revoked))
+    yield from ((key.name, key.value) for key in keys if key.name not in revoked)
 
 
 @dataclass(frozen=True)

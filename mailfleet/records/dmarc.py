@@ -10,17 +10,19 @@ from mailfleet.model import Dmarc, Domain, Fleet
 AUTHORISATION = "v=DMARC1;"
 
 
-def policy(dmarc: Dmarc) -> str:
-    """The record of a domain. No pct, rf or ri: RFC 9989 removed them."""
-    tags = [
-        "v=DMARC1",
-        f"p={dmarc.policy}",
-        f"sp={dmarc.subdomain_policy}",
-        f"np={dmarc.nonexistent_policy}",
-    ]
+def policy(dmarc: Dmarc, name: str, *, below: bool) -> str:
+    """The record of a From domain. No pct, rf or ri: RFC 9989 removed them.
+
+    `below` is for a name below the organisational domain: sp and np have no effect there.
+    """
+    tags = ["v=DMARC1", f"p={dmarc.subdomains.get(name, dmarc.policy)}"]
+    if not below:
+        tags += [f"sp={dmarc.subdomain_policy}", f"np={dmarc.nonexistent_policy}"]
     # "r", relaxed, is the default of both.
     tags += ["adkim=s"] if dmarc.strict_dkim else []
     tags += ["aspf=s"] if dmarc.strict_spf else []
+    # Readers of RFC 7489 ignore what they do not know, and apply the policy as it stands.
+    tags += ["t=y"] if dmarc.testing else []
     if dmarc.reports:
         tags.append("rua=" + ",".join(_uri(address) for address in dmarc.reports))
     return "; ".join(tags)
@@ -28,7 +30,16 @@ def policy(dmarc: Dmarc) -> str:
 
 def policy_domains(domain: Domain) -> tuple[str, ...]:
     """Where a domain file's policy is published: its domain and each of its From domains."""
-    return tuple(dict.fromkeys([domain.name, *(stream.from_domain for stream in domain.streams)]))
+    return tuple(dict.fromkeys([domain.name, *domain.from_domains]))
+
+
+def is_organisational(fleet: Fleet, domain: Domain, name: str) -> bool:
+    """Whether a policy domain may be the top of its organisation (RFC 9989 §4.10.2).
+
+    Only DNS knows; what lies below another name of the fleet or of its zone surely is not.
+    """
+    above = name.partition(".")[2]
+    return name == domain.name == domain.zone and fleet.domain_of(above) is None
 
 
 def authorisations(fleet: Fleet) -> tuple[str, ...]:
@@ -43,13 +54,19 @@ def authorisations(fleet: Fleet) -> tuple[str, ...]:
         for address in domain.dmarc.reports:
             target = address.rpartition("@")[2]
             owner = fleet.domain_of(target)
-            if owner is None or _related(owner.name, domain.name):
+            if owner is None or is_related(owner.name, domain.name):
                 continue
             found += [f"{name}._report._dmarc.{target}" for name in policy_domains(domain)]
     return tuple(dict.fromkeys(found))
 
 
-def _related(one: str, other: str) -> bool:
+def report_domains(domain: Domain) -> tuple[str, ...]:
+    """The domains that a domain file's reports go to, each once."""
+    return tuple(dict.fromkeys(one.rpartition("@")[2] for one in domain.dmarc.reports))
+
+
+def is_related(one: str, other: str) -> bool:
+    """Whether one of two names lies within the other: surely one organisation."""
     return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
 
 

@@ -9,39 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
+from mailfleet.records.change import Change, Kind
 from mailfleet.records.conflicts import Conflict, conflicts_of
+from mailfleet.records.order import ordered
 from mailfleet.records.ownership import Slot, slot_of
 from mailfleet.records.rrset import RRset
-
-Kind = Literal["delete", "update", "create"]
 
 # octoDNS's limits: enough records to speak of a share, and the share that a mistake exceeds.
 _ENOUGH = 10
 _SHARE = 0.3
-
-_ORDER: dict[Kind, int] = {"delete": 0, "update": 1, "create": 2}
-
-
-@dataclass(frozen=True)
-class Change:
-    """One RRset before and after: None before a creation and after a deletion."""
-
-    old: RRset | None
-    new: RRset | None
-
-    @property
-    def kind(self) -> Kind:
-        if self.old is None:
-            return "create"
-        return "delete" if self.new is None else "update"
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Name and type."""
-        either = self.new or self.old
-        return either.key if either else ("", "")
 
 
 @dataclass(frozen=True)
@@ -55,7 +32,7 @@ class Zone:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do to one zone. Deletions stand first, so that a CNAME makes room."""
+    """What to do to one zone. The changes stand in the order of `mailfleet.records.order`."""
 
     zone: str
     changes: tuple[Change, ...]
@@ -129,11 +106,10 @@ def plan(
         change = Change(have.get(key), _merge(key, have.get(key), wanted.get(key), slots))
         if change.old != change.new:
             changes.append(change)
-    changes.sort(key=lambda change: _ORDER[change.kind])
     existing = len({(slot.name, slot.type) for slot in zone.owned & have_slots.keys()})
     return Plan(
         zone=zone.name,
-        changes=tuple(changes),
+        changes=ordered(changes),
         conflicts=conflicts,
         owned_before=zone.owned,
         owned_after=frozenset(after),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from textwrap import wrap
 from typing import Any
 
-from mailfleet.records.plan import Change, Kind, Plan
+from mailfleet.records.change import Change, Kind
+from mailfleet.records.plan import Plan
 from mailfleet.records.rrset import RRset
 
-_SIGNS: dict[Kind, str] = {"create": "+", "update": "~", "delete": "-"}
 _WIDTH = 120
 
 
@@ -23,33 +26,61 @@ def summary(plan: Plan) -> str:
     return ", ".join(parts)
 
 
-def lines(plan: Plan) -> Iterator[str]:
-    """The changes, one line each value; the first character of a line tells what happens to it."""
+@dataclass(frozen=True)
+class Row:
+    """One line of a plan: what happens to a record set, or two values of it side by side."""
+
+    sign: str
+    """`+` comes, `-` goes, `~` changes, `!` is in the way; a blank stays."""
+    text: str
+    """The record set, or its value before the change."""
+    new: str | None = None
+    """The value after the change; None in a row that is no comparison."""
+
+
+def rows(plan: Plan) -> Iterator[Row]:
+    """The changes in the order of the push, then the conflicts."""
     for change in plan.changes:
         name, rtype = change.key
-        sign = _SIGNS[change.kind]
         if change.old and change.new:
-            ttl = ""
+            ttl = f"{change.new.ttl}"
             if change.old.ttl != change.new.ttl:
-                ttl = f" (TTL {change.old.ttl} becomes {change.new.ttl})"
-            yield f"{sign} {name} {rtype}{ttl}"
-            for value in sorted({*change.old.values, *change.new.values}):
-                if value not in change.new.values:
-                    yield f"-   {_short(value)}"
-                elif value not in change.old.values:
-                    yield f"+   {_short(value)}"
+                ttl = f"{change.old.ttl} becomes {change.new.ttl}"
+            yield Row("~", f"{name} {rtype} (TTL {ttl})")
+            pairs = zip_longest(sorted(change.removed), sorted(change.added), fillvalue="")
+            yield from (Row("~", old, new) for old, new in pairs)
+            stays = sorted(set(change.old.values) & set(change.new.values))
+            yield from (Row(" ", value, value) for value in stays)
         elif record := change.new or change.old:
-            for value in record.values:
-                yield f"{sign} {name} {record.ttl} {rtype} {_short(value)}"
+            sign = "+" if change.new else "-"
+            yield from (Row(sign, f"{name} {record.ttl} {rtype} {v}") for v in record.values)
     for conflict in plan.conflicts:
-        yield f"! {conflict.name} {conflict.type} {_short(' | '.join(conflict.existing))} is not ours"
+        existing = " | ".join(conflict.existing)
+        yield Row("!", f"{conflict.name} {conflict.type} {existing} is not ours")
+
+
+def lines(plan: Plan) -> Iterator[str]:
+    """The rows for a log, each value on a line of its own; its first character tells what happens."""
+    for row in rows(plan):
+        if row.new is None:
+            yield f"{row.sign} {_short(row.text)}"
+        elif row.sign != " ":
+            yield from (f"{s}   {_short(v)}" for s, v in (("-", row.text), ("+", row.new)) if v)
+
+
+def columns(old: str, new: str, width: int) -> Iterator[tuple[str, str]]:
+    """Two values side by side in `width` characters, each wrapped within its half."""
+    half = max((width - 3) // 2, 20)
+    left, right = (wrap(value, half, break_on_hyphens=False) for value in (old, new))
+    for one, other in zip_longest(left, right, fillvalue=""):
+        yield one.ljust(half), other
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
     """The plan as plain values."""
     return {
         "zone": plan.zone,
-        "changes": [_change(change) for change in plan.changes],
+        "changes": [change_as_json(change) for change in plan.changes],
         "conflicts": [
             {
                 "name": conflict.name,
@@ -65,7 +96,8 @@ def as_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def change_as_json(change: Change) -> dict[str, Any]:
+    """One change as plain values."""
     name, rtype = change.key
     return {
         "action": change.kind,

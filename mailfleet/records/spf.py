@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses
 
 from mailfleet.model import Address, Fleet, SendingAddress, Spf, Stream
 
 # RFC 7208 §2.3 recommends a record for HELO names too: with an empty MAIL FROM it is the only one.
 HELO = "v=spf1 a -all"
+PARKED = "v=spf1 -all"
+
+# RFC 7208 §3.4: so that the answer, with what else stands at the name, fits into 512 octets.
+LONGEST = 450
 
 
-def sender(spf: Spf, addresses: Iterable[Address]) -> str:
-    """The record of a From or return-path domain: these addresses, the includes, nobody else."""
-    ordered = sorted(set(addresses), key=lambda address: (address.version, int(address)))
-    terms = [f"ip{address.version}:{address}" for address in ordered]
-    terms += [f"include:{name}" for name in spf.includes]
-    return " ".join(["v=spf1", *terms, spf.all])
+def sender_records(name: str, spf: Spf, addresses: Iterable[Address]) -> dict[str, str]:
+    """The record of a From or return-path domain, by name: these addresses, the includes, nobody else.
+
+    One record where it stays within 450 octets. Else the addresses stand at `_spf.<name>`,
+    `_spf2.<name>` and so on, in order, each of which costs receivers one look-up.
+    """
+    terms = address_terms(addresses)
+    includes = [f"include:{one}" for one in spf.includes]
+    whole = _record([*terms, *includes], spf.all)
+    if len(whole) <= LONGEST or not terms:
+        return {name: whole}
+    found = {}
+    for number, part in enumerate(_parts(terms), start=1):
+        found[f"_spf{number if number > 1 else ''}.{name}"] = _record(part, "-all")
+    return {name: _record([*(f"include:{one}" for one in found), *includes], spf.all), **found}
+
+
+def address_terms(addresses: Iterable[Address]) -> list[str]:
+    """`ip4:` and `ip6:` terms for exactly these addresses, as few as possible.
+
+    Neighbours become a block only where every address of the block is among them: a wider one would
+    let streams of other domains, or strangers, pass.
+    """
+    unique = set(addresses)
+    v4 = collapse_addresses(IPv4Network(a) for a in unique if isinstance(a, IPv4Address))
+    v6 = collapse_addresses(IPv6Network(a) for a in unique if isinstance(a, IPv6Address))
+    blocks: list[IPv4Network | IPv6Network] = [*v4, *v6]
+    return [
+        f"ip{block.version}:{block.network_address if block.num_addresses == 1 else block}"
+        for block in blocks
+    ]
 
 
 def senders(fleet: Fleet) -> dict[str, tuple[Address, ...]]:
@@ -34,3 +64,16 @@ def senders(fleet: Fleet) -> dict[str, tuple[Address, ...]]:
 def _addresses(fleet: Fleet, stream: Stream) -> list[Address]:
     sending: Iterable[SendingAddress] = fleet.sending_addresses(stream.name)
     return [address for entry in sending for address in entry.addresses]
+
+
+def _record(terms: Sequence[str], end: str) -> str:
+    return " ".join(["v=spf1", *terms, end])
+
+
+def _parts(terms: Sequence[str]) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for term in terms:
+        if len(_record([*parts[-1], term], "-all")) > LONGEST:
+            parts.append([])
+        parts[-1].append(term)
+    return parts

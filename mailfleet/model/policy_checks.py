@@ -1,0 +1,89 @@
+"""The checks of what a domain publishes: policies that contradict each other or cannot work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mailfleet.errors import Problem
+from mailfleet.model.fleet import Domain, Fleet
+
+Finding = tuple[str, str]
+"""Key and text, within one domain file."""
+
+
+def policy_contradictions(fleet: Fleet, paths: Mapping[str, str]) -> list[Problem]:
+    """What a domain file says of its policies that cannot be true at once."""
+    return [
+        Problem(paths[domain.name], key, text)
+        for domain in fleet.domains
+        for check in (_parked, _dmarc, _revoked, _caa, _bimi)
+        for key, text in check(fleet, domain)
+    ]
+
+
+def _parked(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
+    if domain.sends:
+        return
+    for stream in domain.streams:
+        yield f"streams.{stream.name}", "the domain has sends = false; remove the stream, or sends"
+    for host in fleet.hosts:
+        owner = fleet.domain_of(host.name)
+        if owner is not None and owner.name == domain.name:
+            yield "sends", f"host {host.name} lies in the domain and sends bounces; remove sends"
+    given = (
+        ("mx", domain.mx is not None, "a domain that sends nothing takes no mail either"),
+        ("spf.includes", bool(domain.spf.includes), "nobody else sends as the domain"),
+        ("dkim.revoked", bool(domain.dkim.revoked), "it has no From domain whose key to revoke"),
+        ("mta_sts", domain.mta_sts is not None, "there is no server that it could be about"),
+        ("bimi", domain.bimi is not None, "there is no mail to show a logo with"),
+        ("dmarc.policy", domain.dmarc.policy != "reject", "a parked domain's policy is reject"),
+    )
+    for key, wrong, reason in given:
+        if wrong:
+            yield key, f"{reason}; remove it, or sends = false"
+
+
+def _dmarc(_: Fleet, domain: Domain) -> Iterator[Finding]:
+    dmarc = domain.dmarc
+    policies = {dmarc.policy, dmarc.subdomain_policy, *dmarc.subdomains.values()}
+    if dmarc.testing and policies == {"none"}:
+        yield (
+            "dmarc.testing",
+            'with policy "none" there is nothing to test; set quarantine or reject',
+        )
+    below = [name for name in domain.from_domains if name != domain.name]
+    for name in dmarc.subdomains:
+        if name == domain.name:
+            yield "dmarc.subdomains", f"{name} is the domain itself; write dmarc.policy"
+        elif name not in below:
+            known = ", ".join(below) or "none"
+            yield "dmarc.subdomains", f"{name} is no From domain of this file; known are {known}"
+
+
+def _revoked(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
+    known = {stream.name for stream in fleet.streams}
+    for host in fleet.hosts:
+        if not all(sending.stream in known for sending in host.sending):
+            continue
+        for name in fleet.signing_domains(host):
+            selector = fleet.selector(host, name)
+            if name in domain.from_domains and selector in domain.dkim.revoked:
+                text = f"{host.name} signs with {selector}; set a new period, deploy and push first"
+                yield "dkim.revoked", text
+
+
+def _caa(_: Fleet, domain: Domain) -> Iterator[Finding]:
+    caa = domain.caa
+    if caa is not None and caa.account_uri and len(caa.issuers) > 1:
+        yield "caa.account_uri", "an account belongs to one issuer; name one in issuers"
+
+
+def _bimi(_: Fleet, domain: Domain) -> Iterator[Finding]:
+    if domain.bimi is None or not domain.sends:
+        return
+    dmarc = domain.dmarc
+    if "none" in (dmarc.policy, dmarc.subdomain_policy, *dmarc.subdomains.values()):
+        text = 'logos are shown with policy "quarantine" or "reject" only, subdomains included'
+        yield "bimi", f"{text}; raise the policies of [dmarc], or remove it"
+    if dmarc.testing:
+        yield "bimi", "logos are not shown while dmarc.testing is true; remove one of the two"
