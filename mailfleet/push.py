@@ -23,6 +23,7 @@ from mailfleet.model.names import domain_name
 from mailfleet.publishing import Keys, Publication, prepare, publish
 from mailfleet.records.dkim import HostKeys, keys_of
 from mailfleet.records.render import lines
+from mailfleet.resolution import resolver_of
 
 _AT_ONCE = 100
 
@@ -48,7 +49,8 @@ def dns_records() -> Generator[FunctionCommand, None, None]:
     if host.name != min(one.name for one in active):
         return
     try:
-        publication = prepare(inventory.current(), _read_keys(state, active))
+        fleet = inventory.current()
+        publication = prepare(fleet, _read_keys(state, active), lookup=resolver_of(fleet))
         for line in _report(publication):
             logger.info(line)
         publication.refuse()
@@ -59,7 +61,7 @@ def dns_records() -> Generator[FunctionCommand, None, None]:
             raise PyinfraError(str(error)) from None
         yield FunctionCommand(_fail, [str(error)], {})
         return
-    if not publication.is_empty:
+    if not publication.is_empty or publication.problems:
         yield FunctionCommand(_publish, [publication], {})
 
 
@@ -93,4 +95,4 @@ def _report(publication: Publication) -> list[str]:
     for entry in publication.zones:
         text.append(entry.title)
         text += [f"  {line}" for line in lines(entry.plan)]
-    return text
+    return [*text, *(f"problem: {problem}" for problem in publication.problems)]

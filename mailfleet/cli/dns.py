@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
 from mailfleet import inventory
-from mailfleet.errors import EXIT_FAILED, EXIT_PENDING
+from mailfleet.document import as_json
+from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, MailfleetError
 from mailfleet.live import read_facts
 from mailfleet.model import Fleet
-from mailfleet.publishing import Keys, Publication, prepare, publish
+from mailfleet.model.addresses import parse_address
+from mailfleet.publishing import (
+    Keys,
+    Publication,
+    PublishError,
+    ZoneOutcome,
+    prepare,
+    publish,
+)
 from mailfleet.records.dkim import keys_of
-from mailfleet.records.render import as_json, lines
+from mailfleet.records.render import Row, columns, rows
+from mailfleet.resolution import resolver_of
 
 _COLOURS = {"+": "green", "-": "red", "~": "yellow", "!": "red"}
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -65,7 +76,7 @@ def plan(
 ) -> None:
     """Show what a push would change; changes nothing."""
     publication = _prepare(inventory_path, domain, adopt, force)
-    _print(publication, as_document, pushed=False)
+    _print(publication, as_document, None)
     if publication.problems:
         raise click.exceptions.Exit(EXIT_FAILED)
     if expect_no_changes and not publication.is_empty:
@@ -82,36 +93,60 @@ def push(
     adopt: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Publish the records: read, plan, audit, then change what differs."""
+    """Publish the records: read, plan, audit, change what differs, then read it back."""
     publication = _prepare(inventory_path, domain, adopt, force)
     if not as_document:
-        _print(publication, as_document, pushed=False)
-    if not publication.problems:
-        publish(publication, _progress)
+        _print(publication, as_document, None)
+    outcome: tuple[ZoneOutcome, ...] = ()
+    failure: MailfleetError | None = None
+    try:
+        outcome = publish(publication, _progress)
+    except PublishError as error:
+        outcome, failure = error.outcome, error
+    except MailfleetError as error:
+        failure = error
     if as_document:
-        _print(publication, as_document, pushed=not publication.problems)
-    if publication.problems:
+        _print(publication, as_document, outcome)
+    if failure is not None:
+        if not as_document:
+            raise failure
         raise click.exceptions.Exit(EXIT_FAILED)
 
 
 @dns.command()
 @_common
-def check(inventory_path: str, domain: str | None, as_document: bool) -> None:
-    """Ask every authoritative server and a resolver whether the records are there."""
+@click.option(
+    "--resolver",
+    "resolvers",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Ask this resolver, e.g. a public one; repeatable. Default: this machine's.",
+)
+def check(
+    inventory_path: str, domain: str | None, as_document: bool, resolvers: tuple[str, ...]
+) -> None:
+    """Ask every authoritative server and the resolvers whether mail from the fleet is believed."""
     from mailfleet.checking import check as run
 
+    for address in resolvers:
+        try:
+            parse_address(address)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--resolver") from None
     fleet, keys = _read(inventory_path, domain)
-    _progress("asking the authoritative servers ...")
-    count, findings = run(fleet, keys, _resolver(fleet), domain)
+    asked = [resolver_of(fleet, address) for address in resolvers or (None,)]
+    _progress(f"asking the authoritative servers and {', '.join(r.label for r in asked)} ...")
+    report = run(fleet, keys, asked, domain)
     if as_document:
-        found = [vars(finding) for finding in findings]
-        _document({"fleet": fleet.name, "checked": count, "findings": found})
+        _document({"fleet": fleet.name, **report.to_json()})
     else:
-        for finding in findings:
+        for finding in report.findings:
             click.echo(f"{click.style('wrong', fg='red')} {finding}")
+        _tell("note", "yellow", report.notes)
+        count = len(report.findings)
         good = click.style("nothing wrong", fg="green")
-        click.echo(f"{count} checks: {f'{len(findings)} wrong' if findings else good}")
-    if findings:
+        click.echo(f"{report.checked} checks: {f'{count} wrong' if count else good}")
+    if report.findings:
         raise click.exceptions.Exit(EXIT_FAILED)
 
 
@@ -137,42 +172,42 @@ def _prepare(path: str, domain: str | None, adopt: tuple[str, ...], force: bool)
             raise click.BadParameter(message, param_hint="--adopt")
     fleet, keys = _read(path, domain)
     _progress("reading and planning the zones ...")
-    return prepare(fleet, keys, adopt=adopt, force=force, domain=domain)
+    return prepare(fleet, keys, adopt=adopt, force=force, domain=domain, lookup=resolver_of(fleet))
 
 
-def _resolver(fleet: Fleet) -> Any:
-    import dns.resolver as resolvers
-
-    if fleet.lab is None:
-        return resolvers.Resolver()
-    from mailfleet.lab import files
-
-    resolver = resolvers.Resolver(configure=False)
-    resolver.nameservers = [str(address) for address in files(fleet.lab).resolvers]
-    return resolver
-
-
-def _print(publication: Publication, as_document: bool, *, pushed: bool) -> None:
+def _print(
+    publication: Publication, as_document: bool, outcome: tuple[ZoneOutcome, ...] | None
+) -> None:
+    """Show the plan; in a document also what became of it, once `outcome` is known."""
     if as_document:
-        _document(
-            {
-                "zones": [
-                    {"provider": entry.driver.label, **as_json(entry.plan)}
-                    for entry in publication.zones
-                ],
-                "pending": not publication.is_empty and not pushed,
-                "pushed": pushed,
-                "problems": list(publication.problems),
-                "notes": list(publication.notes),
-            }
-        )
+        _document(as_json(publication, outcome))
         return
+    width = shutil.get_terminal_size((120, 24)).columns
     for entry in publication.zones:
         click.secho(entry.title, bold=True)
-        for line in lines(entry.plan):
-            click.echo("  " + click.style(line, fg=_COLOURS.get(line[0])))
+        for row in rows(entry.plan):
+            _print_row(row, width)
     _tell("note", "yellow", publication.notes)
     _tell("problem", "red", publication.problems)
+
+
+def _print_row(row: Row, width: int) -> None:
+    if row.new is None:
+        click.secho(f"  {row.sign} {row.text}", fg=_COLOURS.get(row.sign))
+        return
+    changed = row.sign != " "
+    for old, new in columns(row.text, row.new, width - 8):
+        left = click.style(f"{'-' if changed and row.text else ' '} {old}", fg=_old(changed))
+        right = click.style(f"{'+' if changed and row.new else ' '} {new}", fg=_new(changed))
+        click.echo(f"    {left} {right}".rstrip())
+
+
+def _old(changed: bool) -> str | None:
+    return _COLOURS["-"] if changed else None
+
+
+def _new(changed: bool) -> str | None:
+    return _COLOURS["+"] if changed else None
 
 
 def _tell(word: str, colour: str, texts: Iterable[str]) -> None:

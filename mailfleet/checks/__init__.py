@@ -1,0 +1,1 @@
+"""What `mailfleet dns check` looks at: one module for each kind of record."""

@@ -1,0 +1,70 @@
+"""What a check says, and what it may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mailfleet.model import Fleet
+from mailfleet.records import Desired
+from mailfleet.records.dkim import HostKeys
+from mailfleet.resolution import Resolver
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One thing that is wrong, and what to do about it."""
+
+    subject: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.problem}; {self.remedy}"
+
+
+Task = Callable[[], Iterable[Finding]]
+"""One thing to look at; it may wait for a name server."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What to check: a fleet, the records that it should have, and whom to ask."""
+
+    fleet: Fleet
+    desired: Desired
+    keys: Mapping[str, HostKeys]
+    resolvers: Collection[Resolver]
+    domain: str | None = None
+    """The only domain file to check; None: all."""
+
+    @property
+    def push(self) -> str:
+        """The remedy for whatever this fleet publishes."""
+        return f"publish it: mailfleet dns push {self.fleet.source}"
+
+    def includes(self, name: str) -> bool:
+        """Whether a name belongs to what is checked."""
+        owner = self.fleet.domain_of(name)
+        return self.domain is None or (owner is not None and owner.name == self.domain)
+
+
+@dataclass
+class Report:
+    """All that was found."""
+
+    checked: int
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    dnssec: Mapping[str, str] = field(default_factory=dict)
+    """The state of each zone: secure, signed (but in no chain), unsigned or bogus."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "checked": self.checked,
+            "findings": [vars(finding) for finding in self.findings],
+            "dnssec": dict(self.dnssec),
+            "notes": list(self.notes),
+        }

@@ -1,0 +1,57 @@
+"""SPF as a receiver evaluates it: every sending address passes, a stranger does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from ipaddress import ip_address
+
+from mailfleet.checks.finding import Finding, Scope, Task
+from mailfleet.model import Address
+from mailfleet.records import spf_budget
+from mailfleet.records.spf import senders
+from mailfleet.records.spf_check import check_host
+from mailfleet.resolution import Resolver
+
+# RFC 6890: addresses from which no mail can come, so nobody may have authorised them.
+STRANGERS: tuple[Address, ...] = (ip_address("240.0.0.1"), ip_address("100::1"))
+
+
+def tasks(scope: Scope) -> Iterator[Task]:
+    """For each sender the addresses, the strangers and the costs; for each HELO name its own."""
+    for resolver in scope.resolvers:
+        for name, addresses in senders(scope.fleet).items():
+            if scope.includes(name):
+                yield partial(_costs, name, resolver)
+                for address in addresses:
+                    yield partial(_passes, scope, name, address, resolver)
+                for address in STRANGERS:
+                    yield partial(_refused, scope, name, address, resolver)
+        for host in scope.fleet.hosts:
+            for sending in host.sending:
+                if scope.includes(sending.helo):
+                    for address in sending.addresses:
+                        yield partial(_passes, scope, sending.helo, address, resolver)
+
+
+def _passes(scope: Scope, name: str, address: Address, resolver: Resolver) -> Iterator[Finding]:
+    judged = check_host(address, name, resolver)
+    if judged.verdict != "pass":
+        problem = f"SPF of {name} says {judged.verdict} at {resolver.label}: {judged.reason}"
+        yield Finding(str(address), problem, scope.push)
+
+
+def _refused(scope: Scope, name: str, address: Address, resolver: Resolver) -> Iterator[Finding]:
+    judged = check_host(address, name, resolver)
+    if judged.verdict not in ("fail", "softfail"):
+        problem = f"SPF says {judged.verdict} to the stranger {address}: {judged.reason}"
+        remedy = f"{scope.push}; if an include lets everybody in, remove it from the domain file"
+        yield Finding(name, problem, remedy)
+
+
+def _costs(name: str, resolver: Resolver) -> Iterator[Finding]:
+    tree = spf_budget.tree(name, resolver)
+    for problem in spf_budget.problems(tree):
+        drawn = "; ".join(line.strip() for line in spf_budget.drawn(tree))
+        remedy = "shorten includes in [spf] of the domain file, and push"
+        yield Finding(name, f"SPF {problem} ({drawn})", remedy)

@@ -1,0 +1,46 @@
+"""A publication, and what became of it, as one JSON document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mailfleet.applying import ZoneOutcome
+from mailfleet.publication import Publication
+from mailfleet.records import render
+
+
+def as_json(
+    publication: Publication, outcome: tuple[ZoneOutcome, ...] | None = None
+) -> dict[str, Any]:
+    """Plain values; `outcome` is None while nothing was pushed, empty where nothing could be."""
+    done = {"done", "unchanged"}
+    pushed = outcome is not None and bool(outcome) and all(z.state in done for z in outcome)
+    return {
+        "zones": [
+            {
+                "provider": entry.driver.label,
+                **render.as_json(entry.plan),
+                "problems": list(entry.problems),
+            }
+            for entry in publication.zones
+        ],
+        "pending": not publication.is_empty and not pushed,
+        "pushed": pushed,
+        "outcome": [_zone(zone) for zone in outcome or ()],
+        "problems": list(publication.problems),
+        "notes": list(publication.notes),
+    }
+
+
+def _zone(zone: ZoneOutcome) -> dict[str, Any]:
+    missing = zone.missing
+    return {
+        "zone": zone.zone,
+        "provider": zone.label,
+        "state": zone.state,
+        "problem": zone.problem,
+        "applied": [render.change_as_json(change) for change in zone.applied],
+        "missing": None
+        if missing is None
+        else [render.change_as_json(change) for change in missing],
+    }

@@ -1,0 +1,36 @@
+"""Whether receivers can read the SPF records that a fleet is about to publish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mailfleet.model import Fleet
+from mailfleet.records import Desired, spf_budget
+from mailfleet.records.lookup import Lookup, LookupFailedError, with_own
+from mailfleet.records.spf import senders
+
+
+def excesses(
+    fleet: Fleet, desired: Desired, lookup: Lookup, in_scope: Callable[[str], bool]
+) -> Iterator[tuple[str, str, bool]]:
+    """Zone, text, and whether it must stop the push, for each record that costs too much.
+
+    The foreign includes are counted as they are now; one that cannot be looked up is only told.
+    """
+    own = {record.key: record.values for zone in desired.zones.values() for record in zone}
+    ask = with_own(own, lookup)
+    for name in senders(fleet):
+        domain = fleet.domain_of(name)
+        if domain is None or not in_scope(name):
+            continue
+        try:
+            tree = spf_budget.tree(name, ask)
+        except LookupFailedError as error:
+            yield domain.zone, f"SPF of {name}: look-ups not counted, {error.problem}", False
+            continue
+        if found := spf_budget.problems(tree):
+            drawn = "\n".join(f"    {line}" for line in spf_budget.drawn(tree))
+            remedy = (
+                f"every receiver would answer permerror; shorten includes in [spf] of {domain.name}"
+            )
+            yield domain.zone, f"SPF of {name} {'; '.join(found)}. {remedy}\n{drawn}", True
