@@ -1,4 +1,7 @@
-"""The RFC 2136 driver against a real Knot on loopback: no mock knows what a name server refuses."""
+"""The RFC 2136 driver against a real Knot and a real BIND on loopback.
+
+No mock knows what a name server refuses, and the two refuse in different words.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +30,14 @@ from mailfleet.records import RRset, plan, rrset
 from mailfleet.records.rrset import txt
 from mailfleet.secrets import Secret
 
-KNOT = shutil.which("knotd", path="/usr/sbin:/usr/bin:/sbin:/bin")
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+PROGRAMS = {"knot": "knotd", "bind": "named"}
+PACKAGES = {"knot": "knot", "bind": "bind9"}
 ZONES = ("example.test", "100.51.198.in-addr.arpa", "0.e.0.0.8.b.d.0.1.0.0.2.ip6.arpa")
 
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.skipif(KNOT is None, reason="needs knotd: apt-get install knot"),
-]
+pytestmark = pytest.mark.lab
 
-CONF = """
+KNOT = """
 server:
     listen: 127.0.0.1@{port}
     rundir: {folder}
@@ -73,6 +75,34 @@ zone:
 {zones}
 """
 
+BIND = """
+options {{
+    directory "{folder}";
+    pid-file none;
+    session-keyfile none;
+    listen-on port {port} {{ 127.0.0.1; }};
+    listen-on-v6 {{ none; }};
+    recursion no;
+    dnssec-validation no;
+    empty-zones-enable no;
+    notify no;
+}};
+controls {{ }};
+key "fleet" {{ algorithm hmac-sha256; secret "{secret}"; }};
+{zones}
+"""
+
+BIND_ZONE = """
+zone "{name}" {{
+    type primary;
+    file "{name}.zone";
+    update-policy {{ grant fleet zonesub ANY; }};
+    allow-transfer {{ key fleet; }};
+    dnssec-policy default;
+    inline-signing no;
+}};
+"""
+
 ZONE = """
 @ 3600 SOA ns.example.test. hostmaster.example.test. 1 3600 600 86400 5
 @ 3600 NS ns.example.test.
@@ -98,27 +128,36 @@ class Server:
         return dns.query.tcp(query, "127.0.0.1", port=self.port, timeout=5)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+@pytest.fixture(params=["knot", "bind"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    kind: str = request.param
+    program = shutil.which(PROGRAMS[kind], path=PATH)
+    if program is None:
+        pytest.skip(f"needs {PROGRAMS[kind]}: apt-get install {PACKAGES[kind]}")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     secret = base64.b64encode(secrets.token_bytes(32)).decode()
-    zones = "\n".join(f"  - domain: {name}." for name in ZONES)
     for name in ZONES:
         (tmp_path / f"{name}.zone").write_text(f"$ORIGIN {name}.\n{ZONE}")
     with (tmp_path / "example.test.zone").open("a") as file:
         file.write("ns 3600 A 127.0.0.1\n")
-    conf = tmp_path / "knot.conf"
-    conf.write_text(CONF.format(port=port, folder=tmp_path, secret=secret, zones=zones))
-    assert KNOT is not None
+    conf = tmp_path / "server.conf"
+    if kind == "knot":
+        zones = "\n".join(f"  - domain: {name}." for name in ZONES)
+        conf.write_text(KNOT.format(port=port, folder=tmp_path, secret=secret, zones=zones))
+        command = [program, "-c", str(conf)]
+    else:
+        zones = "\n".join(BIND_ZONE.format(name=name) for name in ZONES)
+        conf.write_text(BIND.format(port=port, folder=tmp_path, secret=secret, zones=zones))
+        command = [program, "-g", "-n", "1", "-c", str(conf)]
     with (tmp_path / "log").open("w") as log:
-        with subprocess.Popen([KNOT, "-c", str(conf)], stdout=log, stderr=log) as knot:
+        with subprocess.Popen(command, stdout=log, stderr=log) as running:
             try:
                 _wait(port, tmp_path / "log")
                 yield Server(port, secret)
             finally:
-                knot.terminate()
+                running.terminate()
 
 
 def _wait(port: int, log: Path) -> None:
@@ -131,7 +170,7 @@ def _wait(port: int, log: Path) -> None:
         except (OSError, dns.exception.Timeout):
             pass
         time.sleep(0.05)
-    pytest.fail(f"Knot does not answer: {log.read_text()[-2000:]}")
+    pytest.fail(f"the name server does not answer: {log.read_text()[-2000:]}")
 
 
 def desired(*extra: RRset) -> list[RRset]:

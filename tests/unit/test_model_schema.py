@@ -53,7 +53,11 @@ def test_addresses_may_be_one_text_a_list_or_objects() -> None:
 
 IN_DOMAIN_FILE = [
     ({"stream": {}}, "stream: unknown key; did you mean 'streams'?"),
-    ({"zzz": 1}, "zzz: unknown key; known are dns, dkim, dmarc, spf, mx, ttl, streams"),
+    (
+        {"zzz": 1},
+        "zzz: unknown key; known are dns, dkim, dmarc, spf, mx, ttl, sends, mta_sts, "
+        "tls_rpt, caa, bimi, streams",
+    ),
     ({"streams": ["x"]}, "streams: a list is not a table; write keys with values"),
     ({"streams": {"orders": 5}}, "streams.orders: 5 is not a table; write keys with values"),
     (

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfleet.records import Plan, RRset, Slot, Zone, plan, rrset
+from mailfleet.records.compare import outstanding
 from mailfleet.records.ownership import read_list, slot_of, write_list
 from mailfleet.records.rrset import txt
 
@@ -118,6 +119,37 @@ def test_adopting_replaces_that_record_only() -> None:
     [change] = made.changes
     assert change.new == rrset(ZONE, "TXT", 60, SPF, VERIFICATION)
     assert made.owned_after == {Slot(ZONE, "TXT", "spf1")}
+
+
+def test_a_second_spf_record_beside_ours_is_a_conflict() -> None:
+    wanted = [rrset(ZONE, "TXT", 300, SPF)]
+    zone = carried_out(Zone(ZONE, ()), plan(Zone(ZONE, ()), wanted))
+    second = Zone(ZONE, (rrset(ZONE, "TXT", 300, SPF, OLD_SPF),), zone.owned)
+    made = plan(second, wanted)
+    assert made.changes == ()
+    assert "stands there beside ours" in str(made.conflicts[0])
+    made = plan(second, wanted, adopt=["shop.example/TXT"])
+    assert [change.new for change in made.changes] == wanted
+
+
+def test_what_a_zone_does_not_show_is_outstanding() -> None:
+    keep, gone = (
+        rrset(f"a.{ZONE}", "A", 60, "203.0.113.1"),
+        rrset(f"b.{ZONE}", "A", 60, "203.0.113.2"),
+    )
+    zone = carried_out(Zone(ZONE, ()), plan(Zone(ZONE, ()), [keep, gone]))
+    made = plan(zone, [rrset(keep.name, "A", 90, "203.0.113.1"), rrset(ZONE, "TXT", 60, SPF)])
+    assert set(outstanding(made, zone)) == set(made.changes)
+    after = carried_out(zone, made)
+    # A value that somebody else adds meanwhile takes nothing away from ours.
+    shared = Zone(
+        ZONE,
+        tuple(
+            r if r.type != "TXT" else rrset(ZONE, "TXT", 60, SPF, VERIFICATION)
+            for r in after.records
+        ),
+    )
+    assert outstanding(made, shared) == ()
 
 
 def test_a_cname_in_the_way() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from mailfleet import publishing
+from mailfleet.document import as_json
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
-from mailfleet.publishing import prepare, publish
+from mailfleet.publishing import PublishError, prepare, publish
 from mailfleet.records import Plan, PublicKey, RRset, Slot, Zone, rrset
 from mailfleet.records.dkim import HostKeys
+from mailfleet.records.lookup import LookupFailedError
 from mailfleet.records.rrset import txt
 
 pytestmark = pytest.mark.unit
@@ -31,10 +34,15 @@ class Memory:
     label = "memory"
 
     def __init__(self) -> None:
+        self.missing: set[str] = set()
+        self.fails_after: int | None = None
+        self.forgets = 0
         self.zones: dict[str, dict[tuple[str, str], RRset]] = {}
         self.owned: dict[str, frozenset[Slot]] = {}
 
     def read(self, zone: str) -> Zone:
+        if zone in self.missing:
+            raise MailfleetError("no such zone")
         content = self.zones.setdefault(zone, {})
         return Zone(zone, tuple(content.values()), self.owned.get(zone, frozenset()))
 
@@ -42,7 +50,11 @@ class Memory:
         return tuple(f"refuses {c.key[0]}" for c in plan.changes if c.key[0].startswith("bad."))
 
     def apply(self, plan: Plan) -> None:
-        for change in plan.changes:
+        for number, change in enumerate(plan.changes):
+            if number == self.fails_after:
+                raise MailfleetError("the connection was lost")
+            if number < self.forgets:
+                continue
             self.zones[plan.zone].pop(change.key, None)
             if change.new:
                 self.zones[plan.zone][change.key] = change.new
@@ -125,21 +137,111 @@ def test_one_domain_only(server: Memory) -> None:
     assert prepare(both, KEYS, domain="other.example").is_empty
 
 
-def test_a_conflict_anywhere_stops_everything(server: Memory) -> None:
-    foreign = rrset("_dmarc.shop.example", "TXT", 60, txt("v=DMARC1; p=reject"))
-    server.zones["shop.example"] = {foreign.key: foreign}
-    publication = prepare(fleet(), KEYS)
+FOREIGN = rrset("_dmarc.shop.example", "TXT", 60, txt("v=DMARC1; p=reject"))
+REVERSE = "113.0.203.in-addr.arpa"
+
+
+def test_a_conflict_stops_its_zone_and_the_names_that_lead_there(server: Memory) -> None:
+    server.zones["shop.example"] = {FOREIGN.key: FOREIGN}
     with pytest.raises(MailfleetError, match=r"--adopt '_dmarc\.shop\.example/TXT'"):
-        publish(publication)
-    assert server.zones["shop.example"] == {foreign.key: foreign}
-    assert server.zones["113.0.203.in-addr.arpa"] == {}
+        publish(prepare(fleet(), KEYS))
+    assert server.zones["shop.example"] == {FOREIGN.key: FOREIGN}
+    assert server.zones[REVERSE] == {}
     publish(prepare(fleet(), KEYS, adopt=["_dmarc.shop.example/TXT"]))
     assert prepare(fleet(), KEYS).is_empty
 
 
-def test_an_address_without_reverse_zone_is_a_problem(server: Memory) -> None:
-    [problem] = prepare(fleet(us="198.51.100.2"), KEYS).problems
-    assert "198.51.100.2" in problem
+def test_a_conflict_stops_no_other_zone(server: Memory) -> None:
+    server.zones["shop.example"] = {FOREIGN.key: FOREIGN}
+    done: list[str] = []
+    with pytest.raises(PublishError) as caught:
+        publish(prepare(fleet(dns=DNS), KEYS), done.append)
+    assert {zone.zone: zone.state for zone in caught.value.outcome} == {
+        "shop.example": "stopped",
+        "other.example": "done",
+        REVERSE: "waiting",
+    }
+    assert any(line.startswith("other.example: done") for line in done)
+    assert server.zones["shop.example"] == {FOREIGN.key: FOREIGN}
+
+
+def test_a_zone_that_is_missing_stops_no_other(server: Memory) -> None:
+    server.missing = {"shop.example"}
+    publication = prepare(fleet(dns=DNS), KEYS)
+    assert publication.problems == ("shop.example: no such zone",)
+    with pytest.raises(PublishError, match=r"shop\.example: no such zone"):
+        publish(publication)
+    assert server.zones["other.example"]
+    assert server.zones[REVERSE] == {}
+
+
+def test_what_was_applied_is_told_after_a_failure_and_the_rest_done_next_time(
+    server: Memory,
+) -> None:
+    server.fails_after = 3
+    with pytest.raises(PublishError) as caught:
+        publish(prepare(fleet(), KEYS))
+    [shop, reverse] = caught.value.outcome
+    assert (shop.state, reverse.state) == ("failed", "waiting")
+    assert len(shop.applied) == 3
+    assert shop.missing is not None
+    text = str(caught.value)
+    assert text.count("  applied: create ") == 3
+    assert text.count("  not applied: create ") == len(shop.missing)
+    assert "run the same command again" in text
+    server.fails_after = None
+    publish(prepare(fleet(), KEYS))
+    assert prepare(fleet(), KEYS).is_empty
+
+
+def test_what_a_provider_confirmed_and_does_not_show_is_told(server: Memory) -> None:
+    server.forgets = 2
+    waited: list[float] = []
+    with pytest.raises(PublishError, match="confirmed the changes, and 2 are not there"):
+        publish(prepare(fleet(), KEYS), pause=waited.append)
+    assert waited
+
+
+def test_an_address_without_reverse_zone_needs_its_owner(server: Memory) -> None:
+    publication = prepare(fleet(us="198.51.100.2"), KEYS)
+    assert publication.problems == ()
+    [note] = [note for note in publication.notes if "198.51.100.2" in note]
+    assert "2.100.51.198.in-addr.arpa. PTR orders.mta1.us.shop.example." in note
+
+
+def test_an_spf_record_that_costs_too_much_stops_its_zone(server: Memory) -> None:
+    includes: dict[str, Any] = {"spf": {"includes": ["spf.esp.example"]}}
+    costly = txt("v=spf1 " + "exists:%{i}.esp.example " * 10 + "-all")
+
+    def lookup(name: str, rtype: str) -> tuple[str, ...]:
+        return (costly,) if (name, rtype) == ("spf.esp.example", "TXT") else ()
+
+    publication = prepare(fleet(dns=DNS, **includes), KEYS, lookup=lookup)
+    assert len(publication.problems) == 2  # the From domain and its return path
+    assert "needs 11 look-ups" in publication.problems[0]
+    assert (
+        "    other.example: 11 look-ups\n      include:spf.esp.example: 11 look-ups"
+        in (publication.problems[0])
+    )
+
+    def down(name: str, rtype: str) -> tuple[str, ...]:
+        raise LookupFailedError(f"{name} does not answer")
+
+    publication = prepare(fleet(dns=DNS, **includes), KEYS, lookup=down)
+    assert publication.problems == ()
+    assert any("look-ups not counted, spf.esp.example" in note for note in publication.notes)
+
+
+def test_the_document_tells_the_outcome(server: Memory) -> None:
+    server.fails_after = 3
+    publication = prepare(fleet(), KEYS)
+    planned = as_json(publication)
+    assert (planned["pending"], planned["pushed"], planned["outcome"]) == (True, False, [])
+    with pytest.raises(PublishError) as caught:
+        publish(publication)
+    document = json.loads(json.dumps(as_json(publication, caught.value.outcome)))
+    assert document["pushed"] is False
+    assert [len(zone["applied"]) for zone in document["outcome"]] == [3, 0]
 
 
 def test_an_unused_adopt_is_told(server: Memory) -> None:

@@ -20,6 +20,10 @@ _TABLES = [
     schema.DkimTable,
     schema.DmarcTable,
     schema.SpfTable,
+    schema.MtaStsTable,
+    schema.TlsRptTable,
+    schema.CaaTable,
+    schema.BimiTable,
     schema.StreamTable,
     schema.LimitsTable,
 ]
@@ -34,4 +38,6 @@ def test_every_key_is_explained(table: type[BaseModel]) -> None:
         default = field.default
         if isinstance(default, (str, int)) and not isinstance(default, bool):
             shown = f'"{default}"' if isinstance(default, str) else str(default)
-            assert f"`{shown}`" in row, f"docs/reference.md gives {name} another default than {shown}"
+            assert f"`{shown}`" in row, (
+                f"docs/reference.md gives {name} another default than {shown}"
+            )

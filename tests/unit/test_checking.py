@@ -1,0 +1,259 @@
+"""What `dns check` finds: each fault once, with what to do; and nothing in a fleet that is right."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from mailfleet.checks import addresses, dkim, dmarc, dnssec, domains, spf
+from mailfleet.checks.finding import Finding, Scope
+from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.records import PublicKey, records
+from mailfleet.records.dkim import HostKeys
+from mailfleet.records.lookup import LookupFailedError
+from mailfleet.records.rrset import txt
+from mailfleet.resolution import Answer, Resolver
+
+pytestmark = pytest.mark.unit
+
+HOST = "mta1.eu.shop.example"
+Zone = dict[tuple[str, str], tuple[str, ...]]
+
+
+def _p(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
+    der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(der).decode()
+
+
+GOOD = _p(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+OTHER = _p(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+SHORT = _p(rsa.generate_private_key(public_exponent=65537, key_size=1024))  # noqa: S505
+CURVE = _p(ec.generate_private_key(ec.SECP256R1()))
+KEY = PublicKey("shop.example", "mta1-eu-1", GOOD)
+
+
+class Fixed:
+    """A resolver that knows what it is told."""
+
+    label = "the resolver"
+
+    def __init__(self, zone: Zone, authentic: bool = True) -> None:
+        self.zone = zone
+        self.authentic = authentic
+        self.bogus = False
+
+    def __call__(self, name: str, rtype: str) -> tuple[str, ...]:
+        return self.ask(name, rtype).values
+
+    def ask(self, name: str, rtype: str) -> Answer:
+        if self.bogus:
+            raise LookupFailedError("SERVFAIL")
+        return Answer(self.zone.get((name, rtype), ()), self.authentic)
+
+    def is_bogus(self, _: str) -> bool:
+        return self.bogus
+
+
+def fleet() -> Fleet:
+    shop: dict[str, Any] = {
+        "streams": {"orders": {"logins": ["shop"]}},
+        "dmarc": {"policy": "reject", "reports": ["d@reports.example"]},
+    }
+    host = {"addresses": ["203.0.113.1"], "streams": {"orders": ["203.0.113.2", "2001:db8::2"]}}
+    files = {"shop.example": ("dns/shop.example.toml", shop)}
+    return build_fleet(
+        "inventories/prod",
+        [HostEntry("eu", HOST, host)],
+        {"domains": ["shop.example"]},
+        files,
+        [],
+    )
+
+
+def right() -> Zone:
+    desired = records(fleet(), [KEY])
+    zone = {r.key: r.values for records_ in desired.zones.values() for r in records_}
+    zone |= {record.key: record.values for record in desired.reverse.values()}
+    accepted = ("shop.example._report._dmarc.reports.example", "TXT")
+    soa = ("ns. hostmaster. 1 2 3 4 5",)
+    return {**zone, accepted: (txt("v=DMARC1;"),), ("shop.example", "SOA"): soa}
+
+
+def scope(zone: Zone) -> Scope:
+    one = fleet()
+    keys = {HOST: HostKeys((KEY,), True)}
+    resolver = cast(Resolver, Fixed(zone))
+    return Scope(one, records(one, [KEY]), keys, [resolver])
+
+
+def findings(zone: Zone) -> list[Finding]:
+    checked = scope(zone)
+    kinds = (addresses, spf, dkim, dmarc, domains)
+    return sorted({f for kind in kinds for task in kind.tasks(checked) for f in task()})
+
+
+def test_a_fleet_that_is_right() -> None:
+    assert findings(right()) == []
+    assert list(dkim.keyless(scope(right()))) == []
+
+
+def without(*keys: tuple[str, str]) -> Callable[[Zone], Zone]:
+    return lambda zone: {key: value for key, value in zone.items() if key not in keys}
+
+
+def having(name: str, rtype: str, *values: str) -> Callable[[Zone], Zone]:
+    return lambda zone: {**zone, (name, rtype): values}
+
+
+POINTER = "2.113.0.203.in-addr.arpa"
+ORDERS = f"orders.{HOST}"
+SELECTOR = "mta1-eu-1._domainkey.shop.example"
+FAULTS: list[tuple[Callable[[Zone], Zone], str, str, str]] = [
+    (
+        without((POINTER, "PTR")),
+        "203.0.113.2",
+        f"has no PTR record, and needs PTR {ORDERS}",
+        f"{POINTER}. PTR {ORDERS}.",
+    ),
+    (
+        having(POINTER, "PTR", f"{ORDERS}.", "static.hoster.example."),
+        "203.0.113.2",
+        "static.hoster.example.",
+        "ask the company",
+    ),
+    (
+        having(ORDERS, "A", "203.0.113.99"),
+        "203.0.113.2",
+        "not this address",
+        "mailfleet dns push inventories/prod",
+    ),
+    (
+        having("shop.example", "TXT", txt("v=spf1 ip4:203.0.113.2 -all")),
+        "2001:db8::2",
+        "SPF of shop.example says fail",
+        "publish it",
+    ),
+    (
+        having("shop.example", "TXT", txt("v=spf1 +all")),
+        "shop.example",
+        "says pass to the stranger 240.0.0.1",
+        "if an include lets everybody in",
+    ),
+    (
+        having(
+            "shop.example",
+            "TXT",
+            txt("v=spf1 ip4:203.0.113.2 ip6:2001:db8::2 " + "exists:%{i}.x.example " * 11 + "-all"),
+        ),
+        "shop.example",
+        "needs 11 look-ups",
+        "shorten includes",
+    ),
+    (without((SELECTOR, "TXT")), SELECTOR, "has no key", "publish it"),
+    (having(SELECTOR, "TXT", txt(f"p={OTHER}")), SELECTOR, "not the public half", "publish it"),
+    (
+        without(("_dmarc.shop.example", "TXT")),
+        "_dmarc.shop.example",
+        "has no DMARC record",
+        "publish it",
+    ),
+    (
+        having("_dmarc.shop.example", "TXT", txt("v=DMARC1; p=none")),
+        "_dmarc.shop.example",
+        "says p=none, not reject",
+        "publish it",
+    ),
+    (
+        having("_dmarc.shop.example", "TXT", txt("v=DMARC1; p=reject"), txt("v=DMARC1; p=none")),
+        "_dmarc.shop.example",
+        "has 2 DMARC records",
+        "publish it",
+    ),
+    (
+        without(("shop.example._report._dmarc.reports.example", "TXT")),
+        "_dmarc.shop.example",
+        "its reports go to reports.example, which does not accept them",
+        'shop.example._report._dmarc.reports.example. TXT "v=DMARC1;"',
+    ),
+    (without(("shop.example", "SOA")), "shop.example", "has no SOA", "delegate shop.example"),
+    (
+        without(("bounce.shop.example", "MX")),
+        "bounce.shop.example",
+        "has neither MX nor address",
+        "publish it",
+    ),
+    (having("shop.example", "MX", "0 ."), "shop.example", "has a null MX", "publish it"),
+    (
+        having("shop.example", "MX", "10 mx.gone.example."),
+        "shop.example",
+        "its MX mx.gone.example has no address",
+        "correct mx",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "subject", "problem", "remedy"), FAULTS)
+def test_each_fault_is_named_with_its_remedy(
+    change: Callable[[Zone], Zone], subject: str, problem: str, remedy: str
+) -> None:
+    found = findings(change(right()))
+    assert any(
+        f.subject == subject and problem in f.problem and remedy in f.remedy for f in found
+    ), found
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ([f"v=DKIM1; k=rsa; p={GOOD}"], ""),
+        ([f"k=rsa; p={GOOD[:100]} {GOOD[100:]}"], ""),
+        ([], "has no key"),
+        (["v=DKIM1; p=", "v=DKIM1; p="], "has 2 TXT values instead of one"),
+        (["v=DKIM1; p="], "is revoked"),
+        (["v=DKIM2; p=QQ=="], "is no RSA key record"),
+        (["v=DKIM1; p=nonsense"], "holds a p= that is no RSA key"),
+        ([f"v=DKIM1; p={CURVE}"], "holds a p= that is no RSA key"),
+        ([f"v=DKIM1; p={SHORT}"], "is a key of 1024 bits, and providers ask for 2048"),
+        ([f"v=DKIM1; p={OTHER}"], "is not the public half of the host's private key"),
+    ],
+)
+def test_keys(values: list[str], fault: str) -> None:
+    assert dkim.key_fault([txt(value) for value in values], GOOD) == fault
+
+
+def test_hosts_without_keys() -> None:
+    checked = scope(right())
+    [unread] = dkim.keyless(replace(checked, keys={}))
+    assert "could not be read" in unread.problem
+    [keyless] = dkim.keyless(replace(checked, keys={HOST: HostKeys((), False)}))
+    assert keyless.problem == "has no DKIM key for shop.example"
+
+
+def _states() -> Iterator[tuple[Zone, bool, bool, str, str]]:
+    soa, keys, ds = (("shop.example", kind) for kind in ("SOA", "DNSKEY", "DS"))
+    yield {soa: ("x",), keys: ("x",), ds: ("x",)}, True, False, "secure", ""
+    yield {soa: ("x",), keys: ("x",), ds: ("x",)}, False, False, "secure", "does not validate"
+    yield {soa: ("x",), keys: ("x",)}, False, False, "signed", "hand its DS to the registrar"
+    yield {soa: ("x",)}, False, False, "unsigned", ""
+    yield {soa: ("x",), ds: ("x",)}, False, False, "bogus", ""
+    yield {}, False, True, "bogus", ""
+
+
+@pytest.mark.parametrize(("zone", "authentic", "hidden", "state", "note"), list(_states()))
+def test_dnssec(zone: Zone, authentic: bool, hidden: bool, state: str, note: str) -> None:
+    resolver = Fixed(zone, authentic)
+    resolver.bogus = hidden
+    states: dict[str, str] = {}
+    notes: list[str] = []
+    asked = [cast(Resolver, resolver)]
+    found = list(dnssec.findings(["shop.example"], asked, states, notes))
+    assert states == {"shop.example": state}
+    assert bool(found) is (state == "bogus")
+    assert bool(notes) is bool(note)
+    assert all(note in one for one in notes)
