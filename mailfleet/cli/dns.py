@@ -195,19 +195,11 @@ def _print_row(row: Row, width: int) -> None:
     if row.new is None:
         click.secho(f"  {row.sign} {row.text}", fg=_COLOURS.get(row.sign))
         return
-    changed = row.sign != " "
+    minus, plus = ("-", "+") if row.sign != " " else (" ", " ")
     for old, new in columns(row.text, row.new, width - 8):
-        left = click.style(f"{'-' if changed and row.text else ' '} {old}", fg=_old(changed))
-        right = click.style(f"{'+' if changed and row.new else ' '} {new}", fg=_new(changed))
+        left = click.style(f"{minus if old.strip() else ' '} {old}", fg=_COLOURS.get(minus))
+        right = click.style(f"{plus if new else ' '} {new}", fg=_COLOURS.get(plus))
         click.echo(f"    {left} {right}".rstrip())
-
-
-def _old(changed: bool) -> str | None:
-    return _COLOURS["-"] if changed else None
-
-
-def _new(changed: bool) -> str | None:
-    return _COLOURS["+"] if changed else None
 
 
 def _tell(word: str, colour: str, texts: Iterable[str]) -> None:

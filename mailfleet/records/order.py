@@ -8,7 +8,7 @@ with any other one, a push that dies half way leaves more permitted than needed,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 from mailfleet.records.change import Change
@@ -32,15 +32,17 @@ def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
     and names. A record that makes room for another one at its name (a CNAME) goes right before it.
     """
     pending = sorted(changes, key=lambda change: (_rank(change), change.key))
-    room = {
-        id(change): _blocked_by(change, pending) for change in pending if change.kind == "create"
-    }
+    leaving: dict[str, list[Change]] = {}
+    for change in pending:
+        if change.kind == "delete":
+            leaving.setdefault(change.key[0], []).append(change)
     spf = _by_dependence([change for change in pending if _is_spf(change)])
     rest = [change for change in pending if not _is_spf(change)]
     found: dict[int, Change] = {}
     for change in sorted([*rest, *spf], key=_rank):
-        for earlier in room.get(id(change), ()):
-            found.setdefault(id(earlier), earlier)
+        if change.kind == "create":
+            for earlier in _making_room(change, leaving.get(change.key[0], ())):
+                found.setdefault(id(earlier), earlier)
         found.setdefault(id(change), change)
     return tuple(found.values())
 
@@ -68,16 +70,10 @@ def _spf_terms(record: RRset | None) -> frozenset[str]:
     return frozenset(term for text in _texts(record) for term in text.split()[1:])
 
 
-def _blocked_by(change: Change, others: Sequence[Change]) -> list[Change]:
-    """The deletions that must come before: beside a CNAME there is nothing (RFC 1034 §3.6.2)."""
-    name, rtype = change.key
-    return [
-        other
-        for other in others
-        if other.kind == "delete"
-        and other.key[0] == name
-        and (other.key[1] == "CNAME") != (rtype == "CNAME")
-    ]
+def _making_room(change: Change, leaving: Iterable[Change]) -> list[Change]:
+    """What must leave a name first: beside a CNAME there is nothing else (RFC 1034 §3.6.2)."""
+    alias = change.key[1] == "CNAME"
+    return [other for other in leaving if (other.key[1] == "CNAME") != alias]
 
 
 def _by_dependence(changes: list[Change]) -> list[Change]:

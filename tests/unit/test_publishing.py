@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailfleet import publishing
 from mailfleet.document import as_json
@@ -265,3 +267,67 @@ def test_a_large_share_needs_force(server: Memory) -> None:
         publish(prepare(slow, KEYS))
     publish(prepare(slow, KEYS, force=True))
     assert prepare(slow, KEYS).is_empty
+
+
+def random_fleet(hosts: int, sharing: bool, policy: str, ttl: int, includes: list[str]) -> Fleet:
+    use: dict[str, Any] = {"orders": "", "news": "orders"}
+    entries = []
+    for number in range(1, hosts + 1):
+        own = {"news": f"203.0.113.{100 + number}"} if not sharing else {}
+        streams = {**use, "orders": [f"203.0.113.{number}"], **own}
+        entries.append(HostEntry("eu", f"mta{number}.eu.shop.example", {"streams": streams}))
+    news = {"logins": ["newsletter"], "tls_port": 1465, "starttls_port": 1587}
+    common = {"dns": DNS, "ttl": ttl, "dmarc": {"policy": policy}, "spf": {"includes": includes}}
+    tables: dict[str, dict[str, Any]] = {
+        "shop.example": {**common, "streams": {"orders": STREAM, "news": news}},
+        "parked.example": {"dns": DNS, "sends": False},
+    }
+    files = {name: (f"dns/{name}.toml", table) for name, table in tables.items()}
+    declared = {"domains": list(files), "reverse_dns": DNS}
+    return build_fleet("inventories/prod", entries, declared, files, [])
+
+
+fleets = st.builds(
+    random_fleet,
+    st.integers(1, 40),
+    st.booleans(),
+    st.sampled_from(["none", "quarantine", "reject"]),
+    st.sampled_from([60, 3600]),
+    st.lists(st.sampled_from(["a.example", "b.example"]), unique=True),
+)
+strangers = st.lists(
+    st.sampled_from(
+        [
+            rrset("shop.example", "TXT", 77, txt("google-site-verification=1")),
+            rrset("shop.example", "MX", 77, "10 mx.office.example."),
+            rrset("www.shop.example", "A", 77, "192.0.2.1"),
+            rrset("shop.example", "CAA", 77, '0 issue "ca.example"'),
+            rrset("_dmarc.news.shop.example", "CNAME", 77, "dmarc.esp.example."),
+        ]
+    ),
+    unique_by=lambda record: record.key,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(strangers, st.lists(fleets, min_size=1, max_size=3))
+def test_push_then_plan_is_empty_and_strangers_stay(
+    foreign: list[RRset], wanted: list[Fleet]
+) -> None:
+    memory = Memory()
+    memory.zones["shop.example"] = {record.key: record for record in foreign}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "open_driver", lambda *_: memory)
+        for one in wanted:
+            keys = {host.name: HostKeys((), True) for host in one.hosts}
+            made = prepare(one, keys, force=True)
+            try:
+                publish(made)
+            except MailfleetError:
+                assert made.problems
+            else:
+                again = prepare(one, keys)
+                assert again.is_empty
+                assert again.problems == ()
+            for record in foreign:
+                assert set(record.values) <= set(memory.zones["shop.example"][record.key].values)
