@@ -9,7 +9,34 @@ from mailfleet.model import Fleet, ProviderSettings
 from mailfleet.providers.base import Driver
 from mailfleet.providers.rfc2136 import open_rfc2136
 
-_DRIVERS: dict[str, Callable[[ProviderSettings, Fleet], Driver]] = {"rfc2136": open_rfc2136}
+
+def _hetzner(settings: ProviderSettings, fleet: Fleet) -> Driver:
+    # Its SDK takes a seventh of a second to import.
+    from mailfleet.providers.hetzner import open_hetzner
+
+    return open_hetzner(settings, fleet)
+
+
+def _cloudflare(settings: ProviderSettings, fleet: Fleet) -> Driver:
+    # Its SDK takes half a second to import.
+    from mailfleet.providers.cloudflare import open_cloudflare
+
+    return open_cloudflare(settings, fleet)
+
+
+def _octodns(settings: ProviderSettings, fleet: Fleet) -> Driver:
+    # octoDNS is an optional extra.
+    from mailfleet.providers.octodns import open_octodns
+
+    return open_octodns(settings, fleet)
+
+
+_DRIVERS: dict[str, Callable[[ProviderSettings, Fleet], Driver]] = {
+    "rfc2136": open_rfc2136,
+    "hetzner": _hetzner,
+    "cloudflare": _cloudflare,
+    "octodns": _octodns,
+}
 
 
 def open_driver(settings: ProviderSettings, fleet: Fleet) -> Driver:

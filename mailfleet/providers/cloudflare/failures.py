@@ -11,8 +11,6 @@ from mailfleet.secrets import variable
 Failure = cloudflare.CloudflareError | ValueError
 """What a call may raise: ValueError where the answer is no JSON."""
 
-# "An identical record already exists": clients report it as 400.
-IDENTICAL = 81058
 _TOKEN_CODES = {6003, 6111, 1000}
 _SAYS_LITTLE = (
     "see Cloudflare's status page, and run the command again: it finds what is left to do"

@@ -82,24 +82,24 @@ class Batch:
 
 
 def batches(plan: Plan, holdings: Holdings) -> list[Batch]:
-    """The calls that carry a plan out, of 200 records at most each.
+    """The calls that carry a plan out in its order, of 200 records at most each.
 
-    What belongs to one name stays together, so that a CNAME can take the place of addresses. What
-    only deletes comes last.
+    What follows one another at one name stays together, so that a CNAME can take the place of
+    addresses without a gap.
     """
-    by_name: dict[str, Batch] = {}
     changes = {change.key: change for change in plan.changes}
     moved = plan.owned_before ^ plan.owned_after
     ours = plan.owned_before | plan.owned_after | plan.adopted
-    keys = dict.fromkeys([*changes, *((slot.name, slot.type) for slot in sorted(moved))])
-    for key in keys:
+    parts: list[tuple[str, Batch]] = []
+    for key in dict.fromkeys([*changes, *((slot.name, slot.type) for slot in sorted(moved))]):
         part = _Part(holdings, plan.owned_after, ours)
         part.work_out(key, changes.get(key))
         made = Batch(tuple(part.deletes), tuple(part.puts), tuple(part.posts))
-        by_name[key[0]] = by_name.get(key[0], Batch()) + made
-    filled = [batch for batch in by_name.values() if len(batch)]
-    filled.sort(key=lambda batch: not (batch.puts or batch.posts))
-    return list(_packed(filled))
+        if parts and parts[-1][0] == key[0]:
+            parts[-1] = key[0], parts[-1][1] + made
+        else:
+            parts.append((key[0], made))
+    return list(_packed(part for _, part in parts if len(part)))
 
 
 @dataclass

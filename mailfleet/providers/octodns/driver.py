@@ -1,0 +1,162 @@
+"""The octoDNS driver: any provider class, given only what we change.
+
+A provider without labels or comments is told apart by the list of owned records in the zone. No
+class promises to do all or nothing, so the list claims before, and lets go after, the changes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mailfleet.errors import MailfleetError
+from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.providers.octodns.failures import (
+    changed_meanwhile,
+    explained,
+    not_shown,
+    would_change_more,
+)
+from mailfleet.providers.octodns.keys import Arguments, arguments, provider_class
+from mailfleet.providers.octodns.messages import changed, empty_zone, refused, rrset_of
+from mailfleet.records import Change, Plan, RRset, Slot, Zone
+from mailfleet.records.desired import pointer
+from mailfleet.records.ownership import is_list, read_list, write_list
+
+_LIST_TTL = 300
+_TRIES = 4
+_FIRST_WAIT = 2.0
+
+
+class Clock(Protocol):
+    """How time passes."""
+
+    def sleep(self, seconds: float, /) -> None: ...
+
+
+def open_octodns(settings: ProviderSettings, fleet: Fleet) -> OctoDns:
+    """The driver for a fleet; looks secrets up and loads the provider class."""
+    return OctoDns(arguments(settings, fleet.lab), fleet.name)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """A zone as octoDNS has it, and its RRsets."""
+
+    zone: Any
+    records: dict[tuple[str, str], RRset]
+
+
+class OctoDns:
+    """One octoDNS provider class; see `mailfleet.providers.base.Driver`."""
+
+    def __init__(self, given: Arguments, fleet: str, clock: Clock = time) -> None:
+        self.label = f"octodns {given.path}"
+        self._given = given
+        self._fleet = fleet
+        self._clock = clock
+        made = provider_class(given.path)
+        secrets = {name: found.reveal() for name, found in given.secrets.items()}
+        with explained(given, "open the provider"):
+            self._provider = made("mailfleet", **given.plain, **secrets)
+            # We leave the root's name servers out on purpose.
+            self._provider.root_ns_warnings = False
+        self._seen: dict[str, _Content] = {}
+
+    def read(self, zone: str) -> Zone:
+        """The zone as the class populates it; record types that octoDNS does not know stay out."""
+        content = self._seen[zone] = self._populated(zone)
+        shown = [
+            record
+            for record in content.records.values()
+            if record.key not in {(zone, "NS"), (zone, "SOA")}
+            and not (record.type == "TXT" and is_list(record.name, zone))
+        ]
+        owned = read_list(zone, self._fleet, content.records.values())
+        return Zone(zone, tuple(sorted(shown)), owned)
+
+    def audit(self, plan: Plan) -> tuple[str, ...]:
+        """Types that the class does not write, and values that octoDNS refuses or could damage."""
+        supported = frozenset(self._provider.SUPPORTS)
+        problems: list[str] = []
+        for change in plan.changes:
+            if change.new is not None:
+                problems += refused(plan.zone, change.new, supported)
+        if not plan.is_empty and "TXT" not in supported:
+            problems.append(f"{self._given.path} writes no TXT, so nothing can be marked as ours")
+        return tuple(problems)
+
+    def apply(self, plan: Plan) -> None:
+        """Claim, change, let go: each step is read back before the next."""
+        before = self._seen.pop(plan.zone, None) or self._populated(plan.zone)
+        now = self._populated(plan.zone)
+        for change in plan.changes:
+            if before.records.get(change.key) != now.records.get(change.key):
+                raise changed_meanwhile(self._given, plan.zone, " ".join(change.key))
+        both = plan.owned_before | plan.owned_after
+        now = self._step(plan.zone, now, self._list_changes(plan.zone, now, both))
+        now = self._step(plan.zone, now, plan.changes)
+        self._step(plan.zone, now, self._list_changes(plan.zone, now, plan.owned_after))
+
+    def reverse_zone(self, address: Address) -> str | None:
+        """The longest fitting zone of those that the class lists; not every class can list."""
+        if not hasattr(self._provider, "list_zones"):
+            return None
+        with explained(self._given, "list the zones"):
+            zones = [str(name).rstrip(".") for name in self._provider.list_zones()]
+        name = pointer(address)
+        return max((zone for zone in zones if name.endswith(f".{zone}")), key=len, default=None)
+
+    def _populated(self, zone: str) -> _Content:
+        found = empty_zone(zone)
+        with explained(self._given, f"read the zone {zone}"):
+            exists = self._provider.populate(found, target=True, lenient=True)
+            records = {one.key: one for one in map(rrset_of, found.records)}
+        if exists is False:
+            # octoDNS itself would create it.
+            problem = f"{self._given.path} has no zone {zone}"
+            raise MailfleetError(problem, "create it there, or set zone in [dns] to one that is")
+        return _Content(found, records)
+
+    def _step(self, zone: str, now: _Content, changes: Sequence[Change]) -> _Content:
+        if not changes:
+            return now
+        keys = {change.key for change in changes}
+        with explained(self._given, f"change the zone {zone}"):
+            plan = self._provider.plan(changed(now.zone, changes))
+            others = [_key(change) for change in plan.changes] if plan else []
+            if strange := sorted(" ".join(key) for key in others if key not in keys):
+                raise would_change_more(self._given, zone, strange)
+            if plan:
+                # How much a plan may change is our own limit's business; the root NS is not.
+                plan.update_pcent_threshold = plan.delete_pcent_threshold = 1.0
+                plan.raise_if_unsafe()
+                self._provider.apply(plan)
+        return self._read_back(zone, changes)
+
+    def _read_back(self, zone: str, changes: Iterable[Change]) -> _Content:
+        for attempt in range(_TRIES):
+            now = self._populated(zone)
+            wrong = [c for c in changes if now.records.get(c.key) != c.new]
+            if not wrong:
+                return now
+            if attempt < _TRIES - 1:
+                self._clock.sleep(_FIRST_WAIT * 2**attempt)
+        raise not_shown(self._given, zone, sorted(" ".join(change.key) for change in wrong))
+
+    def _list_changes(self, zone: str, now: _Content, owned: frozenset[Slot]) -> list[Change]:
+        lists = [r for r in now.records.values() if r.type == "TXT" and is_list(r.name, zone)]
+        before = {record.name: record for record in lists}
+        found = []
+        for new in write_list(zone, self._fleet, owned, lists, _LIST_TTL):
+            old = before.get(new.name)
+            if old is None or old.values != new.values:
+                found.append(Change(old, new if new.values else None))
+        return [change for change in found if change.old or change.new]
+
+
+def _key(change: Any) -> tuple[str, str]:
+    record = change.record
+    return str(record.fqdn).rstrip(".").lower(), str(record._type)

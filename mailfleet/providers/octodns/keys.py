@@ -1,0 +1,89 @@
+"""The provider class and its keyword arguments, those that are secrets looked up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from mailfleet.errors import MailfleetError
+from mailfleet.model import ProviderSettings
+from mailfleet.secrets import Secret, secret
+
+_OWN = "MAILFLEET_"
+_EXTRA = "pip install 'mailfleet[octodns]'"
+_SINCE = (1, 22)
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What the provider class is called with."""
+
+    path: str
+    plain: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+
+    def hidden(self, text: str) -> str:
+        """`text` without the secrets: what a provider class says may repeat its arguments."""
+        for found in self.secrets.values():
+            text = text.replace(found.reveal(), "***")
+        return text
+
+
+def arguments(settings: ProviderSettings, lab: str | None = None) -> Arguments:
+    """The table `octodns` of `[dns]`, its env/NAME references looked up.
+
+    MailfleetError where a secret is not set.
+    """
+    given = dict(settings.octodns)
+    path = str(given.pop("class", ""))
+    plain: dict[str, Any] = {}
+    secrets: dict[str, Secret] = {}
+    for name, value in given.items():
+        if isinstance(value, str) and value.startswith("env/"):
+            secrets[name] = _looked_up(value.removeprefix("env/"), name, path, lab)
+        else:
+            plain[name] = list(value) if isinstance(value, tuple) else value
+    return Arguments(path, plain, secrets)
+
+
+def part(name: str) -> Any:
+    """A module of octoDNS, which is an optional extra; MailfleetError where it is missing."""
+    try:
+        version = str(import_module("octodns").__version__)
+        found = import_module(name)
+    except ImportError:
+        problem = "provider octodns needs octoDNS, which is not installed"
+        raise MailfleetError(problem, f"install it: {_EXTRA}") from None
+    if tuple(int(digit) for digit in version.split(".")[:2]) < _SINCE:
+        problem = f"octoDNS {version} is too old for mailfleet"
+        raise MailfleetError(problem, f"upgrade it: {_EXTRA} --upgrade")
+    return found
+
+
+def provider_class(path: str) -> Any:
+    """The class at a dotted path; MailfleetError where there is none."""
+    part("octodns.provider.base")
+    module, _, name = path.rpartition(".")
+    package = module.partition(".")[0]
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        problem = f"the octoDNS provider {path} cannot be loaded: {error}"
+        hint = f"install its package, e.g. pip install {package.replace('_', '-')}"
+        raise MailfleetError(problem, hint) from None
+    except (ImportError, AttributeError) as error:
+        problem = f"the octoDNS provider {path} cannot be loaded: {error}"
+        raise MailfleetError(problem, "compare class in [dns] with the provider's README") from None
+
+
+def _looked_up(variable: str, argument: str, path: str, lab: str | None) -> Secret:
+    purpose = f"the argument {argument} of {path}"
+    if variable.startswith(_OWN):
+        return secret(variable.removeprefix(_OWN), purpose, lab=lab)
+    if text := os.environ.get(variable, "").strip():
+        return Secret(text)
+    problem = f"the environment variable {variable} is not set: {purpose}"
+    raise MailfleetError(problem, f"export {variable}=...")
