@@ -6,10 +6,12 @@ import socket
 from collections.abc import Callable
 
 from pyinfra import host
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 
 from mailfleet import inventory
 from mailfleet.certificates import Authority
+from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Codename
 from mailfleet.hoststate import HostState
 from mailfleet.model import Fleet
@@ -21,9 +23,12 @@ from mailfleet.target import Roots, Target
 def current_target() -> Target:
     """The host that pyinfra is preparing, with its release, secrets and the lab's roots."""
     _no_delay()
-    fleet = inventory.current()
     name = host.name.rpartition("/")[2]
-    return target_of(fleet, name, host.get_fact(Codename))
+    try:
+        return target_of(inventory.current(), name, host.get_fact(Codename))
+    except MailfleetError as error:
+        # pyinfra shows a traceback for every error but its own.
+        raise PyinfraError(str(error)) from None
 
 
 def target_of(fleet: Fleet, name: str, suite: str) -> Target:

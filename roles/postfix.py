@@ -60,7 +60,10 @@ def desired(target: Target) -> HostState:
         packages=("logrotate", "openssl", "postfix"),
         directories=tuple(directories),
         files=tuple(files),
-        checks=tuple(_check(name) for name in (INBOUND, *(s.instance for s in host.sending))),
+        checks=(
+            *(_check(name) for name in (INBOUND, *(s.instance for s in host.sending))),
+            Check("user of inbound mail", _CHECK_MAIL_USER),
+        ),
         # Debian 12's generator ties the instances' units to postfix.service when systemd reloads.
         actions=(Action("instances", "systemctl daemon-reload"),),
         services=(
@@ -71,7 +74,15 @@ def desired(target: Target) -> HostState:
     )
 
 
-_MAIL_USER = 'u mailfleet-inbound - "mailfleet inbound mail" /var/mail/mailfleet\n'
+# virtual(8) takes user and group as numbers only, so the number has to be known when it is rendered.
+_MAIL_UID = 640
+_MAIL_USER = f'u mailfleet-inbound {_MAIL_UID} "mailfleet inbound mail" /var/mail/mailfleet\n'
+# systemd-sysusers takes another number where this one is somebody else's: then nothing may go live.
+_CHECK_MAIL_USER = f"""\
+if [ "$(id -u mailfleet-inbound):$(id -g mailfleet-inbound)" != {_MAIL_UID}:{_MAIL_UID} ]; then
+  echo "user and group mailfleet-inbound must have the number {_MAIL_UID}: $(id mailfleet-inbound)"
+  exit 1
+fi"""
 
 
 def _queue(instance: str) -> list[Directory]:
@@ -120,6 +131,7 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         "protocols": _protocols(host.addresses),
         "instances": [sending.instance for sending in host.sending],
         "listen": _listen(host),
+        "uid": _MAIL_UID,
     }
     files = [
         ConfigFile("/etc/postfix/main.cf", render("etc/postfix/main.cf", **values),
