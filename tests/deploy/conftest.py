@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import hashlib
 import io
 import json
 import os
@@ -14,7 +13,6 @@ import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -23,16 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailfleet import inventory
 from mailfleet.deployment import target_of
-from mailfleet.facts.dkim import DkimKeys
-from mailfleet.facts.files import Tree
-from mailfleet.facts.packages import Packages
-from mailfleet.facts.release import Codename
-from mailfleet.facts.services import Services
-from mailfleet.facts.tls import Tls
-from mailfleet.hoststate import ConfigFile, Directory, HostState
-from mailfleet.operations.dkim import tables
+from mailfleet.hoststate import HostState
 from mailfleet.target import Target
-from roles import desired, opendkim, tls
+from roles import desired, tls
+from tests.deploy.answers import Answers, converged, fresh
 
 ROOT = Path(__file__).resolve().parents[2]
 EU, US = "mta1.eu.shop.example", "mta1.us.shop.example"
@@ -86,9 +78,6 @@ _answers = _json.loads((_pathlib.Path(__file__).parents[1] / "answers.json").rea
 for _name, _data in eu + us:
     _data["fake_responses"] = _answers.get(_name.rpartition("/")[2], {})
 """
-
-Answers = dict[str, Any]
-"""What a fake host answers: a part of the command's text, and lines or a dict for the connector."""
 
 
 @dataclass(frozen=True)
@@ -212,61 +201,6 @@ class Project:
     def target(self, host: str) -> Target:
         """What the deploy works with on one host."""
         return target_of(inventory.read(self.folder / "inventories/prod"), host, SUITES[host])
-
-
-def fresh(target: Target) -> Answers:
-    """A host that has nothing; once files are installed, everything that they affect is pending."""
-    state = desired(target)
-    pending = dict.fromkeys(name for file in state.files for name in file.affects)
-    units = tuple(service.unit for service in state.services)
-    return {
-        text(Codename().command()): target.suite,
-        text(Services().command(units)): [f"pending={name}" for name in pending],
-    }
-
-
-def converged(target: Target, certificate: Iterable[str]) -> Answers:
-    """A host that is as the roles want it; `certificate` is what the Tls fact's command prints."""
-    state = desired(target)
-    wanted = opendkim.wanted_keys(target)
-    keys = [
-        {"domain": k.domain, "selector": k.selector, "p": "AAAA", "bits": k.bits, "visible": True,
-         "signing": True}
-        for k in wanted
-    ]  # fmt: skip
-    units = tuple(service.unit for service in state.services)
-    return {
-        text(Codename().command()): target.suite,
-        text(Packages().command(state.packages)): [f"{name} ii " for name in state.packages],
-        text(Tls().command(tls.CHAIN)): list(certificate),
-        text(DkimKeys().command()): [json.dumps(keys)],
-        **_tree("host", state.files, state.directories),
-        **_tree("dkim", tables(list(wanted), opendkim.UNIT)),
-        text(Services().command(units)): _services(state),
-    }
-
-
-def text(command: Any) -> str:
-    return command if isinstance(command, str) else str(command.get_raw_value())
-
-
-def _tree(
-    tree: str, files: tuple[ConfigFile, ...], directories: tuple[Directory, ...] = ()
-) -> Answers:
-    paths = tuple(file.path for file in files) + tuple(d.path for d in directories)
-    lines = [f"stat|regular file|{f.mode:o}|{f.owner}|{f.group}|{f.path}" for f in files]
-    lines += [f"stat|directory|{d.mode:o}|{d.owner}|{d.group}|{d.path}" for d in directories]
-    lines += [f"{hashlib.sha256(f.content.encode()).hexdigest()}  {f.path}" for f in files]
-    lines += [f"managed|{file.path}" for file in files]
-    return {text(Tree().command(tree=tree, paths=paths)): lines}
-
-
-def _services(state: HostState) -> list[str]:
-    lines = []
-    for service in state.services:
-        active = "active" if service.runs else "inactive"
-        lines += [f"Id={service.unit}", f"ActiveState={active}", "UnitFileState=enabled", ""]
-    return lines + [f"managed={service.unit}" for service in state.services]
 
 
 Certify = Callable[..., list[str]]

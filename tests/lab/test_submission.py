@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import smtplib
+import base64
 import ssl
 import uuid
 from collections.abc import Iterator
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet import lab
 from mailfleet.secrets import secret
 from tests.lab.test_mail import LabSmtp, arrived, bounced
 
@@ -104,19 +103,17 @@ def test_old_tls_is_refused(deployed_lab: DeployedLab, host: str) -> None:
         assert smtp.sock.version() in ("TLSv1.2", "TLSv1.3")
 
 
-@pytest.mark.parametrize("mechanism", ["plain", "login"])
 @pytest.mark.parametrize("login", ["orders", "nobody"])
-def test_a_wrong_password_is_refused(
-    deployed_lab: DeployedLab, host: str, login: str, mechanism: str
-) -> None:
-    with connected(deployed_lab, host, 465) as smtp:
-        smtp.ehlo()
-        smtp.user, smtp.password = login, "wrong"
-        auth = smtp.auth_plain if mechanism == "plain" else smtp.auth_login
-        with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
-            smtp.auth(mechanism, auth)
-        assert refused.value.smtp_code == 535
-        assert refusal(smtp, SENDER)[0] in (530, 554)
+def test_a_wrong_password_is_refused(deployed_lab: DeployedLab, host: str, login: str) -> None:
+    try:
+        with connected(deployed_lab, host, 465) as smtp:
+            smtp.ehlo()
+            answer = base64.b64encode(f"\0{login}\0wrong".encode()).decode()
+            assert smtp.docmd("AUTH", f"PLAIN {answer}")[0] == 535
+            assert refusal(smtp, SENDER)[0] == 554
+    finally:
+        # Dovecot answers an address that guesses later and later: it shall forget ours.
+        deployed_lab.on(host, "systemctl restart dovecot")
 
 
 @pytest.mark.parametrize(
@@ -243,12 +240,20 @@ def test_the_host_itself_relays_nothing_without_a_login(
 
 
 # A server that took the bare newlines for line ends would see the end of one mail, and another.
-SMUGGLED = "\r\nHi.{end}MAIL FROM:<{sender}>{line}RCPT TO:<{recipient}>{line}DATA{line}Subject: s{line}"
+SMUGGLED = (
+    "\r\nHi.{end}MAIL FROM:<{sender}>{line}RCPT TO:<{recipient}>{line}DATA{line}Subject: s{line}"
+)
 
 
 @pytest.mark.parametrize(
     ("end", "line"),
-    [("\n.\n", "\n"), ("\n.\r\n", "\r\n"), ("\r\n.\n", "\r\n"), ("\r.\r", "\r"), ("\r\n.\r", "\r\n")],
+    [
+        ("\n.\n", "\n"),
+        ("\n.\r\n", "\r\n"),
+        ("\r\n.\n", "\r\n"),
+        ("\r.\r", "\r"),
+        ("\r\n.\r", "\r\n"),
+    ],
     ids=["LF.LF", "LF.CRLF", "CRLF.LF", "CR.CR", "CRLF.CR"],
 )
 def test_a_bare_newline_ends_no_submitted_message(client: LabSmtp, end: str, line: str) -> None:
@@ -261,13 +266,17 @@ def test_a_bare_newline_ends_no_submitted_message(client: LabSmtp, end: str, lin
         assert client.docmd("RCPT", "TO:<x@inbox.test>")[0] == 503
 
 
-@pytest.mark.parametrize("end", ["\n.\n", "\n.\r\n", "\r\n.\n"], ids=["LF.LF", "LF.CRLF", "CRLF.LF"])
+@pytest.mark.parametrize(
+    "end", ["\n.\n", "\n.\r\n", "\r\n.\n"], ids=["LF.LF", "LF.CRLF", "CRLF.LF"]
+)
 def test_a_bare_newline_ends_no_inbound_message(
     deployed_lab: DeployedLab, host: str, end: str
 ) -> None:
     token = uuid.uuid4().hex
     recipient, second = f"first-{token}@shop.test", f"second-{token}@shop.test"
-    body = SMUGGLED.format(end=end, line=end[-2:].lstrip("."), sender="a@evil.test", recipient=second)
+    body = SMUGGLED.format(
+        end=end, line=end[-2:].lstrip("."), sender="a@evil.test", recipient=second
+    )
     with connected(deployed_lab, host, 25) as smtp:
         smtp.ehlo()
         code, text = deliver(

@@ -53,7 +53,7 @@ def test_merge_keeps_order_and_drops_what_is_said_twice() -> None:
 def test_a_file_has_one_owner() -> None:
     one = HostState(files=(ConfigFile("/etc/b", "1\n"), ConfigFile("/etc/a", "1\n")))
     two = HostState(files=(ConfigFile("/etc/a", "1\n"), ConfigFile("/etc/b", "1\n")))
-    with pytest.raises(ValueError, match="^several roles write /etc/a, /etc/b$"):
+    with pytest.raises(ValueError, match=r"^several roles write /etc/a, /etc/b$"):
         merge([one, two])
 
 
