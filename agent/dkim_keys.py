@@ -84,7 +84,8 @@ def shows(server: str, name: str, p: str) -> bool | None:
         for record in rrset
     ]
     tags = [
-        tuple(part.strip() for part in tag.split("=", 1))
+        # A key may be folded (RFC 6376 §3.6.1).
+        tuple("".join(part.split()) for part in tag.split("=", 1))
         for text in texts
         for tag in text.split(";")
     ]

@@ -35,8 +35,14 @@ _OPEN = (
 )
 
 
-def open_instance(instance: str, *, offset: int = 0, settings: tuple[str, ...] = ()) -> None:
-    """Add the services on ports SIGNED and UNSIGNED plus `offset`, and set main.cf parameters."""
+def open_instance(
+    instance: str,
+    *,
+    offset: int = 0,
+    settings: tuple[str, ...] = (),
+    services: tuple[str, ...] = (),
+) -> None:
+    """Add smtpd on ports SIGNED and UNSIGNED plus `offset`, main.cf's `settings`, more `services`."""
     folder = f"/etc/{instance}"
     lines = []
     for port, extra in ((SIGNED, ()), (UNSIGNED, ("smtpd_milters=",))):
@@ -44,6 +50,9 @@ def open_instance(instance: str, *, offset: int = 0, settings: tuple[str, ...] =
         lines.append(f"postconf -c {folder} -M '{name}={name.replace('/', ' ')} n - n - - smtpd'")
         values = " ".join(f"'{name}/{setting}'" for setting in (*_OPEN, *extra))
         lines.append(f"postconf -c {folder} -P {values}")
+    for service in services:
+        kind = "/".join(service.split()[:2])
+        lines.append(f"postconf -c {folder} -M '{kind}={service}'")
     if settings:
         values = " ".join(f"'{setting}'" for setting in settings)
         lines.append(f"postconf -c {folder} -e {values}")

@@ -68,7 +68,8 @@ def desired(target: Target) -> HostState:
 
 # unbound-checkconf opens every file that the configuration names: those in the staging folder.
 _CHECK_RESOLVER = """\
+mkdir "$CHECK/etc/unbound"
 sed "s|\\"/etc/unbound/root|\\"$STAGE/etc/unbound/root|" "$STAGE/etc/unbound/unbound.conf" \
-  > "$CHECK/etc/unbound.conf"
-unbound-checkconf "$CHECK/etc/unbound.conf"
+  > "$CHECK/etc/unbound/unbound.conf"
+unbound-checkconf "$CHECK/etc/unbound/unbound.conf"
 """

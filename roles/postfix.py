@@ -65,7 +65,13 @@ def desired(target: Target) -> HostState:
             Check("user of inbound mail", _CHECK_MAIL_USER),
         ),
         # Debian 12's generator ties the instances' units to postfix.service when systemd reloads.
-        actions=(Action("instances", "systemctl daemon-reload"),),
+        actions=(
+            Action("instances", "systemctl daemon-reload"),
+            *(
+                Action(_stop(instance), f"systemctl stop {unit(target.suite, instance)}")
+                for instance in (INBOUND, *(sending.instance for sending in host.sending))
+            ),
+        ),
         services=(
             *((Service("postfix.service"),) if target.suite in _OLD_UNITS else ()),
             *(Service(name, on_change="reload") for name in units(target)),
@@ -111,6 +117,7 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
         ConfigFile(
             f"{folder}/master.cf", render("etc/postfix-stream/master.cf", **values), affects=affects
         ),
+        _protocols_file(sending.instance, sending.addresses, affects),
         ConfigFile(
             f"{folder}/sender_logins", render("etc/postfix-stream/sender_logins", **values),
             affects=affects,
@@ -137,6 +144,7 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         ConfigFile("/etc/postfix/main.cf", render("etc/postfix/main.cf", **values),
                    affects=(*affects, "instances")),
         ConfigFile("/etc/postfix/master.cf", render("etc/postfix/master.cf", **values), affects=affects),
+        _protocols_file(INBOUND, host.addresses, affects),
         ConfigFile("/etc/postfix/mailboxes", render("etc/postfix/mailboxes", **values), affects=affects),
     ]  # fmt: skip
     directories = [
@@ -154,6 +162,18 @@ def _listen(host: Host) -> list[str]:
 def _protocols(addresses: tuple[Address, ...]) -> str:
     """Only the families that the address has: a missing one would fall back to another address."""
     return ", ".join(sorted({f"ipv{a.version}" for a in addresses}))
+
+
+def _stop(instance: str) -> str:
+    return f"stop-{instance}"
+
+
+def _protocols_file(
+    instance: str, addresses: tuple[Address, ...], affects: tuple[str, ...]
+) -> ConfigFile:
+    """A note of the IP versions: after a change of inet_protocols a reload is not enough (postconf(5))."""
+    text = f"# IP versions that the running instance was started with.\n{_protocols(addresses)}\n"
+    return ConfigFile(f"/etc/{instance}/protocols", text, affects=(*affects, _stop(instance)))
 
 
 def _check(instance: str) -> Check:

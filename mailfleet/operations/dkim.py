@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
@@ -29,11 +29,16 @@ mv "$1/$2/$3.new" "$1/$2/$3.private"
 
 @dataclass(frozen=True)
 class WantedKey:
-    """A key that the host shall have."""
+    """A key that the host shall have, and the further From domains that it signs for.
+
+    Those are return paths: a mail that is submitted without From gets its sender as From, and a
+    signature of the parent domain aligns with it (RFC 9989 §5.1).
+    """
 
     domain: str
     selector: str
     bits: int
+    also: tuple[str, ...] = ()
 
 
 @operation()
@@ -71,7 +76,7 @@ def signers(wanted: tuple[WantedKey, ...], keys: list[HostKey]) -> list[WantedKe
             chosen.append(key)
             continue
         chosen += [
-            WantedKey(old["domain"], old["selector"], old["bits"] or 0)
+            replace(key, selector=old["selector"])
             for old in keys
             if old["domain"] == key.domain and old["signing"]
         ][:1]
@@ -91,7 +96,11 @@ def tables(keys: list[WantedKey], unit: str) -> tuple[ConfigFile, ...]:
         f"{k.selector}._domainkey.{k.domain} {k.domain}:{k.selector}:{KEYS}/{k.domain}/{k.selector}.private\n"
         for k in keys
     ]
-    signing_rows = [f"*@{k.domain} {k.selector}._domainkey.{k.domain}\n" for k in keys]
+    signing_rows = [
+        f"*@{domain} {k.selector}._domainkey.{k.domain}\n"
+        for k in keys
+        for domain in (k.domain, *k.also)
+    ]
     return (
         ConfigFile(KEY_TABLE, "".join(key_rows), 0o640, "root", "opendkim", (unit,)),
         ConfigFile(SIGNING_TABLE, "".join(signing_rows), 0o640, "root", "opendkim", (unit,)),

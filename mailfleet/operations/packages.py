@@ -15,7 +15,9 @@ from mailfleet.facts.packages import GUARD, GUARD_MARK, Packages
 _INSTALL = f"""\
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-trap 'rm -f {GUARD}' EXIT
+# One that an operator put there comes back afterwards.
+if [ -e {GUARD} ] && ! grep -qs '{GUARD_MARK}' {GUARD}; then mv {GUARD} {GUARD}.mailfleet-kept; fi
+trap 'rm -f {GUARD}; [ ! -e {GUARD}.mailfleet-kept ] || mv {GUARD}.mailfleet-kept {GUARD}' EXIT
 printf '#!/bin/sh\\n# {GUARD_MARK}\\nexit 101\\n' > {GUARD}
 chmod 755 {GUARD}
 dpkg --configure -a --force-confdef --force-confold

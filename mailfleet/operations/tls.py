@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Generator
 
 from pyinfra import host
-from pyinfra.api import QuoteString, StringCommand, operation
+from pyinfra.api import OperationError, QuoteString, StringCommand, operation
 
 from mailfleet.certificates import Authority, is_good, sign
 from mailfleet.facts.files import STATE
@@ -64,5 +64,8 @@ def certificate(
         return
     request = host.get_fact(SigningRequest, key=key)
     # Without a request this is a dry run: the key does not exist yet.
-    issued = sign(request, names, authority, now) if request else ""
+    try:
+        issued = sign(request, names, authority, now) if request else ""
+    except ValueError as error:
+        raise OperationError(f"the certificate request of {key} cannot be read: {error}") from None
     yield StringCommand(*install.bits, _stdin=issued)

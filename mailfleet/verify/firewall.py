@@ -53,6 +53,8 @@ def chain_problems(listeners: Sequence[Listener], version: int, saved: str) -> l
         f"-p {protocol} -m {protocol} --dport {port} -j ACCEPT"
         for protocol, port, address in openings(listeners, version)
     ]
+    if not any(line.startswith(f":{chain} ") for line in saved.splitlines()):
+        return [f"the kernel has no chain {chain}: IPv{version} is not filtered as planned"]
     rules = [line for line in saved.splitlines() if line.startswith(f"-A {chain} ")]
     return _differences(planned, rules)
 
@@ -60,8 +62,8 @@ def chain_problems(listeners: Sequence[Listener], version: int, saved: str) -> l
 def kernel_problems(planned: str, saved: str) -> list[str]:
     """All the kernel's rules beside those that the host's own rule files would load."""
     if "*filter" not in planned:
-        last = planned.strip().splitlines()[-1:] or ["nothing"]
-        return [f"ufw's rule files cannot be loaded to compare with: {last[0]}"]
+        last = planned.strip().splitlines()[-1:] or ["is ufw enabled?"]
+        return [f"ufw's rule files load nothing to compare with: {last[0]}"]
     return _differences(_normal(planned), _normal(saved))
 
 

@@ -21,19 +21,26 @@ def unreachable(looks: Iterable[Look]) -> list[str]:
     ]
 
 
+def unseen(looks: Iterable[Look]) -> list[str]:
+    """The same in one line, for checks that prove nothing about such ports."""
+    ports = [f"{look.port.address} port {look.port.number}" for look in looks if look.error]
+    return [f"could not be looked at, see postfix.greets: {', '.join(ports)}"] if ports else []
+
+
 def relay_problems(looks: Iterable[Look], client: str) -> list[str]:
     """Recipients that a port took, or did not refuse for good; `client` says who asked."""
     found = []
     for look in looks:
         for sender, recipient, code, text in look.found["replies"]:
-            attempt = f"{look.port} for {client}: mail from <{sender}> to <{recipient}>"
+            answer = f"{code} {text}"
             if 200 <= code < 300:
                 found.append(
-                    f"open relay: {attempt} is accepted ({code} {text}), expected a refusal"
+                    f"open relay: {look.port} for {client}: mail from <{sender}> to <{recipient}> "
+                    f"is accepted ({answer}), expected a refusal"
                 )
             elif not 500 <= code < 600:
                 found.append(
-                    f"{attempt} is answered {code} {text}, expected a refusal for good (5xx)"
+                    f"{look.port} for {client} answers {answer}, expected a refusal for good (5xx)"
                 )
         if not look.error and len(look.found["replies"]) != len(look.port.tries()):
             found.append(f"{look.port} for {client}: not every attempt was answered")

@@ -17,7 +17,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-TIMEOUT = 15.0
+TIMEOUT = 10.0
 
 
 def look(ask: dict[str, Any]) -> dict[str, Any]:
@@ -148,8 +148,12 @@ def _decoded(text: bytes | str) -> str:
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, socket.timeout | TimeoutError):
+    if isinstance(error, TimeoutError):
         return f"no answer within {TIMEOUT:.0f} s"
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{error.smtp_code} {_decoded(error.smtp_error)}"
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, ssl.SSLError):
+        return error.strerror
     return str(error) or type(error).__name__
 
 

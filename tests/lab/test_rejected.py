@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -41,53 +42,53 @@ find /etc -name '*.mailfleet-new'
 
 @dataclass(frozen=True)
 class Mistake:
-    """A line added to a template, and what the error must name."""
+    """A line at the end of a template, and what the error must look like: file, line and reason."""
 
     template: str
     line: str
-    said: tuple[str, ...]
+    said: str
 
 
 MISTAKES = {
     "a parameter that Postfix does not know": Mistake(
         "etc/postfix-stream/main.cf.j2",
         "smtpd_tls_securty_level = may",
-        ("/etc/postfix-transactional/main.cf:{line}:", "smtpd_tls_securty_level"),
+        r" /etc/postfix-transactional/main\.cf:\d+:smtpd_tls_securty_level",
     ),
     "a line of main.cf without a value": Mistake(
         "etc/postfix/main.cf.j2",
         "smtpd_helo_required",
-        ("/etc/postfix/main.cf, line {line}", "missing '='"),
+        r" /etc/postfix/main\.cf, line \d+: missing '='",
     ),
-    "a value that Postfix refuses": Mistake(
+    "a parameter twice": Mistake(
         "etc/postfix-stream/main.cf.j2",
-        "smtpd_helo_required = perhaps",
-        ("smtpd_helo_required", "perhaps", "/etc/postfix-transactional/main.cf"),
+        "disable_vrfy_command = no",
+        r" /etc/postfix-transactional/main\.cf, line \d+: overriding earlier entry: disable_vrfy",
     ),
     "a service with too few fields": Mistake(
         "etc/postfix-stream/master.cf.j2",
         "policy unix - n n - 0",
-        ("/etc/postfix-transactional/master.cf", "line {line}", "bad field count"),
+        r" /etc/postfix-transactional/master\.cf: line \d+: bad field count",
     ),
     "a keyword that OpenDKIM does not know": Mistake(
         "etc/opendkim.conf.j2",
         "SignatureTime 5",
-        ("/etc/opendkim.conf", "at line {line}", "SignatureTime"),
+        r" /etc/opendkim\.conf: configuration error at line \d+: unrecognized parameter",
     ),
     "a brace that Dovecot misses": Mistake(
         "etc/dovecot/dovecot-{dovecot}.conf.j2",
         "service auth {",
-        ("/etc/dovecot/dovecot.conf", "line {line}"),
+        r"/etc/dovecot/dovecot\.conf.*(dovecot\.conf:|line )\d+",
     ),
     "a setting that unbound does not know": Mistake(
         "etc/unbound/unbound.conf.j2",
         "    control-enabled: no",
-        ("/etc/unbound.conf:{line}: error", "control-enabled"),
+        r" /etc/unbound/unbound\.conf:\d+: error: unknown keyword 'control-enabled'",
     ),
     "a rule that iptables does not know": Mistake(
         "etc/ufw/user.rules.j2",
         "-A ufw-user-input -p tcp --dpart 26 -j ACCEPT",
-        ("/etc/ufw/user.rules", "line {line}", "--dpart"),
+        r"(?s)restore: .*line \d+ failed.* in /etc/ufw/user\.rules",
     ),
 }
 
@@ -95,7 +96,6 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
 def test_it_never_goes_live(deployed_lab: DeployedLab, tmp_path: Path, mistake: Mistake) -> None:
     hosts = {deployed_lab.eu: "2.3", deployed_lab.us: "2.4"}
-    # The test before may have left the end of a line to be told: the start is a finished state.
     before = {host: deployed_lab.on(host, STATE) for host in hosts}
     templates = tmp_path / "templates"
     shutil.copytree(ROOT / "templates", templates)
@@ -115,8 +115,7 @@ def test_it_never_goes_live(deployed_lab: DeployedLab, tmp_path: Path, mistake: 
     assert "Traceback" not in said
     for host in hosts:
         own = "\n".join(line for line in said.splitlines() if f"[{host}]" in line)
-        for word in mistake.said:
-            assert word.format(line="") .rstrip(":") in own, own
+        assert re.search(mistake.said, own), own
         assert deployed_lab.on(host, STATE) == before[host]
     wanted = probe.probes(deployed_lab.fleet)
     verdicts = namespaces.inside(
@@ -124,5 +123,8 @@ def test_it_never_goes_live(deployed_lab: DeployedLab, tmp_path: Path, mistake: 
         lambda: list(probe.run(deployed_lab.fleet, wanted)),
     )
     assert [verdict.text for verdict in verdicts if not verdict.good] == []
+
+
+def test_the_right_templates_still_change_nothing(deployed_lab: DeployedLab) -> None:
     again = deployed_lab.pyinfra("deploys/mta.py")
     assert again.changes == 0, again.output

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mailfleet.facts.files import STATE, FileState, TreeState
-from mailfleet.hoststate import Check, ConfigFile, Directory
+from mailfleet.hoststate import Check, ConfigFile, Directory, Service
 from mailfleet.operations import files as operation
 from mailfleet.operations.files import differing, pack
 
@@ -69,7 +69,7 @@ def test_each_way_in_which_a_folder_differs(now: FileState) -> None:
 
 
 def test_the_archive_is_readable_by_its_owner_only() -> None:
-    data = pack((FILE,), (FOLDER,), (Check("name", "true"),), ["/etc/old"])
+    data = pack((FILE,), (FOLDER,), (Check("name", "true"),), ["/etc/old"], (Service("a.service"),))
     with tarfile.open(fileobj=BytesIO(data), mode="r:gz") as archive:
         members = {member.name: member for member in archive.getmembers()}
         assert {member.mode for member in members.values()} == {0o600}
@@ -79,6 +79,7 @@ def test_the_archive_is_readable_by_its_owner_only() -> None:
         "files.list": "640\troot\tadm\ta.service\t/etc/a\n",
         "directories.list": "750\troot\tadm\t/etc/d\n",
         "stale.list": "/etc/old\n",
+        "services.list": "a.service\n",
         "checks.sh": "# name\ntrue\n",
         "files/etc/a": "text\n",
     }

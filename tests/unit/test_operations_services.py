@@ -45,7 +45,7 @@ def test_nothing_to_do() -> None:
     ("names", "expected"),
     [
         (("a.service",), ["systemctl restart a.service"]),
-        (("b@x.service",), ["systemctl reload b@x.service"]),
+        (("b@x.service",), ["systemctl reload-or-restart b@x.service"]),
         (("firewall",), ["ufw reload"]),
         # Actions come first, in their order, whatever is pending.
         (

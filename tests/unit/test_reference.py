@@ -34,4 +34,6 @@ def test_every_key_is_explained(table: type[BaseModel]) -> None:
         default = field.default
         if isinstance(default, (str, int)) and not isinstance(default, bool):
             shown = f'"{default}"' if isinstance(default, str) else str(default)
-            assert f"`{shown}`" in row, f"docs/reference.md gives {name} another default than {shown}"
+            assert f"`{shown}`" in row, (
+                f"docs/reference.md gives {name} another default than {shown}"
+            )

@@ -113,11 +113,22 @@ def test_what_a_unit_reads_affects_it(suite: str) -> None:
     assert {file.path for file in state.files if not file.affects} == UNREAD
     for sending in target_of("both").host.sending:
         unit = postfix.unit(suite, sending.instance)
-        paths = {file.path for file in state.files if file.affects == (unit,)}
-        names = ("main.cf", "master.cf", "sender_logins", "header_checks")
+        paths = {file.path for file in state.files if unit in file.affects}
+        names = ("main.cf", "master.cf", "protocols", "sender_logins", "header_checks")
         assert paths == {f"/etc/{sending.instance}/{name}" for name in names}
     inbound = {f.path for f in state.files if postfix.unit(suite, "postfix") in f.affects}
-    assert inbound == {"/etc/postfix/main.cf", "/etc/postfix/master.cf", "/etc/postfix/mailboxes"}
+    names = ("main.cf", "master.cf", "protocols", "mailboxes")
+    assert inbound == {f"/etc/postfix/{name}" for name in names}
+
+
+def test_new_ip_versions_restart_an_instance() -> None:
+    """postconf(5), inet_protocols: "stop and start Postfix after changing this parameter"."""
+    before, after = desired(target_of("ipv4")), desired(target_of("both"))
+    files = {file.path: file for file in before.files}
+    changed = {f for file in after.files if files.get(file.path) != file for f in file.affects}
+    for instance in ("postfix", *(s.instance for s in target_of("both").host.sending)):
+        assert f"stop-{instance}" in changed
+    assert "stop-postfix" in {action.name for action in after.actions}
 
 
 @pytest.mark.parametrize(
