@@ -123,6 +123,7 @@ def report(path: pathlib.Path) -> dict[str, object]:
         "p": p,
         "bits": bits,
         "visible": seen,
+        "owner": f"{path.stat().st_mode & 0o7777:o} {path.owner()} {path.group()}",
         "signing": str(path) in signing(),
     }
 

@@ -71,13 +71,14 @@ class _Lines:
     def close(self) -> None:
         """Print what has not been printed yet."""
         checks, self._open = self._open, []
-        for outcome, mark in (("failed", _FAILED), ("skipped", _SKIPPED)):
-            for check in checks:
-                if check.outcome == outcome:
-                    click.echo(f"{mark} {check.host}  {check.name}: {check.title}")
-                    click.echo(
-                        "".join(f"       {line}\n" for line in check.message.splitlines()), nl=False
-                    )
+        for check in checks:
+            if check.outcome == "failed":
+                click.echo(f"{_FAILED} {check.host}  {check.name}: {check.title}")
+                for line in check.message.splitlines():
+                    click.echo(f"       {line}")
+        skipped = [check for check in checks if check.outcome == "skipped"]
+        if skipped:
+            click.echo(f"{_SKIPPED} {skipped[0].host}  {skipped[0].subject}: {skipped[0].message}")
         if checks and all(check.outcome == "passed" for check in checks):
             names = ", ".join(check.name.partition(".")[2] for check in checks)
             click.echo(f"{_PASSED} {checks[0].host}  {checks[0].subject}: {names}")

@@ -9,9 +9,12 @@ from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from mailfleet.facts.dkim import KEYS, DkimKeys, HostKey
+from mailfleet.facts.services import PENDING
 from mailfleet.hoststate import ConfigFile
 from mailfleet.operations.files import ship
 
+# OpenDKIM refuses to sign with a key that others can read (RequireSafeKeys).
+_OWNER = "600 opendkim opendkim"
 KEY_TABLE = "/etc/opendkim/key.table"
 SIGNING_TABLE = "/etc/opendkim/signing.table"
 
@@ -55,6 +58,13 @@ def sign(wanted: tuple[WantedKey, ...], unit: str) -> Generator[StringCommand, N
             yield StringCommand(
                 "sh", "-c", QuoteString(_GENERATE), "generate",
                 *map(QuoteString, (KEYS, key.domain, key.selector, str(key.bits))),
+            )  # fmt: skip
+    for found in keys:
+        if found["owner"] != _OWNER:
+            path = QuoteString(f"{KEYS}/{found['domain']}/{found['selector']}.private")
+            yield StringCommand(
+                "chown opendkim:opendkim", path, "&& chmod 600", path,
+                "&& touch", QuoteString(f"{PENDING}/{unit}"),
             )  # fmt: skip
     for key in wanted:
         if not _signs(key, keys):

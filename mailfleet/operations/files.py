@@ -29,6 +29,10 @@ set -eu
 umask 077
 tree=$1
 mkdir -p {STATE}/files {STATE}/pending
+# One run at a time; what a host that lost its power left in staging holds password hashes.
+exec 9> {STATE}/lock
+flock 9
+rm -rf {STATE}/stage.*
 stage=$(mktemp -d {STATE}/stage.XXXXXXXX)
 trap 'rm -rf "$stage"' EXIT
 base64 -d | tar -xz -C "$stage"
@@ -106,7 +110,9 @@ def ship(
     state: TreeState = host.get_fact(Tree, tree=tree, paths=paths)
     changed = differing(files, directories, state)
     stale = sorted(state.managed - {file.path for file in files})
-    if not changed and not stale:
+    # A run that was cut off after its last rename has not written down what it manages.
+    unwritten = {file.path for file in files} - state.managed
+    if not changed and not stale and not unwritten:
         host.noop("all files are as they should be")
         return
     for path in changed:

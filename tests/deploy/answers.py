@@ -39,14 +39,16 @@ def converged(target: Target, certificate: Iterable[str]) -> Answers:
     wanted = opendkim.wanted_keys(target)
     keys = [
         {"domain": k.domain, "selector": k.selector, "p": "AAAA", "bits": k.bits, "visible": True,
-         "signing": True}
+         "owner": "600 opendkim opendkim", "signing": True}
         for k in wanted
     ]  # fmt: skip
     units = tuple(service.unit for service in state.services)
     return {
         text(Codename().command()): target.suite,
         text(Packages().command(state.packages)): [f"{name} ii " for name in state.packages],
-        text(Tls().command(tls.CHAIN)): list(certificate),
+        text(Tls().command(tls.CHAIN, tls.CHAIN.replace("chain.pem", "host.key"))): list(
+            certificate
+        ),
         text(DkimKeys().command()): [json.dumps(keys)],
         **_tree("host", state.files, state.directories),
         **_tree("dkim", tables(list(wanted), opendkim.UNIT)),

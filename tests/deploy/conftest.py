@@ -231,7 +231,11 @@ def certify() -> Certify:
             .sign(key, hashes.SHA256())
             .public_bytes(serialization.Encoding.PEM)
         )
-        return ["mode|640 root root", *(public + certificate).decode().splitlines()]
+        return [
+            "mode|640 root root",
+            "key|600 root root",
+            *(public + certificate).decode().splitlines(),
+        ]
 
     return make
 

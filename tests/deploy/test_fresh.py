@@ -41,7 +41,7 @@ def test_packages_then_keys_then_files_then_services(project: Project, index: in
     assert run.totals == {"success": 10, "error": 0, "no_change": 0}
     commands = run.on(project.hosts[index])
     order = [
-        first(commands, "apt-get", "install --no-install-recommends"),
+        first(commands, "apt-get", "apt install --"),
         first(commands, "openssl ecparam"),
         first(commands, "openssl req -x509"),
         first(commands, "openssl genrsa", "generate", " shop.example "),

@@ -130,7 +130,6 @@ ROUNDS = [
             "a signing key becomes readable by all",
             {"files.private_keys": f"{KEY} is 0644 opendkim:opendkim, expected 0600 opendkim"},
             f"chmod 644 {KEY}",
-            undo=f"chmod 600 {KEY}",
         ),
         Breakage(
             "the certificate's file becomes readable by all",

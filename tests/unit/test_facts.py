@@ -60,7 +60,7 @@ def test_questions_are_quoted_for_the_shell() -> None:
     odd = "/etc/$(reboot) 'x'"
     for command in (
         Tree().command(tree="host", paths=(odd,)),
-        Tls().command(odd),
+        Tls().command("/etc/chain", odd),
         Packages().command((odd,)),
         Services().command((odd,)),
     ):
@@ -144,7 +144,7 @@ def test_a_private_key_is_never_taken_along(lines: list[str]) -> None:
 
 def test_dkim_keys() -> None:
     keys = [{"domain": "a.example", "selector": "s", "p": "AA", "bits": 2048,
-             "visible": True, "signing": False}]  # fmt: skip
+             "visible": True, "owner": "600 a a", "signing": False}]  # fmt: skip
     assert DkimKeys().process(["a warning", json.dumps(keys)]) == keys
     for output in ([], ["Segmentation fault"], ["[", "{"]):
         with pytest.raises(FactProcessError, match="printed no JSON"):

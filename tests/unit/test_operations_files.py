@@ -145,7 +145,7 @@ def test_files_folders_marks_and_manifest(host: Host) -> None:
     manifest = (host.state / "files/host").read_text().splitlines()
     assert manifest == [f"{host.root}/etc/a", f"{host.root}/etc/b c"]
     # Neither the staging folder nor a half-written file stays behind.
-    assert sorted(path.name for path in host.state.iterdir()) == ["files", "pending"]
+    assert sorted(path.name for path in host.state.iterdir()) == ["files", "lock", "pending"]
     assert sorted(path.name for path in (host.root / "etc").iterdir()) == ["a", "b c"]
 
 
@@ -179,7 +179,7 @@ def test_a_failed_check_changes_nothing(host: Host) -> None:
     assert done.stderr == f"{host.root}/a: line 3: bad value\n"
     assert (host.root / "a").read_text() == "one\n"
     assert host.pending == set()
-    assert sorted(path.name for path in host.state.iterdir()) == ["files", "pending"]
+    assert sorted(path.name for path in host.state.iterdir()) == ["files", "lock", "pending"]
 
 
 def test_a_check_sees_the_new_files(host: Host) -> None:

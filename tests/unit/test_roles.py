@@ -117,8 +117,8 @@ def test_what_a_unit_reads_affects_it(suite: str) -> None:
         names = ("main.cf", "master.cf", "protocols", "sender_logins", "header_checks")
         assert paths == {f"/etc/{sending.instance}/{name}" for name in names}
     inbound = {f.path for f in state.files if postfix.unit(suite, "postfix") in f.affects}
-    names = ("main.cf", "master.cf", "protocols", "mailboxes")
-    assert inbound == {f"/etc/postfix/{name}" for name in names}
+    own = ("main.cf", "master.cf", "protocols", "mailboxes")
+    assert inbound == {f"/etc/postfix/{name}" for name in own}
 
 
 def test_new_ip_versions_restart_an_instance() -> None:
