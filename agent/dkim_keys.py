@@ -84,7 +84,8 @@ def shows(server: str, name: str, p: str) -> bool | None:
         for record in rrset
     ]
     tags = [
-        tuple(part.strip() for part in tag.split("=", 1))
+        # A key may be folded (RFC 6376 §3.6.1).
+        tuple("".join(part.split()) for part in tag.split("=", 1))
         for text in texts
         for tag in text.split(";")
     ]
@@ -122,6 +123,7 @@ def report(path: pathlib.Path) -> dict[str, object]:
         "p": p,
         "bits": bits,
         "visible": seen,
+        "owner": f"{path.stat().st_mode & 0o7777:o} {path.owner()} {path.group()}",
         "signing": str(path) in signing(),
     }
 

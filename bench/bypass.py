@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from bench import site
 from mailfleet import lab
+from roles import postfix
 
 HOST = "mta1.eu.shop.test"
 SIGNED = 10025
@@ -24,8 +25,9 @@ _OPEN = (
     "smtpd_sasl_auth_enable=no",
     "smtpd_client_restrictions=permit",
     "smtpd_sender_restrictions=",
-    "smtpd_relay_restrictions=permit",
-    "smtpd_recipient_restrictions=permit",
+    "mynetworks=127.0.0.0/8",
+    "smtpd_relay_restrictions=permit_mynetworks,reject",
+    "smtpd_recipient_restrictions=permit_mynetworks,reject",
     "smtpd_client_connection_count_limit=0",
     "smtpd_client_connection_rate_limit=0",
     "smtpd_client_message_rate_limit=0",
@@ -33,8 +35,14 @@ _OPEN = (
 )
 
 
-def open_instance(instance: str, *, offset: int = 0, settings: tuple[str, ...] = ()) -> None:
-    """Add the services on ports SIGNED and UNSIGNED plus `offset`, and set main.cf parameters."""
+def open_instance(
+    instance: str,
+    *,
+    offset: int = 0,
+    settings: tuple[str, ...] = (),
+    services: tuple[str, ...] = (),
+) -> None:
+    """Add smtpd on ports SIGNED and UNSIGNED plus `offset`, main.cf's `settings`, more `services`."""
     folder = f"/etc/{instance}"
     lines = []
     for port, extra in ((SIGNED, ()), (UNSIGNED, ("smtpd_milters=",))):
@@ -42,11 +50,18 @@ def open_instance(instance: str, *, offset: int = 0, settings: tuple[str, ...] =
         lines.append(f"postconf -c {folder} -M '{name}={name.replace('/', ' ')} n - n - - smtpd'")
         values = " ".join(f"'{name}/{setting}'" for setting in (*_OPEN, *extra))
         lines.append(f"postconf -c {folder} -P {values}")
+    for service in services:
+        kind = "/".join(service.split()[:2])
+        lines.append(f"postconf -c {folder} -M '{kind}={service}'")
     if settings:
         values = " ".join(f"'{setting}'" for setting in settings)
         lines.append(f"postconf -c {folder} -e {values}")
-    restart = f"postfix -c {folder} stop >/dev/null 2>&1; postfix -c {folder} start >/dev/null 2>&1"
-    site.on(HOST, "\n".join([*lines, restart]))
+    site.on(HOST, "\n".join([*lines, f"systemctl restart {unit(instance)}"]))
+
+
+def unit(instance: str) -> str:
+    """The systemd unit of an instance on HOST."""
+    return postfix.unit(site.fleet().host(HOST).suite, instance)
 
 
 def source(sender: str, messages: int, size: int, port: int, recipient: str = RECIPIENT) -> str:
@@ -67,9 +82,9 @@ def sink(messages: int, dump: str = "") -> Iterator[subprocess.Popen[str]]:
     # It says nothing when it listens; its socket does.
     script = f"""\
 export PATH=/usr/sbin:$PATH
-smtp-sink {keep} -M {messages} -m 1000 0.0.0.0:{SINK_PORT} 1000 &
+smtp-sink -u postfix {keep} -M {messages} -m 1000 0.0.0.0:{SINK_PORT} 1000 &
 until [ "$(ss -Hltn sport = :{SINK_PORT})" ]; do :; done
-echo ready
+echo $!
 wait $!
 """
     process = subprocess.Popen(
@@ -79,15 +94,16 @@ wait $!
         text=True,
     )
     assert process.stdout is not None
+    number = process.stdout.readline().strip()
     try:
-        if process.stdout.readline() != "ready\n":
-            raise site.BenchError("smtp-sink does not start on the receiver")
         yield process
     finally:
-        process.kill()
+        # To end ssh does not end what it started.
+        if process.poll() is None:
+            site.on("receiver", f"kill {number} || true")
+            process.kill()
         process.wait()
         process.stdout.close()
-        site.on("receiver", "pkill -x smtp-sink || true")
 
 
 def is_signed(sender: str, port: int) -> bool:

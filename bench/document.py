@@ -39,7 +39,9 @@ def _processor() -> str:
 
 def section(result: Result, measured_on: str) -> str:
     """A result as it stands in the document."""
-    return f"## {result.name}\n\n{result.method.strip()}\n\n{table(result)}\nMachine: {measured_on}.\n"
+    return (
+        f"## {result.name}\n\n{result.method.strip()}\n\n{table(result)}\nMachine: {measured_on}.\n"
+    )
 
 
 def update(results: Sequence[Result], order: Sequence[str], measured_on: str) -> None:

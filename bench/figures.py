@@ -87,4 +87,4 @@ def _number(value: float, unit: str, *, exact: bool = False) -> str:
     else:
         digits = 0 if value >= 100 else 1 if value >= 10 else 2
         text = f"{value:.{digits}f}"
-    return text + (unit if unit == "×" else f" {unit}" if unit else "")
+    return text + (unit if unit == "x" else f" {unit}" if unit else "")

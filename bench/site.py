@@ -21,6 +21,7 @@ NAME = "bench"
 RECEIVER = ip_address("192.0.2.25")
 TOOLS = Path(sys.executable).parent
 """Where pyinfra's and Ansible's commands are."""
+_PATIENCE = 300
 
 
 class BenchError(MailfleetError):
@@ -100,13 +101,17 @@ def timed(argv: Sequence[str], environment: dict[str, str] | None = None) -> flo
 
 def on(host: str, script: str) -> str:
     """Run a shell script on a host as root and return what it prints."""
-    done = subprocess.run(
-        [*lab.ssh_command(NAME, host), "sh", "-s"],
-        input=f"export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C\nset -e\n{script}\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [*lab.ssh_command(NAME, host), "sh", "-s"],
+            input=f"export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C\nset -e\n{script}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{host}: not done after {_PATIENCE} s: {script[:100]}") from None
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip()[-500:]
         raise BenchError(f"{host}: exit code {done.returncode}: {words}")

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 
 from pyinfra import host
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 
 from mailfleet import inventory
 from mailfleet.certificates import Authority
+from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Codename
 from mailfleet.hoststate import HostState
-from mailfleet.model import Fleet
+from mailfleet.model import Fleet, Stream
 from mailfleet.operations import files, packages, services
-from mailfleet.secrets import secret
+from mailfleet.secrets import secret, variable
 from mailfleet.target import Roots, Target
+
+_CRYPT = re.compile(r"\$[0-9a-z]+\$[./A-Za-z0-9$=,+-]+")
 
 
 def current_target() -> Target:
     """The host that pyinfra is preparing, with its release, secrets and the lab's roots."""
     _no_delay()
-    fleet = inventory.current()
     name = host.name.rpartition("/")[2]
-    return target_of(fleet, name, host.get_fact(Codename))
+    try:
+        return target_of(inventory.current(), name, host.get_fact(Codename))
+    except MailfleetError as error:
+        # pyinfra shows a traceback for every error but its own.
+        raise PyinfraError(str(error)) from None
 
 
 def target_of(fleet: Fleet, name: str, suite: str) -> Target:
     """The Target of one host of a fleet; MailfleetError where a secret is missing."""
     machine = fleet.host(name)
     logins = {
-        login: secret(
-            f"login-{login}", f"password hash of the {stream.name} login {login}", lab=fleet.lab
-        ).reveal()
+        login: _login_hash(login, stream, fleet.lab)
         for _, stream in fleet.host_streams(machine)
         for login in stream.logins
     }
@@ -51,8 +57,20 @@ def apply(state: HostState, *between: Callable[[], object]) -> None:
         files=state.files,
         directories=state.directories,
         checks=state.checks,
+        services=state.services,
     )
     services.converge(name="Services", services=state.services, actions=state.actions)
+
+
+def _login_hash(login: str, stream: Stream, lab: str | None) -> str:
+    name = f"login-{login}"
+    found = secret(name, f"password hash of the {stream.name} login {login}", lab=lab).reveal()
+    if not _CRYPT.fullmatch(found):
+        raise MailfleetError(
+            f"{variable(name)} is no crypt(3) hash, which looks like $6$salt$hash",
+            "make one with: openssl passwd -6",
+        )
+    return found
 
 
 def _lab_trust(fleet: Fleet) -> tuple[Roots | None, Authority | None]:

@@ -7,6 +7,7 @@ that a run in which nothing changes costs the same few round trips however many 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -97,24 +98,29 @@ class HostState:
 
 
 def merge(states: Iterable[HostState]) -> HostState:
-    """One state of many. ValueError when two roles claim one file: neither would win for long."""
+    """One state of many. ValueError when two roles claim one thing: neither would win for long."""
     parts = tuple(states)
-    files = tuple(file for part in parts for file in part.files)
-    paths = [file.path for file in files]
-    doubled = sorted({path for path in paths if paths.count(path) > 1})
-    if doubled:
-        raise ValueError(f"several roles write {', '.join(doubled)}")
     state = HostState(
         packages=tuple(sorted({name for part in parts for name in part.packages})),
         directories=tuple(dict.fromkeys(d for part in parts for d in part.directories)),
-        files=files,
+        files=tuple(file for part in parts for file in part.files),
         checks=tuple(check for part in parts for check in part.checks),
         actions=tuple(action for part in parts for action in part.actions),
         services=tuple(service for part in parts for service in part.services),
         listeners=tuple(listener for part in parts for listener in part.listeners),
     )
+    _refuse_twice("write", (file.path for file in state.files))
+    _refuse_twice("want the folder", (directory.path for directory in state.directories))
+    _refuse_twice("run", (action.name for action in state.actions))
+    _refuse_twice("want the unit", (service.unit for service in state.services))
     known = {a.name for a in state.actions} | {s.unit for s in state.services}
-    unknown = sorted({name for file in files for name in file.affects} - known)
+    unknown = sorted({name for file in state.files for name in file.affects} - known)
     if unknown:
         raise ValueError(f"files affect {', '.join(unknown)}, which no role declares")
     return state
+
+
+def _refuse_twice(what: str, names: Iterable[str]) -> None:
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
+    if doubled:
+        raise ValueError(f"several roles {what} {', '.join(doubled)}")

@@ -40,6 +40,7 @@ class _Run:
 
     fleet: Fleet | None = None
     reading: bool = False
+    entries: tuple[HostEntry, ...] = ()
 
 
 _run = _Run()
@@ -59,6 +60,7 @@ def declare(names: Mapping[str, Any], **options: Any) -> None:
     entries = _entries(source, names, problems)
     if _run.reading:
         _run.fleet = _load(source, entries, options, problems)
+        _run.entries = tuple(entries)
         return
     try:
         fleet = _load(source, entries, options, problems)
@@ -84,13 +86,29 @@ def current() -> Fleet:
 
 def read(path: str | Path) -> Fleet:
     """The fleet that the inventory at `path` declares; ConfigurationError where it is wrong."""
+    return _executed(path)[0]
+
+
+def read_connections(path: str | Path) -> dict[str, dict[str, Any]]:
+    """How pyinfra reaches each host of an inventory: its `ssh_*` and `_*` data, by host name.
+
+    Complete as under pyinfra, so a lab must be up; ConfigurationError for example addresses.
+    """
+    fleet, entries = _executed(path)
+    if problems := deploy_problems(fleet):
+        raise ConfigurationError(problems)
+    _add_connections(fleet, list(entries))
+    return {domain_name(e.name): dict(e.data) for e in entries if isinstance(e.data, dict)}
+
+
+def _executed(path: str | Path) -> tuple[Fleet, tuple[HostEntry, ...]]:
     source = str(path)
     code = _source_code(source, Path(path))
-    before = _run.fleet, _run.reading
-    _run.fleet, _run.reading = None, True
+    before = _run.fleet, _run.reading, _run.entries
+    _run.fleet, _run.reading, _run.entries = None, True, ()
     try:
         exec(code, {"__file__": source, "__name__": "inventory"})  # noqa: S102 - it is a program
-        return _declared(source)
+        return _declared(source), _run.entries
     except MailfleetError:
         raise
     except SystemExit:
@@ -100,7 +118,7 @@ def read(path: str | Path) -> Fleet:
         text = f"cannot be executed: {type(error).__name__}: {error}"
         raise ConfigurationError([Problem(source, _line(source), text)]) from None
     finally:
-        _run.fleet, _run.reading = before
+        _run.fleet, _run.reading, _run.entries = before
 
 
 def read_for_deploy(path: str | Path) -> Fleet:

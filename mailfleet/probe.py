@@ -44,7 +44,13 @@ class Verdict:
     @property
     def passed(self) -> dict[str, str]:
         """The result of each method, e.g. `{"spf": "pass"}` (RFC 8601 §2.2)."""
-        return dict(re.findall(r"(?:^|[;\s])(spf|dkim|dmarc)=(\w+)", self.results))
+        plain = re.sub(r"\([^()]*\)", " ", self.results)
+        found: dict[str, str] = {}
+        for method, result in re.findall(r"(?:^|[;\s])(spf|dkim|dmarc)=(\w+)", plain):
+            # Of several signatures one that passes is enough (RFC 6376 §4.2).
+            if found.get(method) != "pass":
+                found[method] = result
+        return found
 
     @property
     def good(self) -> bool:

@@ -15,11 +15,14 @@ RESOLVER = "unbound.service"
 def desired(target: Target) -> HostState:
     """Host name, /etc/hosts, clock, local resolver, unattended upgrades, sysctl, SSH's own socket."""
     host = target.host
+    # unbound listens only on the families that it may use itself.
+    versions = {address.version for address in host.addresses}
+    loopback = tuple(address for address in LOOPBACK if address.version in versions)
     files = [
         ConfigFile("/etc/hostname", f"{host.name}\n", affects=("hostname",)),
         ConfigFile("/etc/hosts", render("etc/hosts", host=host)),
         ConfigFile("/etc/mailname", f"{host.name}\n"),
-        ConfigFile("/etc/resolv.conf", render("etc/resolv.conf")),
+        ConfigFile("/etc/resolv.conf", render("etc/resolv.conf", host=host)),
         ConfigFile(
             "/etc/unbound/unbound.conf",
             render("etc/unbound/unbound.conf", host=host, roots=target.roots),
@@ -57,15 +60,16 @@ def desired(target: Target) -> HostState:
         ),
         listeners=(
             Listener("SSH", "tcp", host.ssh_port),
-            Listener("resolver", "tcp", 53, LOOPBACK),
-            Listener("resolver", "udp", 53, LOOPBACK),
+            Listener("resolver", "tcp", 53, loopback),
+            Listener("resolver", "udp", 53, loopback),
         ),
     )
 
 
 # unbound-checkconf opens every file that the configuration names: those in the staging folder.
 _CHECK_RESOLVER = """\
+mkdir "$CHECK/etc/unbound"
 sed "s|\\"/etc/unbound/root|\\"$STAGE/etc/unbound/root|" "$STAGE/etc/unbound/unbound.conf" \
-  > "$CHECK/etc/unbound.conf"
-unbound-checkconf "$CHECK/etc/unbound.conf"
+  > "$CHECK/etc/unbound/unbound.conf"
+unbound-checkconf "$CHECK/etc/unbound/unbound.conf"
 """

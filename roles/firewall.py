@@ -72,10 +72,17 @@ def desired(_target: Target, listeners: Iterable[Listener]) -> HostState:
             ),
         ),
         checks=(
-            Check("firewall", 'iptables-restore --test < "$STAGE/etc/ufw/user.rules"'),
-            Check("firewall (IPv6)", 'ip6tables-restore --test < "$STAGE/etc/ufw/user6.rules"'),
+            Check("firewall", _CHECK.format(restore="iptables-restore", name="user.rules")),
+            Check(
+                "firewall (IPv6)", _CHECK.format(restore="ip6tables-restore", name="user6.rules")
+            ),
         ),
         # `enable` also loads rules into a firewall that is already on.
         actions=(Action(RELOAD, "ufw --force enable >/dev/null && ufw reload >/dev/null"),),
         services=(Service(UNIT, on_change="reload"),),
     )
+
+
+# It names the line that fails, but not the file.
+_CHECK = """\
+{restore} --test < "$STAGE/etc/ufw/{name}" || {{ echo "in $STAGE/etc/ufw/{name}"; exit 1; }}"""

@@ -23,6 +23,11 @@ def wanted_keys(target: Target) -> tuple[dkim.WantedKey, ...]:
             next(
                 fleet.domain(s.domain).dkim.bits for s in fleet.streams if s.from_domain == domain
             ),
+            also=tuple(
+                stream.return_path
+                for _, stream in fleet.host_streams(host)
+                if stream.from_domain == domain != stream.return_path
+            ),
         )
         for domain in fleet.signing_domains(host)
     )

@@ -60,9 +60,18 @@ def desired(target: Target) -> HostState:
         packages=("logrotate", "openssl", "postfix"),
         directories=tuple(directories),
         files=tuple(files),
-        checks=tuple(_check(name) for name in (INBOUND, *(s.instance for s in host.sending))),
+        checks=(
+            *(_check(name) for name in (INBOUND, *(s.instance for s in host.sending))),
+            Check("user of inbound mail", _CHECK_MAIL_USER),
+        ),
         # Debian 12's generator ties the instances' units to postfix.service when systemd reloads.
-        actions=(Action("instances", "systemctl daemon-reload"),),
+        actions=(
+            Action("instances", "systemctl daemon-reload"),
+            *(
+                Action(_stop(instance), f"systemctl stop {unit(target.suite, instance)}")
+                for instance in (INBOUND, *(sending.instance for sending in host.sending))
+            ),
+        ),
         services=(
             *((Service("postfix.service"),) if target.suite in _OLD_UNITS else ()),
             *(Service(name, on_change="reload") for name in units(target)),
@@ -71,7 +80,15 @@ def desired(target: Target) -> HostState:
     )
 
 
-_MAIL_USER = 'u mailfleet-inbound - "mailfleet inbound mail" /var/mail/mailfleet\n'
+# virtual(8) takes user and group as numbers only, so the number has to be known when it is rendered.
+_MAIL_UID = 640
+_MAIL_USER = f'u mailfleet-inbound {_MAIL_UID} "mailfleet inbound mail" /var/mail/mailfleet\n'
+# systemd-sysusers takes another number where this one is somebody else's: then nothing may go live.
+_CHECK_MAIL_USER = f"""\
+if [ "$(id -u mailfleet-inbound):$(id -g mailfleet-inbound)" != {_MAIL_UID}:{_MAIL_UID} ]; then
+  echo "user and group mailfleet-inbound must have the number {_MAIL_UID}: $(id mailfleet-inbound)"
+  exit 1
+fi"""
 
 
 def _queue(instance: str) -> list[Directory]:
@@ -100,6 +117,7 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
         ConfigFile(
             f"{folder}/master.cf", render("etc/postfix-stream/master.cf", **values), affects=affects
         ),
+        _protocols_file(sending.instance, sending.addresses, affects),
         ConfigFile(
             f"{folder}/sender_logins", render("etc/postfix-stream/sender_logins", **values),
             affects=affects,
@@ -120,11 +138,13 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         "protocols": _protocols(host.addresses),
         "instances": [sending.instance for sending in host.sending],
         "listen": _listen(host),
+        "uid": _MAIL_UID,
     }
     files = [
         ConfigFile("/etc/postfix/main.cf", render("etc/postfix/main.cf", **values),
                    affects=(*affects, "instances")),
         ConfigFile("/etc/postfix/master.cf", render("etc/postfix/master.cf", **values), affects=affects),
+        _protocols_file(INBOUND, host.addresses, affects),
         ConfigFile("/etc/postfix/mailboxes", render("etc/postfix/mailboxes", **values), affects=affects),
     ]  # fmt: skip
     directories = [
@@ -142,6 +162,18 @@ def _listen(host: Host) -> list[str]:
 def _protocols(addresses: tuple[Address, ...]) -> str:
     """Only the families that the address has: a missing one would fall back to another address."""
     return ", ".join(sorted({f"ipv{a.version}" for a in addresses}))
+
+
+def _stop(instance: str) -> str:
+    return f"stop-{instance}"
+
+
+def _protocols_file(
+    instance: str, addresses: tuple[Address, ...], affects: tuple[str, ...]
+) -> ConfigFile:
+    """A note of the IP versions: after a change of inet_protocols a reload is not enough (postconf(5))."""
+    text = f"# IP versions that the running instance was started with.\n{_protocols(addresses)}\n"
+    return ConfigFile(f"/etc/{instance}/protocols", text, affects=(*affects, _stop(instance)))
 
 
 def _check(instance: str) -> Check:

@@ -9,6 +9,7 @@ import click
 from mailfleet.cli.dns import dns
 from mailfleet.cli.lab import lab
 from mailfleet.cli.probe import probe
+from mailfleet.cli.verify import verify
 from mailfleet.errors import EXIT_FAILED, MailfleetError
 
 
@@ -26,6 +27,7 @@ def cli() -> None:
 cli.add_command(dns)
 cli.add_command(lab)
 cli.add_command(probe)
+cli.add_command(verify)
 
 
 def main() -> None:

@@ -22,6 +22,8 @@ class HostKey(TypedDict):
     bits: int | None
     visible: bool
     """Whether every authoritative server of the domain answers with this key."""
+    owner: str
+    """Mode, owner and group of the file, e.g. "600 opendkim opendkim"."""
     signing: bool
     """Whether OpenDKIM's key table names it."""
 

@@ -14,15 +14,18 @@ class TlsState:
     public_key: str = ""
     certificate: str = ""
     mode: str = ""
+    key_mode: str = ""
+    """The same of the key's own file."""
 
 
 class Tls(FactBase[TlsState]):
     """`chain` is a file with the private key first, then the certificates, as Postfix wants it."""
 
-    def command(self, chain: str) -> StringCommand:
+    def command(self, chain: str, key: str) -> StringCommand:
         path = QuoteString(chain)
         return StringCommand(
             "stat", "-c", QuoteString("mode|%a %U %G"), path, "2>/dev/null;",
+            "stat", "-c", QuoteString("key|%a %U %G"), QuoteString(key), "2>/dev/null;",
             "openssl pkey -pubout -in", path, "2>/dev/null;",
             "openssl x509 -in", path, "2>/dev/null; true",
         )  # fmt: skip
@@ -34,7 +37,8 @@ class Tls(FactBase[TlsState]):
     def process(self, output: list[str]) -> TlsState:
         text = "\n".join(output) + "\n"
         mode = next((line[5:] for line in output if line.startswith("mode|")), "")
-        return TlsState(_pem(text, "PUBLIC KEY"), _pem(text, "CERTIFICATE"), mode)
+        key_mode = next((line[4:] for line in output if line.startswith("key|")), "")
+        return TlsState(_pem(text, "PUBLIC KEY"), _pem(text, "CERTIFICATE"), mode, key_mode)
 
 
 class SigningRequest(FactBase[str]):

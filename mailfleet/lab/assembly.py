@@ -34,7 +34,8 @@ from mailfleet.lab.spec import Host, LabSpec, hosts_of, spec_to_json
 Report = Callable[[str], None]
 
 PROXY_GROUP = ".packages"
-_START_SECONDS = 60
+_START_SECONDS = 120
+"""Far more than a host needs: a machine that builds images or runs tests besides may be slow."""
 
 
 def build(lab: LabPaths, spec: LabSpec, mirrors: Mirrors, report: Report) -> None:
@@ -152,8 +153,15 @@ def start(lab: LabPaths, spec: LabSpec, host: Host) -> None:
             ),
         )
     except LabError as error:
-        log = lab.log(host.name).read_text(errors="replace").strip().splitlines()
-        raise LabError(error.problem, "it said last: " + " / ".join(log[-5:])) from error
+        raise LabError(error.problem, _last_signs(lab, host)) from error
+
+
+def _last_signs(lab: LabPaths, host: Host) -> str:
+    """What there is to see of a host that does not come up."""
+    log = lab.log(host.name).read_text(errors="replace").splitlines()
+    said = [line.strip() for line in log if line.strip()]
+    runs = cgroups.members(hosts.group_of(lab.name, host.name))
+    return f"it said last: {' / '.join(said[-10:])}; it runs: {', '.join(runs) or 'nothing'}"
 
 
 def _all_at_once(jobs: Sequence[Callable[[], None]]) -> None:

@@ -76,6 +76,19 @@ def populated(group: str) -> bool:
         return False
 
 
+def members(group: str) -> tuple[str, ...]:
+    """The processes in `group` and below it, each as its name, state and what it waits for."""
+    found = []
+    for file in (_tree() / group).rglob("cgroup.procs"):
+        for pid in file.read_text().split():
+            with suppress(OSError):
+                process = Path("/proc") / pid
+                state = process.joinpath("stat").read_text().rpartition(")")[2].split()[0]
+                waits = process.joinpath("wchan").read_text()
+                found.append(f"{process.joinpath('comm').read_text().strip()} ({state} {waits})")
+    return tuple(sorted(found))
+
+
 def exists(group: str) -> bool:
     """Whether anything of `group` is there, be it empty."""
     return (_tree() / group).exists()
@@ -113,14 +126,16 @@ def terminate(group: str) -> None:
 def kill(group: str, seconds: float = 10) -> None:
     """End every process in `group` and below at once, and remove the group."""
     folder = _tree() / group
-    if folder.exists():
+    # Again, if something that a killed command had just started came in behind us.
+    while folder.exists():
         _kill_all(folder)
         if not await_empty(group, seconds):
             raise LabError(
-                f"processes of {group} do not end", f"look at them: cat {folder}/cgroup.procs"
+                f"processes of {group} do not end: {', '.join(members(group))}",
+                "a process that waits for a disk ends when the disk answers; then try again",
             )
-    for tree in (folder, _LEGACY / _TOP / group):
-        _remove(tree)
+        _remove(folder)
+    _remove(_LEGACY / _TOP / group)
     for top in (_tree(), _LEGACY / _TOP):
         with suppress(OSError):
             top.rmdir()
@@ -128,10 +143,17 @@ def kill(group: str, seconds: float = 10) -> None:
 
 def _made(folder: Path) -> Path:
     while True:
-        # Whoever ends the last group removes the top as well, be it between our two steps.
-        with suppress(FileNotFoundError):
+        try:
             folder.mkdir(parents=True, exist_ok=True)
-            return folder
+        except FileNotFoundError:
+            # Whoever ends the last group removes the top as well, be it between our two steps.
+            continue
+        except OSError as error:
+            raise LabError(
+                f"cannot make the cgroup {folder}: {error.strerror}",
+                "root must be allowed to make cgroups; a container must be privileged for that",
+            ) from error
+        return folder
 
 
 def _kill_all(folder: Path) -> None:
@@ -141,8 +163,8 @@ def _kill_all(folder: Path) -> None:
         return
     # Linux before 5.14: stop the group first, so that nothing forks while we walk it.
     (folder / "cgroup.freeze").write_text("1")
-    for members in folder.rglob("cgroup.procs"):
-        for line in members.read_text().split():
+    for file in folder.rglob("cgroup.procs"):
+        for line in file.read_text().split():
             with suppress(ProcessLookupError):
                 os.kill(int(line), signal.SIGKILL)
     (folder / "cgroup.freeze").write_text("0")

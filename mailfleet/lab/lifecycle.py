@@ -10,13 +10,15 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from mailfleet.lab import (
     assembly,
     cgroups,
     hosts,
     images,
+    limits,
     mirror,
     namespaces,
     paths,
@@ -49,7 +51,7 @@ def up(name: str, spec: LabSpec, report: Report) -> None:
     requirements.check()
     lab = LabPaths(name)
     report = _one_at_a_time(report)
-    with locked(paths.lock_of(name)):
+    with _failures_in_words(), locked(paths.lock_of(name)):
         if lab.ready.exists() and namespaces.exists(namespaces.internet(name)):
             _keep_up(lab, spec, report)
             return
@@ -58,6 +60,7 @@ def up(name: str, spec: LabSpec, report: Report) -> None:
             _clear(lab)
         mirrors = mirror.discover()
         images.ensure(map(recipe_for, hosts_of(spec)), lambda: mirrors, report)
+        limits.raise_limits()
         began = time.monotonic()
         try:
             assembly.build(lab, spec, mirrors, report)
@@ -72,7 +75,7 @@ def down(name: str, report: Report) -> None:
     check_name(name)
     requirements.check_platform()
     lab = LabPaths(name)
-    with locked(paths.lock_of(name)):
+    with _failures_in_words(), locked(paths.lock_of(name)):
         if not leftovers(lab):
             report(f"lab {name} is down already")
             return
@@ -86,7 +89,7 @@ def restart_host(name: str, host: str) -> None:
     Returns when it answers. What it had not made permanent, such as firewall rules, is gone.
     """
     lab = LabPaths(name)
-    with locked(paths.lock_of(name)):
+    with _failures_in_words(), locked(paths.lock_of(name)):
         spec = spec_of(lab)
         chosen = find_host(spec, host)
         hosts.shut_down(lab, chosen)
@@ -141,6 +144,19 @@ def _keep_up(lab: LabPaths, spec: LabSpec, report: Report) -> None:
         hosts.shut_down(lab, host)
         assembly.start(lab, spec, host)
     report(f"lab {lab.name} is up" + ("" if dead else " already"))
+
+
+@contextmanager
+def _failures_in_words() -> Iterator[None]:
+    """Turn what the machine refuses into a `LabError`."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise LabError(
+            f"the machine refuses: {error.strerror or error}{where}",
+            "look at free space (df) and limits; a lab that is half made: mailfleet lab down",
+        ) from error
 
 
 def _one_at_a_time(report: Report) -> Report:

@@ -53,14 +53,17 @@ def discover() -> Mirrors:
         listed = run(["apt-get", "indextargets", "--format", _FORMAT, "Created-By: Packages"])
         found_main, found_security = mirrors_in(listed.splitlines())
         main, security = main or found_main, security or found_security
-    for variable, uri in (("MAILFLEET_MIRROR", main), ("MAILFLEET_SECURITY_MIRROR", security)):
+    for kind, variable, uri in (
+        ("package", "MAILFLEET_MIRROR", main),
+        ("security", "MAILFLEET_SECURITY_MIRROR", security),
+    ):
         parts = urlsplit(uri)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise LabError(
-                f"no Debian mirror known: {uri!r} is not an http address"
+                f"no Debian {kind} mirror known: {uri!r} is not an http address"
                 if uri
-                else "no Debian mirror known: this machine's apt lists none",
-                f"set {variable} to the http address of one",
+                else f"no Debian {kind} mirror known: this machine's apt lists none",
+                f"run apt-get update, or set {variable} to the http address of one",
             )
     settings = dict(_settings(run(["apt-config", "dump"]).splitlines()))
     return Mirrors(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from mailfleet.facts.dkim import KEYS, DkimKeys, HostKey
+from mailfleet.facts.services import PENDING
 from mailfleet.hoststate import ConfigFile
 from mailfleet.operations.files import ship
 
+# OpenDKIM refuses to sign with a key that others can read (RequireSafeKeys).
+_OWNER = "600 opendkim opendkim"
 KEY_TABLE = "/etc/opendkim/key.table"
 SIGNING_TABLE = "/etc/opendkim/signing.table"
 
@@ -29,11 +32,16 @@ mv "$1/$2/$3.new" "$1/$2/$3.private"
 
 @dataclass(frozen=True)
 class WantedKey:
-    """A key that the host shall have."""
+    """A key that the host shall have, and the further From domains that it signs for.
+
+    Those are return paths: a mail that is submitted without From gets its sender as From, and a
+    signature of the parent domain aligns with it (RFC 9989 §5.1).
+    """
 
     domain: str
     selector: str
     bits: int
+    also: tuple[str, ...] = ()
 
 
 @operation()
@@ -50,6 +58,13 @@ def sign(wanted: tuple[WantedKey, ...], unit: str) -> Generator[StringCommand, N
             yield StringCommand(
                 "sh", "-c", QuoteString(_GENERATE), "generate",
                 *map(QuoteString, (KEYS, key.domain, key.selector, str(key.bits))),
+            )  # fmt: skip
+    for found in keys:
+        if found["owner"] != _OWNER:
+            path = QuoteString(f"{KEYS}/{found['domain']}/{found['selector']}.private")
+            yield StringCommand(
+                "chown opendkim:opendkim", path, "&& chmod 600", path,
+                "&& touch", QuoteString(f"{PENDING}/{unit}"),
             )  # fmt: skip
     for key in wanted:
         if not _signs(key, keys):
@@ -71,7 +86,7 @@ def signers(wanted: tuple[WantedKey, ...], keys: list[HostKey]) -> list[WantedKe
             chosen.append(key)
             continue
         chosen += [
-            WantedKey(old["domain"], old["selector"], old["bits"] or 0)
+            replace(key, selector=old["selector"])
             for old in keys
             if old["domain"] == key.domain and old["signing"]
         ][:1]
@@ -91,7 +106,11 @@ def tables(keys: list[WantedKey], unit: str) -> tuple[ConfigFile, ...]:
         f"{k.selector}._domainkey.{k.domain} {k.domain}:{k.selector}:{KEYS}/{k.domain}/{k.selector}.private\n"
         for k in keys
     ]
-    signing_rows = [f"*@{k.domain} {k.selector}._domainkey.{k.domain}\n" for k in keys]
+    signing_rows = [
+        f"*@{domain} {k.selector}._domainkey.{k.domain}\n"
+        for k in keys
+        for domain in (k.domain, *k.also)
+    ]
     return (
         ConfigFile(KEY_TABLE, "".join(key_rows), 0o640, "root", "opendkim", (unit,)),
         ConfigFile(SIGNING_TABLE, "".join(signing_rows), 0o640, "root", "opendkim", (unit,)),

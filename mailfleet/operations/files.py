@@ -21,13 +21,18 @@ from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from mailfleet.facts.files import STATE, Tree, TreeState
-from mailfleet.hoststate import Check, ConfigFile, Directory
+from mailfleet.facts.services import MANAGED
+from mailfleet.hoststate import Check, ConfigFile, Directory, Service
 
 _INSTALL = f"""\
 set -eu
 umask 077
 tree=$1
 mkdir -p {STATE}/files {STATE}/pending
+# One run at a time; what a host that lost its power left in staging holds password hashes.
+exec 9> {STATE}/lock
+flock 9
+rm -rf {STATE}/stage.*
 stage=$(mktemp -d {STATE}/stage.XXXXXXXX)
 trap 'rm -rf "$stage"' EXIT
 base64 -d | tar -xz -C "$stage"
@@ -47,6 +52,12 @@ done < "$stage/files.list"
 if ! sh -eu "$stage/checks.sh" > "$stage/log" 2>&1; then
   sed "s|$STAGE||g; s|$CHECK||g" "$stage/log" >&2
   exit 1
+fi
+# Services that are no longer wanted stop while their configuration is still there.
+if [ -s "$stage/services.list" ] && [ -f {MANAGED} ]; then
+  grep -vxF -f "$stage/services.list" {MANAGED} | while read -r unit; do
+    systemctl disable --quiet --now "$unit" </dev/null || :
+  done
 fi
 while IFS="$tab" read -r mode owner group path; do
   [ -d "$path" ] || mkdir -p "$path"
@@ -77,9 +88,14 @@ def install(
     files: tuple[ConfigFile, ...],
     directories: tuple[Directory, ...] = (),
     checks: tuple[Check, ...] = (),
+    services: tuple[Service, ...] = (),
 ) -> Generator[StringCommand, None, None]:
-    """Make the set `tree` of files and folders exactly as given."""
-    yield from ship(tree, files, directories, checks)
+    """Make the set `tree` of files and folders exactly as given.
+
+    Of the services that mailfleet started earlier, those that are not among `services` are stopped
+    before their files go; none are where `services` is empty.
+    """
+    yield from ship(tree, files, directories, checks, services)
 
 
 def ship(
@@ -87,20 +103,23 @@ def ship(
     files: tuple[ConfigFile, ...],
     directories: tuple[Directory, ...] = (),
     checks: tuple[Check, ...] = (),
+    services: tuple[Service, ...] = (),
 ) -> Generator[StringCommand, None, None]:
     """The commands of `install`, for operations that know their files only while they run."""
     paths = tuple(file.path for file in files) + tuple(d.path for d in directories)
     state: TreeState = host.get_fact(Tree, tree=tree, paths=paths)
     changed = differing(files, directories, state)
     stale = sorted(state.managed - {file.path for file in files})
-    if not changed and not stale:
+    # A run that was cut off after its last rename has not written down what it manages.
+    unwritten = {file.path for file in files} - state.managed
+    if not changed and not stale and not unwritten:
         host.noop("all files are as they should be")
         return
     for path in changed:
         logger.info(f"{host.print_prefix}differs: {path}")
     for path in stale:
         logger.info(f"{host.print_prefix}no longer needed: {path}")
-    archive = base64.b64encode(pack(files, directories, checks, stale)).decode("ascii")
+    archive = base64.b64encode(pack(files, directories, checks, stale, services)).decode("ascii")
     yield StringCommand(
         "sh", "-c", QuoteString(_INSTALL), "install", QuoteString(tree), _stdin=archive
     )
@@ -130,6 +149,7 @@ def pack(
     directories: tuple[Directory, ...],
     checks: tuple[Check, ...],
     stale: list[str],
+    services: tuple[Service, ...] = (),
 ) -> bytes:
     """A gzipped tar: `files/…` under their final paths, the lists, and the checks as a script."""
     rows = [
@@ -142,6 +162,7 @@ def pack(
         "files.list": "".join(rows).replace("\t-\t", "\t \t"),
         "directories.list": "".join(folders),
         "stale.list": "".join(f"{path}\n" for path in stale),
+        "services.list": "".join(f"{service.unit}\n" for service in services),
         "checks.sh": script,
         **{f"files{file.path}": file.content for file in files},
     }

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
+from mailfleet.facts.files import STATE
 from mailfleet.facts.packages import GUARD, GUARD_MARK, Packages
 
 # policy-rc.d (invoke-rc.d(8)) answers 101, "not allowed", while apt runs: a mail server with Debian's
@@ -15,15 +16,25 @@ from mailfleet.facts.packages import GUARD, GUARD_MARK, Packages
 _INSTALL = f"""\
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-trap 'rm -f {GUARD}' EXIT
+# One run at a time: apt of a run that lost its connection may still be at work.
+mkdir -p {STATE}
+exec 9> {STATE}/packages.lock
+flock 9
+# A guard that an operator put there comes back afterwards.
+if [ -e {GUARD} ] && ! grep -qs '{GUARD_MARK}' {GUARD}; then mv {GUARD} {GUARD}.mailfleet-kept; fi
+trap 'rm -f {GUARD}; [ ! -e {GUARD}.mailfleet-kept ] || mv {GUARD}.mailfleet-kept {GUARD}' EXIT
 printf '#!/bin/sh\\n# {GUARD_MARK}\\nexit 101\\n' > {GUARD}
 chmod 755 {GUARD}
-dpkg --configure -a --force-confdef --force-confold
-[ $# -eq 0 ] && exit 0
-apt-get -qq -o DPkg::Lock::Timeout=300 update
-apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \\
-  -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \\
-  install --no-install-recommends -- "$@" </dev/null
+apt() {{
+  apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
+    -o Dpkg::Options::=--force-confold --no-install-recommends "$@" </dev/null
+}}
+# After a power cut amid an install there are packages whose dependencies were not unpacked yet.
+broken=
+dpkg --configure -a --force-confdef --force-confold || broken=yes
+apt update
+[ -z "$broken" ] || apt --fix-broken install
+[ $# -eq 0 ] || apt install -- "$@"
 """
 
 

@@ -61,7 +61,10 @@ def _verb(service: Service, state: ServicesState) -> str:
         return ""
     if service.unit not in state.active:
         return "start"
-    return service.on_change if service.unit in state.pending else ""
+    if service.unit not in state.pending:
+        return ""
+    # An action may have stopped it, to be started with what it reads only then.
+    return "reload-or-restart" if service.on_change == "reload" else "restart"
 
 
 def _told(name: str, command: str) -> StringCommand:

@@ -6,18 +6,21 @@ import datetime as dt
 from collections.abc import Generator
 
 from pyinfra import host
-from pyinfra.api import QuoteString, StringCommand, operation
+from pyinfra.api import OperationError, QuoteString, StringCommand, operation
 
 from mailfleet.certificates import Authority, is_good, sign
 from mailfleet.facts.files import STATE
 from mailfleet.facts.tls import SigningRequest, Tls
 
 _MODE = "640 root root"
+_KEY_MODE = "600 root root"
 _KEY = """\
 set -eu
 umask 077
 mkdir -p "${1%/*}"
 [ -s "$1" ] || { openssl ecparam -genkey -name prime256v1 -noout -out "$1.new"; mv "$1.new" "$1"; }
+chown root:root "$1"
+chmod 600 "$1"
 """
 # Key first, then the certificate, in one file: both change in one rename (smtpd_tls_chain_files).
 _CHAIN = """\
@@ -43,13 +46,14 @@ def certificate(
     Signed by `authority`, or self-signed where there is none: enough for opportunistic TLS (RFC
     7435), while submission clients that check the name will refuse it.
     """
-    state = host.get_fact(Tls, chain=chain)
+    key = f"{chain.rsplit('/', 1)[0]}/host.key"
+    state = host.get_fact(Tls, chain=chain, key=key)
     issuer = authority.certificate if authority else None
     now = dt.datetime.now(dt.UTC)
-    if state.mode == _MODE and is_good(state.certificate, state.public_key, names, issuer, now):
+    guarded = (state.mode, state.key_mode) == (_MODE, _KEY_MODE)
+    if guarded and is_good(state.certificate, state.public_key, names, issuer, now):
         host.noop("the certificate is good")
         return
-    key = f"{chain.rsplit('/', 1)[0]}/host.key"
     yield StringCommand("sh", "-c", QuoteString(_KEY), "key", QuoteString(key))
     install = StringCommand(
         "sh", "-c", QuoteString(_CHAIN), "chain", QuoteString(chain), QuoteString(key),
@@ -64,5 +68,8 @@ def certificate(
         return
     request = host.get_fact(SigningRequest, key=key)
     # Without a request this is a dry run: the key does not exist yet.
-    issued = sign(request, names, authority, now) if request else ""
+    try:
+        issued = sign(request, names, authority, now) if request else ""
+    except ValueError as error:
+        raise OperationError(f"the certificate request of {key} cannot be read: {error}") from None
     yield StringCommand(*install.bits, _stdin=issued)

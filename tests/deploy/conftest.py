@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import base64
-import hashlib
+import datetime as dt
 import io
 import json
 import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailfleet import inventory
 from mailfleet.deployment import target_of
-from mailfleet.facts.files import Tree
-from mailfleet.facts.packages import Packages
-from mailfleet.facts.release import Codename
-from mailfleet.facts.services import Services
-from mailfleet.facts.tls import Tls
-from mailfleet.hoststate import ConfigFile, Directory, HostState
-from mailfleet.operations.dkim import tables
+from mailfleet.hoststate import HostState
 from mailfleet.target import Target
-from roles import desired, opendkim, tls
+from roles import desired, tls
+from tests.deploy.answers import Answers, converged, fresh
 
 ROOT = Path(__file__).resolve().parents[2]
 EU, US = "mta1.eu.shop.example", "mta1.us.shop.example"
@@ -82,9 +79,6 @@ for _name, _data in eu + us:
     _data["fake_responses"] = _answers.get(_name.rpartition("/")[2], {})
 """
 
-Answers = dict[str, Any]
-"""What a fake host answers: a part of the command's text, and lines or a dict for the connector."""
-
 
 @dataclass(frozen=True)
 class Command:
@@ -121,7 +115,13 @@ class Run:
     def totals(self) -> dict[str, int]:
         """pyinfra's sums over all hosts and operations, of a run with --json."""
         totals: dict[str, int] = json.loads(self.stdout)["results"]["totals"]
+        del totals["hosts"]  # that of each operation, added up
         return totals
+
+    @property
+    def plan(self) -> dict[str, list[str]]:
+        """Each planned operation and the hosts that it would change, of a run with --json."""
+        return {row["name"]: row["hosts_with_change"] for row in json.loads(self.stdout)["plan"]}
 
 
 class Project:
@@ -142,8 +142,38 @@ class Project:
         """What the hosts answer from now on; anything else succeeds without a word."""
         self.write("answers.json", json.dumps(answers))
 
-    def pyinfra(self, *options: str, environment: dict[str, str] | None = None) -> Run:
-        """`pyinfra inventories/prod deploys/mta.py OPTIONS...`, typed in the project's folder."""
+    def answers(self) -> dict[str, Answers]:
+        answers: dict[str, Answers] = json.loads((self.folder / "answers.json").read_text())
+        return answers
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(SUITES)
+
+    @property
+    def logins(self) -> dict[str, str]:
+        """The password hashes that a run finds in its environment."""
+        return dict(LOGINS)
+
+    def desired(self, host: str) -> HostState:
+        return desired(self.target(host))
+
+    def converge(self, certify: Callable[[tuple[str, ...]], Iterable[str]]) -> None:
+        """Let every host be as the roles want it, with certificates that `certify` makes."""
+        targets = {host: self.target(host) for host in SUITES}
+        self.answer({h: converged(t, certify(tls.names(t))) for h, t in targets.items()})
+
+    def wipe(self) -> None:
+        """Let every host be fresh."""
+        self.answer({host: fresh(self.target(host)) for host in SUITES})
+
+    def pyinfra(
+        self,
+        *options: str,
+        enter: bool = False,
+        environment: dict[str, str] | None = None,
+    ) -> Run:
+        """`pyinfra inventories/prod deploys/mta.py OPTIONS...`; with `enter` its question is confirmed."""
         journal = self.folder / "journal"
         journal.write_text("")
         secrets = {f"MAILFLEET_LOGIN_{name.upper()}": text for name, text in LOGINS.items()}
@@ -159,7 +189,7 @@ class Project:
                 "PYINFRA_FAKE_DELAY": "0",
                 "PYINFRA_FAKE_DELAY_JITTER": "0",
             },
-            stdin=subprocess.DEVNULL,
+            input="\n" if enter else "",
             capture_output=True,
             text=True,
             check=False,
@@ -173,60 +203,41 @@ class Project:
         return target_of(inventory.read(self.folder / "inventories/prod"), host, SUITES[host])
 
 
-def fresh(target: Target) -> Answers:
-    """A host that has nothing; once files are installed, everything that they affect is pending."""
-    state = desired(target)
-    pending = dict.fromkeys(name for file in state.files for name in file.affects)
-    units = tuple(service.unit for service in state.services)
-    return {
-        text(Codename().command()): target.suite,
-        text(Services().command(units)): [f"pending={name}" for name in pending],
-        "openssl x509 -in": {"success": True, "stdout": []},
-    }
+Certify = Callable[..., list[str]]
+"""What the Tls fact prints for a good certificate of some names, valid for a given time."""
 
 
-def converged(target: Target, certificate: Iterable[str]) -> Answers:
-    """A host that is as the roles want it; `certificate` is what the Tls fact's command prints."""
-    state = desired(target)
-    wanted = opendkim.wanted_keys(target)
-    keys = [
-        {"domain": k.domain, "selector": k.selector, "p": "AAAA", "bits": k.bits, "visible": True,
-         "signing": True}
-        for k in wanted
-    ]  # fmt: skip
-    units = tuple(service.unit for service in state.services)
-    return {
-        text(Codename().command()): target.suite,
-        text(Packages().command(state.packages)): [f"{name} ii " for name in state.packages],
-        text(Tls().command(tls.CHAIN)): list(certificate),
-        "dkim_keys": [json.dumps(keys)],
-        **_tree("host", state.files, state.directories),
-        **_tree("dkim", tables(list(wanted), opendkim.UNIT)),
-        text(Services().command(units)): _services(state),
-    }
+@pytest.fixture
+def certify() -> Certify:
+    """Makes certificates, self-signed like those that the host makes itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
 
+    def make(names: tuple[str, ...], lifetime: dt.timedelta = dt.timedelta(days=90)) -> list[str]:
+        now = dt.datetime.now(dt.UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([]))
+            .issuer_name(x509.Name([]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + lifetime)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=True
+            )
+            .sign(key, hashes.SHA256())
+            .public_bytes(serialization.Encoding.PEM)
+        )
+        return [
+            "mode|640 root root",
+            "key|600 root root",
+            *(public + certificate).decode().splitlines(),
+        ]
 
-def text(command: Any) -> str:
-    return command if isinstance(command, str) else str(command.get_raw_value())
-
-
-def _tree(
-    tree: str, files: tuple[ConfigFile, ...], directories: tuple[Directory, ...] = ()
-) -> Answers:
-    paths = tuple(file.path for file in files) + tuple(d.path for d in directories)
-    lines = [f"stat|regular file|{f.mode:o}|{f.owner}|{f.group}|{f.path}" for f in files]
-    lines += [f"stat|directory|{d.mode:o}|{d.owner}|{d.group}|{d.path}" for d in directories]
-    lines += [f"{hashlib.sha256(f.content.encode()).hexdigest()}  {f.path}" for f in files]
-    lines += [f"managed|{file.path}" for file in files]
-    return {text(Tree().command(tree=tree, paths=paths)): lines}
-
-
-def _services(state: HostState) -> list[str]:
-    lines = []
-    for service in state.services:
-        active = "active" if service.runs else "inactive"
-        lines += [f"Id={service.unit}", f"ActiveState={active}", "UnitFileState=enabled", ""]
-    return lines + [f"managed={service.unit}" for service in state.services]
+    return make
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pyinfra_cli  # noqa: F401 - patches the standard library for gevent, so it comes first
+import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401 - patches the standard library for gevent, so it comes first
 from pyinfra.connectors.fake import FakeConnector
-from pyinfra_cli.main import main
+from pyinfra_cli.main import main  # type: ignore[import-untyped]
 
 
 def record(journal: Path) -> None:

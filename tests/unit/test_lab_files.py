@@ -13,7 +13,7 @@ from mailfleet.lab import LabSpec, Machine, receiver
 from mailfleet.lab.authority import new_authority, new_ssh_key
 from mailfleet.lab.hostfiles import common_files, known_hosts_lines
 from mailfleet.lab.mirror import Mirrors
-from mailfleet.lab.network import default_routes
+from mailfleet.lab.network import default_routes, mac_of
 from mailfleet.lab.spec import Host, hosts_of
 
 pytestmark = pytest.mark.unit
@@ -42,6 +42,12 @@ def test_a_host_with_both_families_has_both_routes() -> None:
         "route add default via 198.51.100.1 src 198.51.100.10",
         "-6 route add default via 2001:db8:e0::1 src 2001:db8:e0::10",
     ]
+
+
+def test_a_hardware_address_is_a_private_one_that_a_reboot_keeps() -> None:
+    first, second = (ip_address("198.51.100.10"), ip_address("2001:db8:e0::10"))
+    assert mac_of(first) == mac_of(first) == "02:04:c6:33:64:0a"
+    assert mac_of(second) == "02:06:00:00:00:10"
 
 
 def test_a_host_without_ipv4_reaches_everything_by_ipv6() -> None:

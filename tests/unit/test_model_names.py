@@ -127,5 +127,5 @@ def test_names_of_records_may_begin_with_an_underscore() -> None:
     assert service_name("_spf.Google.example") == "_spf.google.example"
     assert service_name("a._b.example.") == "a._b.example"
     for text in ("_", "a.__b.example", "_spf", "-x.example"):
-        with pytest.raises(ValueError, match="name|qualified"):
+        with pytest.raises(ValueError, match=r"name|qualified"):
             service_name(text)

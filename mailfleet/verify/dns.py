@@ -1,0 +1,109 @@
+"""What every authoritative server says of a host's names, addresses and keys.
+
+Asked directly: a resolver's cache may hold what is gone, or lack what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from ipaddress import ip_address
+
+import dns.resolver
+from dns.exception import DNSException
+
+from mailfleet.authorities import Authority, ask, authorities
+from mailfleet.model import Fleet, Host
+from mailfleet.records import PublicKey
+from mailfleet.records.desired import pointer
+from mailfleet.records.rrset import octets
+
+
+def resolver_of(fleet: Fleet) -> dns.resolver.Resolver:
+    """The lab's resolver for a lab's fleet, else the machine's own."""
+    if fleet.lab is None:
+        return dns.resolver.Resolver()
+    from mailfleet.lab import files
+
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [str(address) for address in files(fleet.lab).resolvers]
+    return resolver
+
+
+class Names:
+    """The authoritative servers behind DNS names, each zone looked up once."""
+
+    def __init__(self, resolver: dns.resolver.Resolver) -> None:
+        self._resolver = resolver
+        self._servers = cache(self._find)
+
+    def _find(self, zone: str) -> tuple[list[Authority], list[str]]:
+        servers, problems = authorities(zone, self._resolver)
+        return servers, [f"{zone}: {problem}" for problem, _ in problems]
+
+    def answers(self, name: str, rtype: str) -> tuple[dict[Authority, list[str]], list[str]]:
+        """The values that each server gives, and why some could not be asked."""
+        try:
+            zone = dns.resolver.zone_for_name(f"{name}.", resolver=self._resolver)
+            servers, problems = self._servers(zone.to_text(omit_final_dot=True))
+        except DNSException as error:
+            return {}, [f"the zone of {name} cannot be found: {error}"]
+        found = {}
+        problems = list(problems)
+        for server in servers:
+            try:
+                found[server] = ask(server, name, rtype)
+            except (DNSException, OSError) as error:
+                problems.append(f"{server} does not answer: {error}")
+        if not found and not problems:
+            problems.append(f"{name} has no authoritative server that can be asked")
+        return found, problems
+
+
+def address_problems(names: Names, host: Host) -> list[str]:
+    """Addresses whose PTR record is not their name, or whose name does not lead back to them."""
+    wanted = dict.fromkeys(host.addresses, host.name)
+    wanted |= {address: s.helo for s in host.sending for address in s.addresses}
+    found = []
+    for address, name in wanted.items():
+        pointers, problems = names.answers(pointer(address), "PTR")
+        found += problems
+        for server, values in pointers.items():
+            if values != [f"{name}."]:
+                shown = ", ".join(values) or "no PTR record"
+                found.append(f"{address} has {shown} at {server}, expected PTR {name}.")
+        forward, problems = names.answers(name, "A" if address.version == 4 else "AAAA")
+        found += problems
+        for server, values in forward.items():
+            if address not in {ip_address(value) for value in values}:
+                shown = ", ".join(values) or "no address"
+                found.append(f"{name} has {shown} at {server}, expected {address}")
+    return list(dict.fromkeys(found))
+
+
+def key_problems(names: Names, keys: Iterable[PublicKey]) -> list[str]:
+    """Keys of a host that some authoritative server does not publish, or publishes otherwise."""
+    found = []
+    for key in keys:
+        answers, problems = names.answers(key.name, "TXT")
+        found += problems
+        for server, values in answers.items():
+            published = [_public_half(value) for value in values]
+            if published != [key.p]:
+                shown = ", ".join(f"p={_short(p)}" for p in published) or "no TXT record"
+                found.append(
+                    f"{key.name} has {shown} at {server}, expected the host's key p={_short(key.p)}"
+                )
+    return found
+
+
+def _public_half(value: str) -> str:
+    """The p= tag of a key record (RFC 6376 §3.6.1)."""
+    text = octets(value).decode("ascii", "replace")
+    tags = dict(tag.partition("=")[::2] for tag in text.replace(" ", "").split(";"))
+    return tags.get("p", "")
+
+
+def _short(p: str) -> str:
+    # Every key begins alike, with its type; the end tells them apart.
+    return f"...{p[-12:]}" if len(p) > 12 else f"'{p}'"

@@ -1,0 +1,109 @@
+"""The firewall: ufw's own view, and what the kernel really does, for IPv4 and IPv6."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mailfleet.hoststate import Listener
+from mailfleet.model import Address
+
+_ROW = re.compile(
+    r"(?P<to>\S.*?)\s+(?P<action>(?:ALLOW|DENY|REJECT|LIMIT)(?: IN| OUT| FWD)?)\s+"
+    r"(?P<source>\S.*?)(?:\s+#.*)?"
+)
+_POLICY = "Default: deny (incoming), allow (outgoing),"
+
+
+def status_problems(listeners: Sequence[Listener], status: str) -> list[str]:
+    """What `ufw status verbose` says beside the plan."""
+    lines = status.splitlines()
+    if "Status: active" not in lines:
+        return [f"ufw is not active: {lines[0] if lines else 'it says nothing'}"]
+    found = []
+    if not any(line.startswith(_POLICY) for line in lines):
+        said = next((line for line in lines if line.startswith("Default:")), "no default")
+        found.append(f"ufw has '{said}', expected '{_POLICY} ...'")
+    rows = [
+        (match["to"], match["action"].removesuffix(" IN"), match["source"])
+        for line in lines[lines.index("") if "" in lines else 0 :]
+        if (match := _ROW.fullmatch(line.strip()))
+    ]
+    planned = [
+        (f"{to} (v6)" if version == 6 and not address else to, "ALLOW", source)
+        for version, source in ((4, "Anywhere"), (6, "Anywhere (v6)"))
+        for protocol, port, address in openings(listeners, version)
+        for to in [f"{address} {port}/{protocol}" if address else f"{port}/{protocol}"]
+    ]
+    found += [f"ufw lacks the rule: {_rule(row)}" for row in planned if row not in rows]
+    found += [f"ufw has a rule that is not planned: {_rule(r)}" for r in rows if r not in planned]
+    if not found and len(rows) != len(planned):
+        found.append(f"ufw has {len(rows)} rules, expected {len(planned)}")
+    return found
+
+
+def chain_problems(listeners: Sequence[Listener], version: int, saved: str) -> list[str]:
+    """The kernel's ufw-user-input (ufw6-user-input) chain beside the plan, order included.
+
+    `saved` is what `iptables-save` and `ip6tables-save` print.
+    """
+    chain, bits = ("ufw-user-input", 32) if version == 4 else ("ufw6-user-input", 128)
+    planned = [
+        f"-A {chain}{f' -d {address}/{bits}' if address else ''} "
+        f"-p {protocol} -m {protocol} --dport {port} -j ACCEPT"
+        for protocol, port, address in openings(listeners, version)
+    ]
+    if not any(line.startswith(f":{chain} ") for line in saved.splitlines()):
+        return [f"the kernel has no chain {chain}: IPv{version} is not filtered as planned"]
+    rules = [line for line in saved.splitlines() if line.startswith(f"-A {chain} ")]
+    return _differences(planned, rules)
+
+
+def kernel_problems(planned: str, saved: str) -> list[str]:
+    """All the kernel's rules beside those that the host's own rule files would load."""
+    if "*filter" not in planned:
+        last = planned.strip().splitlines()[-1:] or ["is ufw enabled?"]
+        return [f"ufw's rule files load nothing to compare with: {last[0]}"]
+    return _differences(_normal(planned), _normal(saved))
+
+
+def openings(
+    listeners: Sequence[Listener], version: int
+) -> Sequence[tuple[str, int, Address | None]]:
+    """Protocol, port and address (None: any) of everything that the world may connect to."""
+    found = [
+        (listener.protocol, listener.port, address)
+        for listener in listeners
+        if listener.public
+        for address in (listener.addresses or (None,))
+        if address is None or address.version == version
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _rule(row: tuple[str, str, str]) -> str:
+    return f"{row[0]} {row[1].lower()} from {row[2]}"
+
+
+def _normal(saved: str) -> list[str]:
+    """Rules and policies with their table, without comments and counters."""
+    lines, table = [], ""
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table = "" if line == "*filter" else f"{line[1:]}: "
+        # Other tables are empty unless somebody fills them; their policies are not worth a word.
+        if line.startswith("-A ") or (line.startswith(":") and not table):
+            lines.append(table + re.sub(r" \[\d+:\d+\]$", "", line))
+    return lines
+
+
+def _differences(planned: Sequence[str], found: Sequence[str]) -> list[str]:
+    problems = [f"the kernel lacks the rule: {rule}" for rule in planned if rule not in found]
+    problems += [
+        f"the kernel has a rule that is not planned: {rule}"
+        for rule in found
+        if rule not in planned
+    ]
+    if not problems and list(planned) != list(found):
+        problems.append("the kernel has the planned rules in another order or more than once")
+    return problems

@@ -1,0 +1,154 @@
+"""The SMTP ports of a host: what to ask of them, from outside and from the host itself."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mailfleet.model import Address, Fleet, Host, Stream
+from mailfleet.verify import smtp_session
+
+# Nobody's mail: RFC 2606 reserves the name. No try gets as far as DATA anyway.
+ELSEWHERE = "relay-test@example.net"
+_STRANGER = "stranger@example.org"
+
+
+@dataclass(frozen=True)
+class Port:
+    """One SMTP listener on one address. `stream` is None for inbound."""
+
+    host: Host
+    address: Address
+    number: int
+    kind: Literal["inbound", "TLS", "STARTTLS"]
+    stream: Stream | None
+
+    def __str__(self) -> str:
+        what = f"{self.stream.name} submission" if self.stream else "inbound"
+        return f"{what} at {self.address} port {self.number}"
+
+    def names(self) -> tuple[str, ...]:
+        """The names under which clients know this port."""
+        if self.stream is None:
+            return (self.host.name,)
+        helo = next(s.helo for s in self.host.sending if s.stream == self.stream.name)
+        return (self.stream.endpoint, self.stream.regional_endpoint(self.host.region), helo)
+
+    def tries(self) -> list[tuple[str, str]]:
+        """Senders and recipients that must all be refused from a client without a login."""
+        if self.stream is not None:
+            own = f"verify@{self.stream.return_path}"
+            return [(own, ELSEWHERE), ("", ELSEWHERE), (_STRANGER, ELSEWHERE), (own, own)]
+        routed = ELSEWHERE.replace("@", "%")
+        return [
+            (_STRANGER, ELSEWHERE),
+            (f"root@{self.host.name}", ELSEWHERE),
+            ("", ELSEWHERE),
+            # Routes within an address, which old relays followed.
+            (_STRANGER, f"{routed}@{self.host.name}"),
+            (_STRANGER, f"@{self.host.name}:{ELSEWHERE}"),
+            (_STRANGER, f'"{ELSEWHERE}"@{self.host.name}'),
+        ]
+
+
+def ports_of(fleet: Fleet, host: Host) -> tuple[Port, ...]:
+    """Every SMTP listener of a host."""
+    found = [Port(host, a, 25, "inbound", None) for a in host.addresses if host.inbound]
+    for sending, stream in fleet.host_streams(host):
+        for address in sending.addresses:
+            found.append(Port(host, address, stream.tls_port, "TLS", stream))
+            found.append(Port(host, address, stream.starttls_port, "STARTTLS", stream))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was found at a port, see `mailfleet.verify.smtp_session.look`."""
+
+    port: Port
+    found: dict[str, Any]
+
+    @property
+    def error(self) -> str:
+        return str(self.found["error"])
+
+
+def from_here(ports: Sequence[Port], ca: Path | None) -> list[Look]:
+    """Look at ports from this machine; `ca` is whom the certificates have to come from."""
+    asks = [_ask(port, "verify.example.org", ca=ca, old_tls=True) for port in ports]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(smtp_session.look, asks))
+    return [Look(port, one) for port, one in zip(ports, found, strict=True)]
+
+
+def from_host(ports: Sequence[Port], run: Callable[[str], str]) -> list[Look]:
+    """Look at a host's own ports from the host itself, each from the port's own address."""
+    asks = [_ask(port, port.host.name, source=port.address) for port in ports]
+    return [Look(port, one) for port, one in zip(ports, _remotely(asks, run), strict=True)]
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """How an inbound port of the fleet answered to a sending address."""
+
+    address: Address
+    helo: str
+    port: Port | None
+    """None: the fleet has no inbound port of the address's family."""
+    found: dict[str, Any]
+
+
+def greetings(fleet: Fleet, host: Host, run: Callable[[str], str]) -> list[Greeting]:
+    """Connect from each sending address to an inbound port, of another host where there is one."""
+    wanted = [
+        (address, sending.helo, _inbound(fleet, host, address.version))
+        for sending in host.sending
+        for address in sending.addresses
+    ]
+    asks = [_ask(p, helo, source=address, tries=()) for address, helo, p in wanted if p is not None]
+    found = iter(_remotely(asks, run))
+    return [Greeting(address, helo, p, next(found) if p else {}) for address, helo, p in wanted]
+
+
+def _inbound(fleet: Fleet, host: Host, version: int) -> Port | None:
+    others = sorted(
+        fleet.inbound_hosts, key=lambda other: (other is host, other.region == host.region)
+    )
+    return next(
+        (p for one in others for p in ports_of(fleet, one)
+         if p.kind == "inbound" and p.address.version == version), None
+    )  # fmt: skip
+
+
+def _ask(
+    port: Port,
+    helo: str,
+    *,
+    source: Address | None = None,
+    ca: Path | None = None,
+    old_tls: bool = False,
+    tries: Iterable[tuple[str, str]] | None = None,
+) -> dict[str, Any]:
+    return {
+        "address": str(port.address),
+        "port": port.number,
+        "name": port.names()[0],
+        "implicit": port.kind == "TLS",
+        "source": str(source) if source else None,
+        "helo": helo,
+        "tries": list(port.tries() if tries is None else tries),
+        "ca": str(ca) if ca else None,
+        "old_tls": old_tls,
+    }
+
+
+def _remotely(asks: Sequence[dict[str, Any]], run: Callable[[str], str]) -> list[dict[str, Any]]:
+    source = Path(smtp_session.__file__).read_text(encoding="utf-8")
+    command = f"python3 -c {shlex.quote(source)} {shlex.quote(json.dumps(asks))}"
+    answers: list[dict[str, Any]] = json.loads(run(command).splitlines()[-1]) if asks else []
+    return answers

@@ -1,0 +1,67 @@
+"""Postfix's configuration as Postfix itself reports it, beside the planned files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# Given on postconf's command line, not in the file.
+_NOT_IN_FILE = {"config_directory"}
+
+
+def main_problems(planned: str, reported: str) -> list[str]:
+    """`planned` is a main.cf, `reported` what `postconf -n` prints for it."""
+    wanted, found = _parameters(planned), _parameters(reported)
+    problems = [line for line in reported.splitlines() if line.startswith("postconf:")]
+    for name in sorted(wanted.keys() | found.keys() - _NOT_IN_FILE):
+        if name not in found:
+            problems.append(f"{name} is not set, expected '{wanted[name]}'")
+        elif name not in wanted:
+            problems.append(f"{name} is '{found[name]}', and is not planned")
+        elif found[name] != wanted[name]:
+            problems.append(f"{name} is '{found[name]}', expected '{wanted[name]}'")
+    return problems
+
+
+def master_problems(planned: str, reported: str) -> list[str]:
+    """`planned` is a master.cf, `reported` what `postconf -M` prints for it."""
+    wanted, found = _services(planned), _services(reported)
+    problems = [line for line in reported.splitlines() if line.startswith("postconf:")]
+    for name in sorted(wanted.keys() | found.keys()):
+        if name not in found:
+            problems.append(f"service {name} is missing")
+        elif name not in wanted:
+            problems.append(f"service {name} is not planned")
+        elif found[name] != wanted[name]:
+            problems.append(f"service {name} is '{found[name]}', expected '{wanted[name]}'")
+    return problems
+
+
+def _logical_lines(text: str) -> Iterator[str]:
+    """Lines with their continuations, without comments (postconf(5): line format)."""
+    whole = ""
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip().startswith("#") or line.startswith("postconf:"):
+            continue
+        if line[0].isspace():
+            whole += " " + line
+            continue
+        if whole:
+            yield " ".join(whole.split())
+        whole = line
+    if whole:
+        yield " ".join(whole.split())
+
+
+def _parameters(text: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in _logical_lines(text))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _services(text: str) -> dict[str, str]:
+    """By name and type, which identify a service; `-o` with or without blanks is the same."""
+    found = {}
+    for line in _logical_lines(text):
+        columns = re.sub(r"\s*=\s*", "=", line).split()
+        found[" ".join(columns[:2])] = " ".join(columns[2:])
+    return found

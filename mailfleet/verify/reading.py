@@ -1,0 +1,115 @@
+"""Everything that checks need to know of a host, read in one remote command."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyinfra.api.facts import FactBase
+
+from mailfleet.facts.dkim import DkimKeys, HostKey
+from mailfleet.facts.files import Tree, TreeState
+from mailfleet.facts.packages import Packages, PackageState
+from mailfleet.facts.services import Services, ServicesState
+from mailfleet.facts.tls import Tls, TlsState
+from mailfleet.hoststate import HostState
+
+_MARK = "=== mailfleet verify: "
+# What the rule files on the host would load, as the kernel itself writes it: in a network of its own
+# that ends with the command.
+_PLANNED_KERNEL = (
+    "unshare --net sh -c '/usr/lib/ufw/ufw-init start >/dev/null; iptables-save; ip6tables-save'"
+)
+_UFW_FILES = ("before.rules", "before6.rules", "after.rules", "after6.rules")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a host is. `texts` holds the output of each command in `_commands`."""
+
+    packages: PackageState
+    services: ServicesState
+    tree: TreeState
+    tls: TlsState
+    keys: list[HostKey]
+    texts: Mapping[str, str]
+
+
+def read(
+    run: Callable[[str], str],
+    state: HostState,
+    *,
+    paths: Sequence[str],
+    chain: str,
+    instances: Sequence[str],
+) -> Reading:
+    """Read a host with one call of `run`, which runs a shell command there and returns its output.
+
+    `paths` are files and folders to look at besides those of `state`, `chain` is the certificate's
+    file and `instances` are the Postfix instances.
+    """
+    every = (*(f.path for f in state.files), *(d.path for d in state.directories), *paths)
+    facts: dict[str, tuple[FactBase[Any], dict[str, Any]]] = {
+        "packages": (Packages(), {"packages": state.packages}),
+        "services": (Services(), {"units": tuple(s.unit for s in state.services)}),
+        "tree": (Tree(), {"tree": "host", "paths": tuple(dict.fromkeys(every))}),
+        "tls": (Tls(), {"chain": chain}),
+        "keys": (DkimKeys(), {}),
+    }
+    commands = {name: _text(fact, given) for name, (fact, given) in facts.items()}
+    texts = _sections(run(_script({**commands, **_commands(instances)})))
+    found = {name: fact.process(texts[name].splitlines()) for name, (fact, _) in facts.items()}
+    return Reading(texts=texts, **found)
+
+
+def _commands(instances: Sequence[str]) -> dict[str, str]:
+    found = {
+        "failed units": "systemctl list-units --state=failed --plain --no-legend",
+        "sockets": "ss -H -l -n -t -u -p",
+        "addresses": "ip -o addr show scope global",
+        "hostname": "hostname",
+        "ufw": "LC_ALL=C ufw status verbose",
+        "kernel": "iptables-save; ip6tables-save",
+        "planned kernel": _PLANNED_KERNEL,
+        "ufw files": "; ".join(
+            f"cmp -s /etc/ufw/{name} /usr/share/ufw/iptables/{name} || echo /etc/ufw/{name}"
+            for name in _UFW_FILES
+        ),
+        "opendkim": "opendkim -n -x /etc/opendkim.conf",
+        "postmulti": "postmulti -l",
+    }
+    for instance in instances:
+        folder = shlex.quote(f"/etc/{instance}")
+        found[f"main.cf {instance}"] = f"postconf -c {folder} -n"
+        found[f"master.cf {instance}"] = f"postconf -c {folder} -M"
+        found[f"names {instance}"] = (
+            f"postconf -c {folder} -x -h myhostname smtp_helo_name smtp_bind_address smtp_bind_address6"
+        )
+    return found
+
+
+def _text(fact: FactBase[Any], given: Mapping[str, Any]) -> str:
+    command = fact.command(**given)
+    return command if isinstance(command, str) else str(command.get_raw_value())
+
+
+def _script(commands: Mapping[str, str]) -> str:
+    """Run all, each under its own heading, whether the others succeed or not."""
+    return "\n".join(
+        f"echo {shlex.quote(_MARK + name)}\n{{ {command}\n}} 2>&1 </dev/null"
+        for name, command in {**commands, "end": "true"}.items()
+    )
+
+
+def _sections(output: str) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    section: list[str] = []
+    for line in output.splitlines():
+        name = line.removeprefix(_MARK)
+        if name != line:
+            section = found.setdefault(name, [])
+        else:
+            section.append(line)
+    return {name: "\n".join(lines) for name, lines in found.items()}

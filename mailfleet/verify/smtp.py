@@ -1,0 +1,136 @@
+"""Judging looks at SMTP ports: relaying, TLS and certificates, greetings."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from collections.abc import Iterable
+
+from cryptography import x509
+
+from mailfleet.verify.ports import Greeting, Look
+
+# A certificate is renewed 30 days before its end; less than half of that left means nobody did.
+_LEAST_LEFT = dt.timedelta(days=14)
+
+
+def unreachable(looks: Iterable[Look]) -> list[str]:
+    """Ports that could not be looked at to the end."""
+    return [
+        f"{look.port} does not answer as expected: {look.error}" for look in looks if look.error
+    ]
+
+
+def unseen(looks: Iterable[Look]) -> list[str]:
+    """The same in one line, for checks that prove nothing about such ports."""
+    ports = [f"{look.port.address} port {look.port.number}" for look in looks if look.error]
+    return [f"could not be looked at, see postfix.greets: {', '.join(ports)}"] if ports else []
+
+
+def relay_problems(looks: Iterable[Look], client: str) -> list[str]:
+    """Recipients that a port took, or did not refuse for good; `client` says who asked."""
+    found = []
+    for look in looks:
+        for sender, recipient, code, text in look.found["replies"]:
+            answer = f"{code} {text}"
+            if 200 <= code < 300:
+                found.append(
+                    f"open relay: {look.port} for {client}: mail from <{sender}> to <{recipient}> "
+                    f"is accepted ({answer}), expected a refusal"
+                )
+            elif not 500 <= code < 600:
+                found.append(
+                    f"{look.port} for {client} answers {answer}, expected a refusal for good (5xx)"
+                )
+        if not look.error and len(look.found["replies"]) != len(look.port.tries()):
+            found.append(f"{look.port} for {client}: not every attempt was answered")
+    return found
+
+
+def tls_problems(looks: Iterable[Look]) -> list[str]:
+    """Ports without TLS 1.2 or newer, with older versions, or with logins outside of TLS."""
+    found = []
+    for look in looks:
+        if look.error:
+            continue
+        version = look.found["tls"]
+        if version not in ("TLSv1.2", "TLSv1.3"):
+            found.append(f"{look.port} speaks {version or 'no TLS'}, expected TLS 1.2 or newer")
+        if look.found["old_tls"]:
+            found.append(
+                f"{look.port} still takes {look.found['old_tls']}, expected TLS 1.2 or newer"
+            )
+        if "auth" in look.found["plain_features"]:
+            found.append(f"{look.port} offers logins without TLS")
+    return found
+
+
+def certificate_problems(
+    looks: Iterable[Look], now: dt.datetime, *, installed: str, judged: bool
+) -> list[str]:
+    """Certificates that clients would not accept, or that are not the `installed` one (PEM).
+
+    `judged`: whether the looks had an authority to trust; a host that signs its own has none.
+    """
+    found = []
+    on_disk = _certificate(installed)
+    for look in looks:
+        if look.error or not look.found["certificate"]:
+            continue
+        served = x509.load_der_x509_certificate(base64.b64decode(look.found["certificate"]))
+        if judged and look.found["untrusted"]:
+            found.append(f"{look.port}: the certificate is not trusted: {look.found['untrusted']}")
+        if served != on_disk:
+            found.append(f"{look.port} serves another certificate than the one that is installed")
+        missing = sorted(set(look.port.names()) - set(_names(served)))
+        if missing:
+            found.append(f"{look.port}: the certificate does not cover {', '.join(missing)}")
+        until = served.not_valid_after_utc
+        if until - now < _LEAST_LEFT:
+            found.append(f"{look.port}: the certificate ends on {until:%Y-%m-%d %H:%M} UTC")
+        if served.not_valid_before_utc > now:
+            found.append(f"{look.port}: the certificate is not valid yet")
+    return found
+
+
+def banner_problems(looks: Iterable[Look]) -> list[str]:
+    """Ports that greet with another name than the host's or the sending address's own."""
+    found = []
+    for look in looks:
+        expected = f"220 {look.port.names()[-1]} "
+        if not look.error and not look.found["banner"].startswith(expected):
+            found.append(f"{look.port} greets '{look.found['banner']}', expected '{expected}...'")
+    return found
+
+
+def greeting_problems(greetings: Iterable[Greeting]) -> list[str]:
+    """Sending addresses from which no inbound port of the fleet can be greeted."""
+    found = []
+    for greeting in greetings:
+        port, look = greeting.port, greeting.found
+        if port is None:
+            family = f"IPv{greeting.address.version}"
+            found.append(f"{greeting.address}: the fleet has no inbound port on {family} to try")
+        elif look["error"]:
+            found.append(f"from {greeting.address}, {port} cannot be reached: {look['error']}")
+        elif look["source"] != str(greeting.address):
+            found.append(f"connections leave from {look['source']}, expected {greeting.address}")
+        elif look["helo"][0] != 250:
+            code, text = look["helo"]
+            found.append(f"from {greeting.address}, EHLO {greeting.helo} is answered {code} {text}")
+    return found
+
+
+def _certificate(pem: str) -> x509.Certificate | None:
+    try:
+        return x509.load_pem_x509_certificate(pem.encode())
+    except ValueError:
+        return None
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return found.value.get_values_for_type(x509.DNSName)

@@ -1,0 +1,133 @@
+"""Running the suite of tests/verify in this process, and telling what each check found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mailfleet
+from mailfleet.errors import MailfleetError
+
+_ROOT = Path(mailfleet.__file__).parents[1]
+_FOLDER = _ROOT / "tests" / "verify"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of one host."""
+
+    host: str
+    name: str
+    """Subject and check, e.g. `firewall.ufw_rules`."""
+    title: str
+    """What has to be so, in words."""
+    outcome: str
+    """passed, failed or skipped; skipped only where the host cannot be read."""
+    message: str
+    """One line for each problem; empty where there is none."""
+
+    @property
+    def subject(self) -> str:
+        return self.name.partition(".")[0]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def run(inventory_path: str, limit: str | None, report: Callable[[Check], None]) -> list[Check]:
+    """Run all checks and return them; `report` hears of each as it ends.
+
+    MailfleetError where the suite itself fails. KeyboardInterrupt passes through.
+    """
+    if not _FOLDER.is_dir():
+        raise MailfleetError(
+            f"the checks are not at {_FOLDER}", "run mailfleet from a checkout, see README.md"
+        )
+    collector = _Collector(report)
+    options = ["--inventory", inventory_path, *(["--limit", limit] if limit else [])]
+    with _own_options():
+        code = pytest.main([*_ARGUMENTS, *options], plugins=[collector])
+    if code == pytest.ExitCode.INTERRUPTED and not collector.faults:
+        raise KeyboardInterrupt
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or collector.faults:
+        said = collector.faults[0].strip().splitlines() if collector.faults else []
+        reason = said[-1] if said else f"pytest ended with {code!s}"
+        raise MailfleetError(f"the checks could not be run: {reason}")
+    return collector.checks
+
+
+_ARGUMENTS = [
+    str(_FOLDER),
+    f"--rootdir={_ROOT}",
+    f"--config-file={_ROOT / 'pyproject.toml'}",
+    "--import-mode=importlib",
+    # Options and warnings are for those who work on the suite, not for those who use it.
+    "--override-ini=addopts=",
+    "--override-ini=filterwarnings=ignore",
+    "-p",
+    "no:terminal",
+    "-p",
+    "no:cacheprovider",
+]
+
+
+@contextmanager
+def _own_options() -> Iterator[None]:
+    """Without the plugins and options that a user's pytest has: they print where JSON belongs."""
+    before = dict(os.environ)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    os.environ.pop("PYTEST_PLUGINS", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class _Collector:
+    """A pytest plugin that makes a Check of each finished test."""
+
+    def __init__(self, report: Callable[[Check], None]) -> None:
+        self.checks: list[Check] = []
+        self.faults: list[str] = []
+        self._report = report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Function
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        # A test's last word is its call, unless preparing it went wrong or left it out.
+        if report.when == "call" or (report.when == "setup" and not report.passed):
+            check = Check(
+                host=str(getattr(item.callspec.params["machine"], "name", "")),
+                name=f"{item.path.stem}.{item.originalname}".replace("test_", ""),
+                title=(item.function.__doc__ or "").strip(),
+                outcome=report.outcome,
+                message=_message(report),
+            )
+            self.checks.append(check)
+            self._report(check)
+        return report
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.faults.append(report.longreprtext)
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        self.faults.append(str(excrepr))
+
+
+def _message(report: pytest.TestReport) -> str:
+    if report.passed:
+        return ""
+    if isinstance(report.longrepr, tuple):  # of a skipped test: file, line, reason
+        return report.longrepr[2].removeprefix("Skipped: ")
+    return report.longreprtext.strip()

@@ -1,0 +1,79 @@
+"""What fake hosts answer: computed from the very state that the roles want of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from mailfleet.facts.dkim import DkimKeys
+from mailfleet.facts.files import Tree
+from mailfleet.facts.packages import Packages
+from mailfleet.facts.release import Codename
+from mailfleet.facts.services import Services
+from mailfleet.facts.tls import Tls
+from mailfleet.hoststate import ConfigFile, Directory, HostState
+from mailfleet.operations.dkim import tables
+from mailfleet.target import Target
+from roles import desired, opendkim, tls
+
+Answers = dict[str, Any]
+"""What a fake host answers: a part of the command's text, and lines or a dict for the connector."""
+
+
+def fresh(target: Target) -> Answers:
+    """A host that has nothing; once files are installed, everything that they affect is pending."""
+    state = desired(target)
+    pending = dict.fromkeys(name for file in state.files for name in file.affects)
+    units = tuple(service.unit for service in state.services)
+    return {
+        text(Codename().command()): target.suite,
+        text(Services().command(units)): [f"pending={name}" for name in pending],
+    }
+
+
+def converged(target: Target, certificate: Iterable[str]) -> Answers:
+    """A host that is as the roles want it; `certificate` is what the Tls fact's command prints."""
+    state = desired(target)
+    wanted = opendkim.wanted_keys(target)
+    keys = [
+        {"domain": k.domain, "selector": k.selector, "p": "AAAA", "bits": k.bits, "visible": True,
+         "owner": "600 opendkim opendkim", "signing": True}
+        for k in wanted
+    ]  # fmt: skip
+    units = tuple(service.unit for service in state.services)
+    return {
+        text(Codename().command()): target.suite,
+        text(Packages().command(state.packages)): [f"{name} ii " for name in state.packages],
+        text(Tls().command(tls.CHAIN, tls.CHAIN.replace("chain.pem", "host.key"))): list(
+            certificate
+        ),
+        text(DkimKeys().command()): [json.dumps(keys)],
+        **_tree("host", state.files, state.directories),
+        **_tree("dkim", tables(list(wanted), opendkim.UNIT)),
+        text(Services().command(units)): _services(state),
+    }
+
+
+def text(command: Any) -> str:
+    return command if isinstance(command, str) else str(command.get_raw_value())
+
+
+def _tree(
+    tree: str, files: tuple[ConfigFile, ...], directories: tuple[Directory, ...] = ()
+) -> Answers:
+    paths = tuple(file.path for file in files) + tuple(d.path for d in directories)
+    lines = [f"stat|regular file|{f.mode:o}|{f.owner}|{f.group}|{f.path}" for f in files]
+    lines += [f"stat|directory|{d.mode:o}|{d.owner}|{d.group}|{d.path}" for d in directories]
+    lines += [f"{hashlib.sha256(f.content.encode()).hexdigest()}  {f.path}" for f in files]
+    lines += [f"managed|{file.path}" for file in files]
+    return {text(Tree().command(tree=tree, paths=paths)): lines}
+
+
+def _services(state: HostState) -> list[str]:
+    lines = []
+    for service in state.services:
+        active = "active" if service.runs else "inactive"
+        lines += [f"Id={service.unit}", f"ActiveState={active}", "UnitFileState=enabled", ""]
+    return lines + [f"managed={service.unit}" for service in state.services]

@@ -1,0 +1,93 @@
+"""What goes wrong stops in time, says so in plain words, and leaves the rest of the fleet alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.deploy.conftest import Project
+
+pytestmark = pytest.mark.deploy
+
+REFUSED = "/etc/postfix-orders/main.cf: unused parameter: smpt_tls"
+
+
+def test_a_refused_configuration_leaves_the_services_alone(project: Project) -> None:
+    project.wipe()
+    eu, us = project.hosts
+    answers = project.answers()
+    answers[eu] = {"install host": {"success": False, "stderr": [REFUSED]}, **answers[eu]}
+    project.answer(answers)
+    run = project.pyinfra("-y")
+    assert run.code == 1
+    assert REFUSED in run.output
+    told = [c.text for c in run.on(eu) if c.text.startswith(("{ ", "systemctl", "ufw"))]
+    assert told == []
+    assert run.on(eu)[-1].text.endswith("install host")
+    assert any("systemctl start dovecot.service" in c.text for c in run.on(us))
+
+
+def test_packages_that_cannot_be_installed_stop_their_host(project: Project) -> None:
+    project.wipe()
+    eu, us = project.hosts
+    answers = project.answers()
+    answers[us] = {"apt-get": {"success": False, "stderr": ["E: Unable to locate"]}, **answers[us]}
+    project.answer(answers)
+    run = project.pyinfra("-y")
+    assert run.code == 1
+    assert "apt-get" in run.on(us)[-1].text
+    assert any("systemctl start dovecot.service" in c.text for c in run.on(eu))
+
+
+def test_a_service_that_does_not_start_is_a_failure(project: Project) -> None:
+    project.wipe()
+    eu, us = project.hosts
+    answers = project.answers()
+    answers[eu] = {
+        "systemctl start opendkim.service": {"success": False, "stderr": ["bad key"]},
+        **answers[eu],
+    }
+    project.answer(answers)
+    run = project.pyinfra("-y")
+    assert run.code == 1
+    assert "bad key" in run.output
+    assert not any("systemctl start postfix" in c.text for c in run.on(eu))
+    assert any("systemctl start postfix" in c.text for c in run.on(us))
+
+
+def test_a_host_that_cannot_say_its_release_is_not_guessed(project: Project) -> None:
+    project.wipe()
+    eu, us = project.hosts
+    answers = project.answers()
+    answers[eu] = {"os-release": {"success": False, "stderr": ["No such file"]}}
+    project.answer(answers)
+    run = project.pyinfra("-y")
+    assert run.code == 1
+    assert len(run.on(eu)) == 1
+    assert "Traceback" not in run.output
+    assert any("systemctl start dovecot.service" in c.text for c in run.on(us))
+
+
+def test_a_missing_secret_is_named_before_anything_changes(project: Project) -> None:
+    project.wipe()
+    run = project.pyinfra("-y", environment={"MAILFLEET_LOGIN_SHOP": "$6$a$b"})
+    assert run.code != 0
+    assert "the secret MAILFLEET_LOGIN_NEWSLETTER is not set" in run.output
+    assert "Traceback" not in run.output
+    assert all("os-release" in command.text for command in run.commands)
+
+
+def test_an_agent_that_prints_no_json_stops_its_host(project: Project) -> None:
+    project.wipe()
+    eu, us = project.hosts
+    answers = project.answers()
+    answers[eu] = {"dns.resolver": ["Segmentation fault"], **answers[eu]}
+    project.answer(answers)
+    run = project.pyinfra("-y")
+    assert run.code == 1
+    assert "agent/dkim_keys.py printed no JSON" in run.output
+    assert "Traceback" not in run.output
+    assert any("systemctl start dovecot.service" in c.text for c in run.on(us))
+    assert not any("systemctl start" in c.text for c in run.on(eu))

@@ -1,0 +1,188 @@
+"""A run that is cut off at any point is finished by the next one, and nothing is forgotten."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mailfleet import inventory, lab
+from mailfleet.cli.lab import spec_of
+from roles import postfix
+from tests.lab.test_mail import SUITES
+
+if TYPE_CHECKING:
+    from tests.lab.conftest import DeployedLab
+
+pytestmark = pytest.mark.lab
+
+ROOT = Path(__file__).resolve().parents[2]
+REGIONS = {"eu": "mta1.eu.shop.test", "us": "mta1.us.shop.test"}
+# A pyinfra that dies the moment its hosts have their new files: nothing was told of them yet.
+CUT_BEFORE_SERVICES = """
+import os, signal
+from pyinfra_cli.main import main
+from pyinfra.api import FunctionCommand, operation
+from mailfleet.operations import services
+
+@operation(is_idempotent=False)
+def die(services=(), actions=()):
+    yield FunctionCommand(lambda: os.kill(os.getpid(), signal.SIGKILL), (), {})
+
+services.converge = die
+main()
+"""
+
+
+@pytest.fixture
+def changed(deployed_lab: DeployedLab, tmp_path: Path) -> Iterator[str]:
+    """An inventory with another port and message size for one stream; in the end the lab is as before."""
+    for name in ("inventories", "dns"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    path = tmp_path / "dns/shop.test.toml"
+    path.write_text(
+        path.read_text().replace("[streams.marketing]\n", "[streams.marketing]\ntls_port = 1465\n")
+        + "message_bytes = 30000\n"
+    )
+    yield str(tmp_path / "inventories/lab")
+    deployed_lab.repair()
+
+
+def test_files_that_went_live_are_told_by_the_next_run(
+    deployed_lab: DeployedLab, changed: str
+) -> None:
+    argv = [sys.executable, "-c", CUT_BEFORE_SERVICES, "-y", changed, "deploys/mta.py"]
+    cut = subprocess.run(
+        argv, cwd=ROOT, env=deployed_lab.environment, capture_output=True, text=True, check=False
+    )
+    assert cut.returncode == -9, cut.stdout + cut.stderr
+    for region, host in REGIONS.items():
+        unit = postfix.unit(SUITES[region], "postfix-marketing")
+        assert deployed_lab.on(host, PENDING).split() == sorted(["firewall", unit])
+        # Without a reload the new port is neither listened on nor open.
+        assert "465" in ports(deployed_lab, host)
+        assert "1465" not in ports(deployed_lab, host)
+    results = deploy(changed, deployed_lab.environment)
+    assert changes(results) == {"Services": sorted(REGIONS.values())}
+    finished(deployed_lab, changed)
+
+
+def test_a_reboot_amid_the_files_is_repaired(deployed_lab: DeployedLab, changed: str) -> None:
+    # The copy of the second file waits for a reader that never comes: the first is live by then.
+    folder = "/etc/postfix-marketing"
+    for host in REGIONS.values():
+        deployed_lab.on(host, f"mkfifo {folder}/master.cf.mailfleet-new")
+    with running(changed, deployed_lab.environment):
+        for host in REGIONS.values():
+            waiting = f"until grep -q 30000 {folder}/main.cf; do sleep 0.1; done"
+            deployed_lab.on(host, f"timeout 60 sh -c '{waiting}'")
+            lab.restart_host(deployed_lab.name, host)
+    for host in REGIONS.values():
+        # An interrupted copy is a file that is too short, not a pipe.
+        deployed_lab.on(
+            host, f"cd {folder}; rm master.cf.mailfleet-new; : > master.cf.mailfleet-new"
+        )
+        assert "1465" not in deployed_lab.on(host, f"cat {folder}/master.cf")
+        assert "firewall" in deployed_lab.on(host, PENDING)
+    assert changes(deploy(changed, deployed_lab.environment)).keys() == {
+        "Configuration",
+        "Services",
+    }
+    finished(deployed_lab, changed)
+
+
+@pytest.fixture(scope="module")
+def fresh(deployed_lab: DeployedLab) -> Iterator[str]:
+    """A lab of two hosts that nothing was installed on, with a name next to the session's."""
+    name = f"{deployed_lab.name}-cut"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MAILFLEET_LAB", name)
+        fleet = inventory.read(ROOT / "inventories/lab")
+    try:
+        lab.up(name, spec_of(fleet), print)
+        yield name
+    finally:
+        lab.down(name, print)
+
+
+def test_packages_that_were_cut_off_are_installed(fresh: str) -> None:
+    environment = {**os.environ, "MAILFLEET_LAB": fresh}
+    with running("inventories/lab", environment):
+        for host in REGIONS.values():
+            waiting = "until grep -qs ' status unpacked ' /var/log/dpkg.log; do sleep 0.05; done"
+            subprocess.run(
+                [*lab.ssh_command(fresh, host), f"timeout 120 sh -c {waiting!r}"], check=True
+            )
+        # One host is rebooted, the other only loses its connection: pyinfra is killed now.
+        lab.restart_host(fresh, REGIONS["us"])
+    deploy("inventories/lab", environment)
+    for host in REGIONS.values():
+        command = "dpkg --audit; ls /usr/sbin/policy-rc.d 2>/dev/null; true"
+        left = subprocess.run(
+            [*lab.ssh_command(fresh, host), command], check=True, capture_output=True, text=True
+        )
+        assert left.stdout == ""
+    assert changes(deploy("inventories/lab", environment)) == {}
+
+
+PENDING = "ls /var/lib/mailfleet/pending"
+
+
+@contextmanager
+def running(path: str, environment: dict[str, str]) -> Iterator[None]:
+    """A deploy that runs meanwhile, and is killed in the end, as if the operator's machine died."""
+    argv = [sys.executable, "-m", "pyinfra", "-y", path, "deploys/mta.py"]
+    process = subprocess.Popen(
+        argv, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def deploy(path: str, environment: dict[str, str]) -> dict[str, Any]:
+    """Run the deploy to its end; it must succeed. What it did, as pyinfra reports it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pyinfra", "-y", "--json", path, "deploys/mta.py"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    results: dict[str, Any] = json.loads(done.stdout)["results"]
+    return results
+
+
+def changes(results: dict[str, Any]) -> dict[str, list[str]]:
+    """The operations that changed something, with the hosts."""
+    return {o["name"]: sorted(o["success"]) for o in results["operations"] if o["success"]}
+
+
+def finished(deployed: DeployedLab, path: str) -> None:
+    """All that was changed is in force, nothing is left behind, and nothing remains to do."""
+    for host in REGIONS.values():
+        assert deployed.on(host, PENDING) == ""
+        assert deployed.on(host, "ls -d /var/lib/mailfleet/stage.* 2>/dev/null || true") == ""
+        assert deployed.on(host, "find /etc -name '*.mailfleet-new'") == ""
+        assert "1465" in ports(deployed, host)
+        assert "1465/tcp" in deployed.on(host, "ufw status")
+        size = deployed.on(host, "postconf -h -c /etc/postfix-marketing message_size_limit")
+        assert size.strip() == "30000"
+    assert changes(deploy(path, deployed.environment)) == {}
+
+
+def ports(deployed: DeployedLab, host: str) -> set[str]:
+    """The TCP ports that the marketing instance of a host listens on."""
+    address = next(
+        s.addresses[0] for s in deployed.fleet.host(host).sending if s.stream == "marketing"
+    )
+    lines = deployed.on(host, f"ss -ltnH src {address} | awk '{{print $4}}'").split()
+    return {line.rpartition(":")[2] for line in lines}

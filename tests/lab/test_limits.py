@@ -1,0 +1,159 @@
+"""The limits of a domain file hold: one more than it allows is put off, with a reply that says why."""
+
+from __future__ import annotations
+
+import shutil
+import smtplib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailfleet.secrets import secret
+from roles import postfix
+from tests.lab.test_mail import SUITES, LabSmtp
+
+if TYPE_CHECKING:
+    from tests.lab.conftest import DeployedLab
+
+pytestmark = pytest.mark.lab
+
+ROOT = Path(__file__).resolve().parents[2]
+SENDER = "bounces@bounce.shop.test"
+# Each smaller than what the others let through, so that it is this limit that strikes.
+LIMITS = """
+[streams.transactional.limits]
+messages_per_minute = 3
+recipients_per_minute = 6
+connections_per_minute = 8
+concurrent_connections = 2
+recipients_per_message = 4
+message_bytes = 20000
+"""
+
+
+@pytest.fixture(scope="module")
+def limited(
+    deployed_lab: DeployedLab, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DeployedLab]:
+    """The lab with small limits for one stream, deployed as a user would; the others stay."""
+    folder = tmp_path_factory.mktemp("small")
+    for name in ("inventories", "dns"):
+        shutil.copytree(ROOT / name, folder / name)
+    with (folder / "dns/shop.test.toml").open("a") as file:
+        file.write(LIMITS)
+    command = [sys.executable, "-m", "pyinfra", "-y", str(folder / "inventories/lab")]
+    try:
+        done = subprocess.run(
+            [*command, "deploys/mta.py"], cwd=ROOT, env=deployed_lab.environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield deployed_lab
+    finally:
+        deployed_lab.repair()
+
+
+@pytest.fixture(params=["eu", "us"])
+def session(limited: DeployedLab, request: pytest.FixtureRequest) -> Callable[[], LabSmtp]:
+    """Opens sessions at the limited stream, whose counters begin at zero."""
+    region = request.param
+    sending = next(
+        s
+        for s in limited.fleet.host(getattr(limited, region)).sending
+        if s.stream == "transactional"
+    )
+    # anvil(8) counts for a minute; it forgets when the instance restarts.
+    unit = postfix.unit(SUITES[region], sending.instance)
+    limited.on(sending.host, f"systemctl restart {unit}")
+    endpoint = limited.fleet.stream(sending.stream).endpoint
+    return lambda: LabSmtp(limited, str(sending.ipv4), 587, endpoint)
+
+
+def logged_in(smtp: LabSmtp, lab_name: str) -> LabSmtp:
+    """The session after TLS and login."""
+    smtp.starttls(context=smtp.context)
+    smtp.login("orders", secret("password-orders", "tests", lab=lab_name).reveal())
+    return smtp
+
+
+def test_messages_per_minute(limited: DeployedLab, session: Callable[[], LabSmtp]) -> None:
+    with logged_in(session(), limited.name) as smtp:
+        for _ in range(3):
+            assert smtp.mail(SENDER)[0] == 250
+            smtp.rset()
+        code, text = smtp.mail(SENDER)
+    assert code == 450
+    assert text.startswith(b"4.7.1 Error: too much mail from")
+
+
+def test_recipients_per_minute(limited: DeployedLab, session: Callable[[], LabSmtp]) -> None:
+    with logged_in(session(), limited.name) as smtp:
+        for _ in range(2):
+            assert smtp.mail(SENDER)[0] == 250
+            assert [smtp.rcpt(f"r{n}@inbox.test")[0] for n in range(3)] == [250] * 3
+            smtp.rset()
+        assert smtp.mail(SENDER)[0] == 250
+        code, text = smtp.rcpt("more@inbox.test")
+    assert code == 450
+    assert text.startswith(b"4.7.1 Error: too many recipients from")
+
+
+def test_recipients_per_message(limited: DeployedLab, session: Callable[[], LabSmtp]) -> None:
+    with logged_in(session(), limited.name) as smtp:
+        assert smtp.mail(SENDER)[0] == 250
+        assert [smtp.rcpt(f"r{n}@inbox.test")[0] for n in range(4)] == [250] * 4
+        code, text = smtp.rcpt("more@inbox.test")
+    assert (code, text) == (452, b"4.5.3 Error: too many recipients")
+
+
+def test_concurrent_connections(session: Callable[[], LabSmtp]) -> None:
+    with session() as first, session() as second:
+        assert (first.noop()[0], second.noop()[0]) == (250, 250)
+        assert greeting(session)[0] == 421
+        code, text = greeting(session)
+        assert "too many connections from" in text, code
+    # Those who wait get in once the others have left.
+    with session() as third:
+        assert third.noop()[0] == 250
+
+
+def test_connections_per_minute(session: Callable[[], LabSmtp]) -> None:
+    for _ in range(8):
+        with session() as smtp:
+            assert smtp.noop()[0] == 250
+    code, text = greeting(session)
+    assert code == 421
+    assert "too many connections from" in text
+
+
+def test_message_bytes(limited: DeployedLab, session: Callable[[], LabSmtp]) -> None:
+    with logged_in(session(), limited.name) as smtp:
+        smtp.ehlo()
+        assert smtp.esmtp_features["size"] == "20000"
+        code, text = smtp.mail(SENDER, ["SIZE=20001"])
+        assert (code, text) == (552, b"5.3.4 Message size exceeds fixed limit")
+    # Whoever does not announce the size is caught as well.
+    with logged_in(session(), limited.name) as smtp:
+        assert (smtp.mail(SENDER)[0], smtp.rcpt("x@inbox.test")[0]) == (250, 250)
+        code, text = smtp.data(
+            f"From: a@shop.test\r\n\r\n{'x' * 70}\r\n{('y' * 70 + chr(10)) * 300}"
+        )
+        assert (code, text) == (552, b"5.3.4 Error: message file too big")
+
+
+def test_other_streams_keep_their_limits(limited: DeployedLab) -> None:
+    for host in (limited.eu, limited.us):
+        values = limited.on(host, "postconf -h -c /etc/postfix-marketing smtpd_recipient_limit")
+        assert values.split() == ["50"]
+
+
+def greeting(session: Callable[[], LabSmtp]) -> tuple[int, str]:
+    """What a session that is turned away is told: smtplib raises it."""
+    with pytest.raises(smtplib.SMTPResponseException) as refused:
+        session()
+    reply = refused.value.smtp_error
+    return refused.value.smtp_code, reply.decode() if isinstance(reply, bytes) else reply

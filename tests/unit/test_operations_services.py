@@ -1,0 +1,141 @@
+"""Which commands bring units into their state, and when a mark is removed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from mailfleet.facts.services import PENDING, ServicesState
+from mailfleet.hoststate import Action, Service
+from mailfleet.operations.dkim import WantedKey, signers, tables
+from mailfleet.operations.services import steps
+
+pytestmark = pytest.mark.unit
+
+ACTIONS = (Action("firewall", "ufw reload"), Action("sysctl", "sysctl --load"))
+SERVICES = (
+    Service("a.service"),
+    Service("b@x.service", on_change="reload"),
+    Service("clock.service", runs=False),
+)
+UNITS = frozenset(service.unit for service in SERVICES)
+GOOD = ServicesState(enabled=UNITS, active=frozenset({"a.service", "b@x.service"}), managed=UNITS)
+
+
+def commands(state: ServicesState) -> list[str]:
+    return [command.get_raw_value() for command in steps(SERVICES, ACTIONS, state)]
+
+
+def verbs(state: ServicesState) -> list[str]:
+    """The commands in short: what is done to which unit, or an action's own command."""
+    return [re.split(r" \|\||;", text.lstrip("{ "))[0] for text in commands(state)]
+
+
+def pending(*names: str) -> ServicesState:
+    return ServicesState(GOOD.enabled, GOOD.active, frozenset(names), GOOD.managed)
+
+
+def test_nothing_to_do() -> None:
+    assert commands(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("a.service",), ["systemctl restart a.service"]),
+        (("b@x.service",), ["systemctl reload-or-restart b@x.service"]),
+        (("firewall",), ["ufw reload"]),
+        # Actions come first, in their order, whatever is pending.
+        (
+            ("a.service", "sysctl", "firewall"),
+            ["ufw reload", "sysctl --load", "systemctl restart a.service"],
+        ),
+        # Only enabled, never run; and a mark of a unit that is no longer wanted.
+        (("clock.service", "old.service"), []),
+    ],
+)
+def test_what_a_changed_file_brings(names: tuple[str, ...], expected: list[str]) -> None:
+    assert verbs(pending(*names)) == expected
+
+
+def test_a_unit_that_is_down_is_started_not_reloaded() -> None:
+    state = ServicesState(UNITS, frozenset({"a.service"}), frozenset({"b@x.service"}), UNITS)
+    assert verbs(state) == ["systemctl start b@x.service"]
+
+
+def test_a_fresh_host() -> None:
+    assert commands(ServicesState())[0] == (
+        "systemctl enable --quiet a.service b@x.service clock.service"
+    )
+    assert verbs(ServicesState())[1:3] == [
+        "systemctl start a.service",
+        "systemctl start b@x.service",
+    ]
+    assert commands(ServicesState())[3].startswith("printf '%s\\n' a.service b@x.service")
+    assert len(commands(ServicesState())) == 4
+
+
+def test_a_unit_that_is_no_longer_wanted_is_stopped_and_forgotten() -> None:
+    state = ServicesState(GOOD.enabled, GOOD.active, frozenset(), UNITS | {"old.service"})
+    found = commands(state)
+    assert found[0] == "systemctl disable --quiet --now old.service"
+    assert len(found) == 2
+    assert "old.service" not in found[1]
+    # Forgotten last: a run that dies in between stops it again.
+    assert found[1].startswith("printf")
+
+
+def test_a_mark_goes_only_when_its_command_has_succeeded() -> None:
+    for name, text in zip(
+        ("firewall", "a.service"), commands(pending("firewall", "a.service")), strict=True
+    ):
+        assert text.endswith(f" && rm -f {PENDING}/{name}")
+        shell = text.replace("ufw reload", "false").replace("systemctl", "false")
+        shell = shell.replace("journalctl", ":").replace("rm -f", "echo removed")
+        assert subprocess.run(["sh", "-c", shell], capture_output=True, check=False).stdout == b""
+        shell = shell.replace("false ", "true ").replace("false;", "true;", 1)
+        assert (
+            b"removed"
+            in subprocess.run(["sh", "-c", shell], capture_output=True, check=False).stdout
+        )
+
+
+KEY = WantedKey("shop.example", "new", 2048)
+
+
+@pytest.mark.parametrize(
+    ("visible", "signing", "old_signing", "expected"),
+    [
+        (True, False, True, "new"),
+        (True, True, False, "new"),
+        # It signs already: a name server that is down for a while changes nothing.
+        (False, True, False, "new"),
+        (False, False, True, "old"),
+        (False, False, False, None),
+    ],
+)
+def test_which_key_signs(
+    visible: bool, signing: bool, old_signing: bool, expected: str | None
+) -> None:
+    row = {"domain": "shop.example", "p": "AA", "bits": 2048}
+    keys = [
+        {**row, "selector": "old", "visible": True, "signing": old_signing},
+        {**row, "selector": "new", "visible": visible, "signing": signing},
+        {**row, "domain": "other.example", "selector": "new", "visible": True, "signing": True},
+    ]
+    chosen = signers((KEY,), keys)  # type: ignore[arg-type]
+    assert [key.selector for key in chosen] == ([expected] if expected else [])
+    assert {key.domain for key in chosen} <= {"shop.example"}
+
+
+def test_opendkims_tables() -> None:
+    key_table, signing_table = tables([KEY], "opendkim.service")
+    assert key_table.content == (
+        "new._domainkey.shop.example shop.example:new:/etc/opendkim/keys/shop.example/new.private\n"
+    )
+    assert signing_table.content == "*@shop.example new._domainkey.shop.example\n"
+    for file in (key_table, signing_table):
+        assert (file.mode, file.owner, file.group) == (0o640, "root", "opendkim")
+        assert file.affects == ("opendkim.service",)

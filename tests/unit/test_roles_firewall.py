@@ -1,0 +1,145 @@
+"""The firewall opens what the host's services listen on, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from mailfleet.hoststate import HostState, Listener
+from mailfleet.model import HostEntry, build_fleet
+from mailfleet.target import Target
+from roles import desired
+from roles.firewall import rules
+
+pytestmark = pytest.mark.unit
+
+NAME = "mta1.eu.shop.example"
+DOMAIN = {
+    "streams": {
+        "orders": {"logins": ["shop"]},
+        "news": {"logins": ["letter"], "from_domain": "news.shop.example",
+                 "tls_port": 2465, "starttls_port": 2587},
+    }
+}  # fmt: skip
+BOTH = {
+    "addresses": ["192.0.2.10", "2001:db8::10"],
+    "streams": {"orders": ["192.0.2.11", "2001:db8::11"], "news": "orders"},
+}
+IPV4 = {"ssh_port": 2222, "streams": {"orders": ["192.0.2.11"], "news": ["192.0.2.12"]}}
+IPV6 = {"streams": {"orders": ["2001:db8::11"], "news": "orders"}}
+
+
+def state_of(data: dict[str, Any]) -> HostState:
+    other = {"streams": {"orders": ["192.0.2.91"], "news": ["192.0.2.92"]}}
+    fleet = build_fleet(
+        "inventories/prod",
+        [HostEntry("eu", NAME, data), HostEntry("us", "mta9.us.shop.example", other)],
+        {"domains": ["shop.example"]},
+        {"shop.example": ("dns/shop.example.toml", DOMAIN)},
+        [],
+    )
+    return desired(Target(fleet, fleet.host(NAME), "trixie", {"shop": "x", "letter": "y"}))
+
+
+def text(state: HostState, version: int) -> str:
+    name = "user.rules" if version == 4 else "user6.rules"
+    (file,) = (file for file in state.files if file.path == f"/etc/ufw/{name}")
+    return file.content
+
+
+def openings(state: HostState, version: int) -> list[str]:
+    """`address port` of each accepting rule; `any` where it names no address."""
+    chain = "ufw" if version == 4 else "ufw6"
+    row = rf"^-A {chain}-user-input -p tcp(?: -d (\S+))? --dport (\d+) -j ACCEPT$"
+    found = re.findall(row, text(state, version), re.M)
+    return [f"{address or 'any'} {port}" for address, port in found]
+
+
+@pytest.mark.parametrize(
+    ("data", "ipv4", "ipv6"),
+    [
+        (
+            BOTH,
+            ["any 22", "192.0.2.10 25", "192.0.2.11 465", "192.0.2.11 587", "192.0.2.11 2465",
+             "192.0.2.11 2587"],
+            ["any 22", "2001:db8::10 25", "2001:db8::11 465", "2001:db8::11 587",
+             "2001:db8::11 2465", "2001:db8::11 2587"],
+        ),
+        (
+            IPV4,
+            ["any 2222", "192.0.2.11 25", "192.0.2.11 465", "192.0.2.11 587", "192.0.2.12 2465",
+             "192.0.2.12 2587"],
+            ["any 2222"],
+        ),
+        (
+            {**IPV4, "inbound": False},
+            ["any 2222", "192.0.2.11 465", "192.0.2.11 587", "192.0.2.12 2465", "192.0.2.12 2587"],
+            ["any 2222"],
+        ),
+        (
+            IPV6,
+            ["any 22"],
+            ["any 22", "2001:db8::11 25", "2001:db8::11 465", "2001:db8::11 587",
+             "2001:db8::11 2465", "2001:db8::11 2587"],
+        ),
+    ],
+    ids=["both", "ipv4", "silent", "ipv6"],
+)  # fmt: skip
+def test_every_public_listener_and_nothing_else(
+    data: dict[str, Any], ipv4: list[str], ipv6: list[str]
+) -> None:
+    state = state_of(data)
+    assert openings(state, 4) == ipv4
+    assert openings(state, 6) == ipv6
+    for version in (4, 6):
+        rows = text(state, version).splitlines()
+        accepting = [row for row in rows if "ACCEPT" in row]
+        assert len(accepting) == len(openings(state, version)) + 1
+        assert accepting[-1] == f"-A ufw{'6' * (version == 6)}-user-limit-accept -j ACCEPT"
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_each_rule_has_the_line_that_ufw_shows(version: int) -> None:
+    state = state_of(BOTH)
+    anywhere = "0.0.0.0/0" if version == 4 else "::/0"
+    tuples = re.findall(
+        rf"^### tuple ### allow tcp (\d+) (\S+) any {anywhere} in comment=([0-9a-f]+)$",
+        text(state, version),
+        re.M,
+    )
+    shown = [f"{'any' if where == anywhere else where} {port}" for port, where, _ in tuples]
+    assert shown == openings(state, version)
+    comments = [bytes.fromhex(comment).decode() for _, _, comment in tuples]
+    assert comments[:3] == [
+        "mailfleet: SSH",
+        "mailfleet: inbound",
+        "mailfleet: orders submission (TLS)",
+    ]
+
+
+def test_the_way_in_and_the_policy() -> None:
+    state = state_of(BOTH)
+    default = next(f.content for f in state.files if f.path == "/etc/default/ufw")
+    assert 'DEFAULT_INPUT_POLICY="DROP"' in default
+    assert "\nIPV6=yes\n" in f"\n{default}"
+    for file in state.files:
+        if "ufw" in file.path:
+            assert file.affects == ("firewall",)
+    names = [action.name for action in state.actions]
+    assert names[0] == "firewall"
+
+
+def test_loopback_sockets_are_not_opened() -> None:
+    loopback = (ip_address("127.0.0.1"), ip_address("::1"))
+    listeners = (
+        Listener("resolver", "udp", 53, loopback),
+        Listener("metrics", "tcp", 9100, (ip_address("192.0.2.1"), ip_address("127.0.0.1"))),
+        Listener("SSH", "tcp", 22),
+        Listener("SSH", "tcp", 22),
+    )
+    found = [(rule.port, rule.address and str(rule.address)) for rule in rules(listeners, 4)]
+    assert found == [(9100, "192.0.2.1"), (9100, "127.0.0.1"), (22, None)]
+    assert [rule.port for rule in rules(listeners, 6)] == [22]

@@ -1,0 +1,205 @@
+"""Wires the suite: every test runs once for each chosen host, and gets it as `machine`.
+
+`mailfleet verify INVENTORY` runs it; so does `pytest tests/verify --inventory INVENTORY`. Hosts are
+read all at the same time, when the first test asks, and each kind of reading only if a test needs it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import pytest
+
+from mailfleet import inventory
+from mailfleet.deployment import target_of
+from mailfleet.errors import MailfleetError
+from mailfleet.facts.dkim import KEYS
+from mailfleet.facts.release import Codename
+from mailfleet.hoststate import ConfigFile, HostState
+from mailfleet.model import Fleet, Host
+from mailfleet.operations.dkim import WantedKey, tables
+from mailfleet.target import Target
+from mailfleet.verify import ports
+from mailfleet.verify.access import Access
+from mailfleet.verify.dns import Names, resolver_of
+from mailfleet.verify.once import OncePerHost
+from mailfleet.verify.ports import Greeting, Look, Port
+from mailfleet.verify.reading import Reading, read
+from mailfleet.verify.selection import chosen
+from roles import desired, opendkim, postfix, tls
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What one host shall be."""
+
+    target: Target
+    state: HostState
+    files: tuple[ConfigFile, ...]
+    """Those of `state`, and the signer's tables once every key is published."""
+    wanted_keys: tuple[WantedKey, ...]
+    instances: tuple[str, ...]
+    private_keys: tuple[tuple[str, int, str, str], ...]
+    """Path, mode, owner and group."""
+
+
+class Verification:
+    """One run over the chosen hosts of a fleet."""
+
+    def __init__(self, path: str, limit: str | None) -> None:
+        self.fleet = inventory.read_for_deploy(path)
+        self.hosts = chosen(self.fleet, limit)
+        if self.fleet.lab is not None:
+            from mailfleet.lab import enter
+
+            # Before any thread starts: those that run already would stay outside.
+            enter(self.fleet.lab)
+        names = [host.name for host in self.hosts]
+        self.access = Access(inventory.read_connections(path), lab=self.fleet.lab is not None)
+        self.names = Names(resolver_of(self.fleet))
+        self.expected = OncePerHost(names, self._expected)
+        self.readings = OncePerHost(names, self._read)
+        self.outside = OncePerHost(names, self._look_from_here)
+        self.inside = OncePerHost(names, self._look_from_host)
+        self.greetings = OncePerHost(names, self._greet)
+        self.told: set[str] = set()
+
+    def _expected(self, name: str) -> Expected:
+        asked = Codename()
+        suite = asked.process(self.access.run(name, asked.command()).splitlines())
+        target = target_of(self.fleet, name, suite)
+        wanted = opendkim.wanted_keys(target)
+        keys = [
+            (f"{KEYS}/{key.domain}/{key.selector}.private", 0o600, "opendkim", "opendkim")
+            for key in wanted
+        ]
+        keys += [(tls.CHAIN, 0o640, "root", "root")]
+        keys += [(f"{tls.CHAIN.rpartition('/')[0]}/host.key", 0o600, "root", "root")]
+        instances = (postfix.INBOUND, *(s.instance for s in target.host.sending))
+        state = desired(target)
+        files = (*state.files, *tables(list(wanted), opendkim.UNIT))
+        return Expected(target, state, files, wanted, instances, tuple(keys))
+
+    def _read(self, name: str) -> Reading:
+        expected = self.expected[name]
+        more = [path for path, *_ in expected.private_keys]
+        return read(
+            lambda command: self.access.run(name, command),
+            expected.state,
+            paths=[*more, *(file.path for file in expected.files)],
+            chain=tls.CHAIN,
+            instances=expected.instances,
+        )
+
+    def _look_from_here(self, name: str) -> list[Look]:
+        ca = None
+        if self.fleet.lab is not None:
+            from mailfleet.lab import files
+
+            ca = files(self.fleet.lab).ca_certificate
+        return ports.from_here(self._ports(name), ca)
+
+    def _look_from_host(self, name: str) -> list[Look]:
+        return ports.from_host(self._ports(name), lambda command: self.access.run(name, command))
+
+    def _greet(self, name: str) -> list[Greeting]:
+        host = self.fleet.host(name)
+        return ports.greetings(self.fleet, host, lambda command: self.access.run(name, command))
+
+    def _ports(self, name: str) -> tuple[Port, ...]:
+        return ports.ports_of(self.fleet, self.fleet.host(name))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One host under test."""
+
+    name: str
+    run: Verification
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.run.fleet
+
+    @property
+    def host(self) -> Host:
+        return self.run.fleet.host(self.name)
+
+    @property
+    def expected(self) -> Expected:
+        return self.run.expected[self.name]
+
+    @property
+    def reading(self) -> Reading:
+        return self.run.readings[self.name]
+
+    @property
+    def from_outside(self) -> list[Look]:
+        return self.run.outside[self.name]
+
+    @property
+    def from_inside(self) -> list[Look]:
+        return self.run.inside[self.name]
+
+    def check(self, problems: list[str]) -> None:
+        """Fail with all problems, one a line and each with the host's name; pass if there are none."""
+        if problems:
+            lines = dict.fromkeys(f"{self.name}: {problem}" for problem in problems)
+            pytest.fail("\n".join(lines), pytrace=False)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("mailfleet")
+    group.addoption("--inventory", default=os.environ.get("MAILFLEET_INVENTORY"), metavar="FILE")
+    group.addoption("--limit", default=None, metavar="GROUP", help="a region or a host")
+
+
+_RUN = pytest.StashKey[Verification]()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    config = metafunc.config
+    if _RUN not in config.stash:
+        path = config.getoption("inventory")
+        if not path:
+            raise pytest.UsageError("name the fleet: --inventory inventories/NAME")
+        try:
+            config.stash[_RUN] = Verification(path, config.getoption("limit"))
+        except MailfleetError as error:
+            raise pytest.UsageError(str(error)) from None
+    run = config.stash[_RUN]
+    # Hosts in the inventory's order, all checks of one after the other.
+    machines = [Machine(host.name, run) for host in run.hosts]
+    metafunc.parametrize("machine", machines, ids=lambda m: m.name, scope="session")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _RUN in config.stash:
+        config.stash[_RUN].access.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Generator[None, object, object]:
+    """An error that is meant for people is the test's message, without a traceback."""
+    try:
+        return (yield)
+    except MailfleetError as error:
+        said = str(error)
+    # Out here, so that pytest does not show the one error as the cause of the other.
+    pytest.fail(said, pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def readable(machine: Machine) -> None:
+    """A host that cannot be read fails its first check, and the others are left out."""
+    try:
+        _ = machine.expected
+        return
+    except MailfleetError as error:
+        said = str(error)
+    if machine.name in machine.run.told:
+        pytest.skip("the host cannot be read")
+    machine.run.told.add(machine.name)
+    pytest.fail(said, pytrace=False)

@@ -1,0 +1,48 @@
+"""Signing: OpenDKIM's configuration, the keys, and what DNS publishes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailfleet.records import PublicKey
+from mailfleet.verify import dns
+
+if TYPE_CHECKING:
+    from tests.verify.conftest import Machine
+
+pytestmark = pytest.mark.verify
+
+
+def test_configuration(machine: Machine) -> None:
+    """opendkim -n has nothing to say against its configuration"""
+    said = machine.reading.texts["opendkim"].strip()
+    machine.check([f"opendkim -n: {line}" for line in said.splitlines()])
+
+
+def test_keys(machine: Machine) -> None:
+    """the host has every key that it shall sign with, in the right size"""
+    have = {(key["domain"], key["selector"]): key for key in machine.reading.keys}
+    found = []
+    for wanted in machine.expected.wanted_keys:
+        key = have.get((wanted.domain, wanted.selector))
+        name = f"the DKIM key {wanted.selector} for {wanted.domain}"
+        if key is None or not key["p"]:
+            found.append(f"{name} is {'unreadable' if key else 'missing'}")
+        elif (key["bits"] or 0) < wanted.bits:
+            found.append(f"{name} has {key['bits']} bits, expected {wanted.bits}")
+        elif not key["signing"]:
+            found.append(f"{name} is not used: OpenDKIM's key table lacks it; deploy again")
+    machine.check(found)
+
+
+def test_published(machine: Machine) -> None:
+    """every authoritative server publishes the public half of the host's keys"""
+    wanted = {(key.domain, key.selector) for key in machine.expected.wanted_keys}
+    keys = [
+        PublicKey(key["domain"], key["selector"], key["p"])
+        for key in machine.reading.keys
+        if key["p"] and (key["domain"], key["selector"]) in wanted
+    ]
+    machine.check(dns.key_problems(machine.run.names, keys))

@@ -1,0 +1,56 @@
+"""Postfix, as Postfix itself reports it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailfleet.verify import postfix, smtp
+
+if TYPE_CHECKING:
+    from tests.verify.conftest import Machine
+
+pytestmark = pytest.mark.verify
+
+
+def planned(machine: Machine, path: str) -> str:
+    return next(file.content for file in machine.expected.files if file.path == path)
+
+
+def test_main_cf(machine: Machine) -> None:
+    """every instance's parameters are the planned ones"""
+    found = []
+    for instance in machine.expected.instances:
+        wanted = planned(machine, f"/etc/{instance}/main.cf")
+        reported = machine.reading.texts[f"main.cf {instance}"]
+        found += [f"/etc/{instance}: {p}" for p in postfix.main_problems(wanted, reported)]
+    machine.check(found)
+
+
+def test_master_cf(machine: Machine) -> None:
+    """every instance's services are the planned ones"""
+    found = []
+    for instance in machine.expected.instances:
+        wanted = planned(machine, f"/etc/{instance}/master.cf")
+        reported = machine.reading.texts[f"master.cf {instance}"]
+        found += [f"/etc/{instance}: {p}" for p in postfix.master_problems(wanted, reported)]
+    machine.check(found)
+
+
+def test_instances(machine: Machine) -> None:
+    """postmulti knows exactly the planned instances, all enabled"""
+    rows = [line.split() for line in machine.reading.texts["postmulti"].splitlines()]
+    known = {row[3]: row[2] for row in rows if len(row) == 4}
+    wanted = {f"/etc/{instance}": "y" for instance in machine.expected.instances}
+    found = [f"instance {folder} is not known" for folder in wanted if folder not in known]
+    found += [f"instance {folder} is not planned" for folder in known if folder not in wanted]
+    found += [f"instance {folder} is disabled" for folder in wanted if known.get(folder) == "n"]
+    machine.check(found)
+
+
+def test_greets(machine: Machine) -> None:
+    """every SMTP port answers, and with the planned name"""
+    machine.check(
+        smtp.unreachable(machine.from_outside) + smtp.banner_problems(machine.from_outside)
+    )
