@@ -16,17 +16,19 @@ from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Codename
 from mailfleet.hoststate import HostState
 from mailfleet.model import Fleet, Stream
+from mailfleet.model.names import domain_name
 from mailfleet.operations import files, packages, services
 from mailfleet.secrets import secret, variable
 from mailfleet.target import Roots, Target
 
+SUITES = ("bookworm", "trixie", "noble")
 _CRYPT = re.compile(r"\$[0-9a-z]+\$[./A-Za-z0-9$=,+-]+")
 
 
 def current_target() -> Target:
     """The host that pyinfra is preparing, with its release, secrets and the lab's roots."""
     _no_delay()
-    name = host.name.rpartition("/")[2]
+    name = domain_name(host.name.rpartition("/")[2])
     try:
         return target_of(inventory.current(), name, host.get_fact(Codename))
     except MailfleetError as error:
@@ -34,16 +36,22 @@ def current_target() -> Target:
         raise PyinfraError(str(error)) from None
 
 
-def target_of(fleet: Fleet, name: str, suite: str) -> Target:
+def target_of(fleet: Fleet, name: str, suite: str | None) -> Target:
     """The Target of one host of a fleet; MailfleetError where a secret is missing."""
     machine = fleet.host(name)
+    # None: the host could not be asked, and pyinfra has given it up already.
+    if suite is not None and suite not in SUITES:
+        raise MailfleetError(
+            f"{name} runs {suite!r}, for which mailfleet has no configuration",
+            f"install one of {', '.join(SUITES)}",
+        )
     logins = {
         login: _login_hash(login, stream, fleet.lab)
         for _, stream in fleet.host_streams(machine)
         for login in stream.logins
     }
     roots, authority = _lab_trust(fleet)
-    return Target(fleet, machine, suite, logins, roots, authority)
+    return Target(fleet, machine, suite or "", logins, roots, authority)
 
 
 def apply(state: HostState, *between: Callable[[], object]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mailfleet.errors import MailfleetError
+from mailfleet.model.names import domain_name
 
 
 def read_facts(inventory_path: str | Path, fact: str) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def _values(text: str) -> dict[str, Any]:
 
 def _bare(host: str) -> str:
     """A host's name without pyinfra's connector, e.g. "@fake/"."""
-    return host.rpartition("/")[2]
+    return domain_name(host.rpartition("/")[2])
 
 
 def _last_words(text: str) -> str:

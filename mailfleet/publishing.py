@@ -123,7 +123,8 @@ class _Run:
         problems += driver.audit(made)
         if not self._force:
             problems += [
-                f"{text}; if that is what you want, push with --force" for text in made.unsafe
+                f"{text}; if that is what you want: mailfleet dns push {self._fleet.source} --force"
+                for text in made.unsafe
             ]
         self.zones.append(ZonePlan(driver, made, tuple(problems), self._needs(wanted)))
 

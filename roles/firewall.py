@@ -72,6 +72,7 @@ def desired(_target: Target, listeners: Iterable[Listener]) -> HostState:
             ),
         ),
         checks=(
+            Check("SSH stays open", _CHECK_SSH),
             Check("firewall", _CHECK.format(restore="iptables-restore", name="user.rules")),
             Check(
                 "firewall (IPv6)", _CHECK.format(restore="ip6tables-restore", name="user6.rules")
@@ -86,3 +87,15 @@ def desired(_target: Target, listeners: Iterable[Listener]) -> HostState:
 # It names the line that fails, but not the file.
 _CHECK = """\
 {restore} --test < "$STAGE/etc/ufw/{name}" || {{ echo "in $STAGE/etc/ufw/{name}"; exit 1; }}"""
+
+
+# pyinfra may have been told another port than the inventory's (--ssh-port, group data, an ssh_config):
+# what counts is the port that this very connection came in on. sudo hides it.
+_CHECK_SSH = """\
+port=${SSH_CONNECTION:-}
+port=${port##* }
+if [ -n "$port" ] && ! grep -q -e "--dport $port -j ACCEPT" "$STAGE/etc/ufw/user.rules"; then
+  echo "this connection uses SSH port $port, which the firewall would close;" \
+    "set ssh_port = $port in the host's data in the inventory"
+  exit 1
+fi"""

@@ -36,7 +36,7 @@ def wanted_keys(target: Target) -> tuple[dkim.WantedKey, ...]:
 def desired(target: Target) -> HostState:
     """The signer's configuration; keys and tables follow in `apply`, once the host is asked."""
     return HostState(
-        packages=("opendkim", "openssl", "python3-dnspython"),
+        packages=("opendkim", "openssl", "python3", "python3-dnspython"),
         directories=(
             Directory("/etc/opendkim", 0o750, "root", "opendkim"),
             Directory("/etc/opendkim/keys", 0o750, "root", "opendkim"),

@@ -63,6 +63,7 @@ def desired(target: Target) -> HostState:
         checks=(
             *(_check(name) for name in (INBOUND, *(s.instance for s in host.sending))),
             Check("user of inbound mail", _CHECK_MAIL_USER),
+            Check("queues of streams that leave", _check_queues(host)),
         ),
         # Debian 12's generator ties the instances' units to postfix.service when systemd reloads.
         actions=(
@@ -89,6 +90,26 @@ if [ "$(id -u mailfleet-inbound):$(id -g mailfleet-inbound)" != {_MAIL_UID}:{_MA
   echo "user and group mailfleet-inbound must have the number {_MAIL_UID}: $(id mailfleet-inbound)"
   exit 1
 fi"""
+
+
+def _check_queues(host: Host) -> str:
+    wanted = " ".join(sending.instance for sending in host.sending)
+    return _CHECK_QUEUES.replace("WANTED", f" {wanted} ")
+
+
+# An instance whose configuration is gone delivers nothing any more: its accepted mail would be lost.
+_CHECK_QUEUES = """\
+for folder in /etc/postfix-*; do
+  instance=${folder##*/}
+  case "WANTED" in *" $instance "*) continue ;; esac
+  [ -f "$folder/main.cf" ] || continue
+  count=$(cd "/var/spool/$instance" && find incoming active deferred hold maildrop -type f | wc -l)
+  if [ "$count" -gt 0 ]; then
+    echo "$instance is no longer wanted, but $count mails wait in its queue: deliver them with" \
+      "'postqueue -c $folder -f', or delete them with 'postsuper -c $folder -d ALL', then deploy again"
+    exit 1
+  fi
+done"""
 
 
 def _queue(instance: str) -> list[Directory]:

@@ -9,6 +9,7 @@ from mailfleet.operations import tls
 from mailfleet.target import Target
 
 CHAIN = "/etc/mailfleet/tls/chain.pem"
+KEY = "/etc/mailfleet/tls/host.key"
 
 
 def names(target: Target) -> tuple[str, ...]:
@@ -30,6 +31,7 @@ def apply(target: Target, units: tuple[str, ...]) -> None:
     tls.certificate(
         name="Certificate",
         chain=CHAIN,
+        key=KEY,
         names=names(target),
         affects=units,
         authority=target.authority,

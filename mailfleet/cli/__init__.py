@@ -10,7 +10,7 @@ from mailfleet.cli.dns import dns
 from mailfleet.cli.lab import lab
 from mailfleet.cli.probe import probe
 from mailfleet.cli.verify import verify
-from mailfleet.errors import EXIT_FAILED, MailfleetError
+from mailfleet.errors import MailfleetError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,10 +37,3 @@ def main() -> None:
     except MailfleetError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        sys.exit(EXIT_FAILED)
-    except BrokenPipeError:
-        # The reader (`| head`) has seen enough. Python would complain once more while it exits.
-        sys.stderr.close()
-        sys.exit(EXIT_FAILED)

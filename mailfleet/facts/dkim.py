@@ -35,6 +35,9 @@ class DkimKeys(FactBase[list[HostKey]]):
         # The reporter travels with the question: nothing to install, nothing to go stale.
         return StringCommand("python3", "-c", QuoteString(_AGENT.read_text(encoding="utf-8")))
 
+    def requires_command(self) -> str:
+        return "python3"
+
     @staticmethod
     def default() -> list[HostKey]:
         return []

@@ -78,7 +78,7 @@ def build_fleet(
         for name in dict.fromkeys(entry.region for entry in hosts)
     )
     fleet = Fleet(
-        name=source.rsplit("/", 1)[-1],
+        name=(inventory.name if inventory else None) or source.rsplit("/", 1)[-1],
         source=source,
         regions=regions,
         domains=tuple(domains),

@@ -269,6 +269,8 @@ class InventoryTable(_Table):
 
     domains: Annotated[Names, AfterValidator(at_least_one)]
     """The fleet's domain files: "shop.example" means dns/shop.example.toml."""
+    name: Identifier | None = None
+    """What marks this fleet's records in DNS. Default: the inventory's file name."""
     reverse_dns: DnsTable | None = None
     """Who serves the PTR records. Default: nobody, they are only checked."""
     lab: LabName | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
 from pyinfra import host, logger
@@ -70,15 +70,19 @@ def sign(wanted: tuple[WantedKey, ...], unit: str) -> Generator[StringCommand, N
         if not _signs(key, keys):
             logger.warning(
                 f"{host.print_prefix}not signing with {key.selector} yet: "
-                f"{key.selector}._domainkey.{key.domain} is not in DNS; push DNS and deploy again"
+                f"{key.selector}._domainkey.{key.domain} is not in DNS; push DNS and deploy again. "
+                "Until a key signs, the host answers mail of that domain with 451"
             )
-    yield from ship("dkim", tables(signers(wanted, keys), unit))
+    signing = signers(wanted, keys)
+    signed = {key.domain for key in signing}
+    waiting = [key for key in wanted if key.domain not in signed]
+    yield from ship("dkim", tables(signing, unit, waiting))
 
 
 def signers(wanted: tuple[WantedKey, ...], keys: list[HostKey]) -> list[WantedKey]:
     """For each domain the wanted key if it may sign, else the one that signs now, else none.
 
-    So the old key signs until the new one is visible, and no mail leaves without a signature.
+    So the old key signs until the new one is visible.
     """
     chosen = []
     for key in wanted:
@@ -100,15 +104,21 @@ def _signs(wanted: WantedKey, keys: list[HostKey]) -> bool:
     return False
 
 
-def tables(keys: list[WantedKey], unit: str) -> tuple[ConfigFile, ...]:
-    """OpenDKIM's key and signing table for `keys` (opendkim.conf(5): KeyTable, SigningTable)."""
+def tables(
+    keys: Sequence[WantedKey], unit: str, waiting: Sequence[WantedKey] = ()
+) -> tuple[ConfigFile, ...]:
+    """OpenDKIM's key and signing table for `keys` (opendkim.conf(5): KeyTable, SigningTable).
+
+    The domains of `waiting` must not send yet: their rows name a key that the key table lacks, and
+    OpenDKIM answers such mail with a temporary failure. Without a row it would let it pass unsigned.
+    """
     key_rows = [
         f"{k.selector}._domainkey.{k.domain} {k.domain}:{k.selector}:{KEYS}/{k.domain}/{k.selector}.private\n"
         for k in keys
     ]
     signing_rows = [
         f"*@{domain} {k.selector}._domainkey.{k.domain}\n"
-        for k in keys
+        for k in (*keys, *waiting)
         for domain in (k.domain, *k.also)
     ]
     return (

@@ -39,14 +39,19 @@ mv "$chain.new" "$chain"
 
 @operation()
 def certificate(
-    chain: str, names: tuple[str, ...], affects: tuple[str, ...], authority: Authority | None
+    chain: str,
+    key: str,
+    names: tuple[str, ...],
+    affects: tuple[str, ...],
+    authority: Authority | None,
 ) -> Generator[StringCommand, None, None]:
     """Serve a certificate for `names` from the file `chain`; `affects` are the units that read it.
+
+    `key` is the file of the private key alone, in the same folder.
 
     Signed by `authority`, or self-signed where there is none: enough for opportunistic TLS (RFC
     7435), while submission clients that check the name will refuse it.
     """
-    key = f"{chain.rsplit('/', 1)[0]}/host.key"
     state = host.get_fact(Tls, chain=chain, key=key)
     issuer = authority.certificate if authority else None
     now = dt.datetime.now(dt.UTC)
@@ -62,7 +67,7 @@ def certificate(
     if authority is None:
         alternatives = QuoteString(",".join(f"DNS:{name}" for name in names))
         yield StringCommand(
-            "openssl req -x509 -new -subj / -days 90 -key", QuoteString(key),
+            "openssl req -x509 -new -subj / -days 825 -key", QuoteString(key),
             "-addext", StringCommand("subjectAltName=", alternatives, _separator=""), "|", install,
         )  # fmt: skip
         return

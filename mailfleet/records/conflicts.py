@@ -97,8 +97,8 @@ def _beside_cname(wanted: Slot, other: Slot, existing: frozenset[str]) -> Confli
 
 def _conflict(found: Slot, existing: frozenset[str], wanted: Slot, reason: str) -> Conflict:
     remedy = (
-        "move what it says into the domain file, then let this fleet replace it with "
-        f"--adopt '{found.name}/{found.type}'"
+        "move what it says into the domain file, then let this fleet replace it: mailfleet dns push "
+        f"INVENTORY --adopt '{found.name}/{found.type}'"
     )
     return Conflict(found.name, found.type, tuple(sorted(existing)), (wanted,), reason, remedy)
 

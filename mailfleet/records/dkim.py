@@ -73,12 +73,13 @@ def keys_of(found: Iterable[Mapping[str, object]]) -> HostKeys:
 def unread_keys(fleet: Fleet, read: Collection[str]) -> Callable[[str], bool]:
     """Whether a name may hold a key of a host whose keys are not all known in this run.
 
-    `read` are the names of the other hosts. A host that is down, outside of a limit or not yet
-    deployed may still have mail under way that its published keys must verify.
+    `read` are the names of the hosts that told all their keys: only theirs may be missed. A host that
+    is down, outside of a limit, not yet deployed, or that has left the fleet, may still have mail
+    under way that its published keys must verify.
     """
-    prefixes = tuple(f"{host.selector}-" for host in fleet.hosts if host.name not in read)
+    prefixes = tuple(f"{host.selector}-" for host in fleet.hosts if host.name in read)
 
     def unread(name: str) -> bool:
-        return bool(prefixes) and "._domainkey." in name and name.startswith(prefixes)
+        return "._domainkey." in name and not name.startswith(prefixes)
 
     return unread

@@ -55,6 +55,9 @@ class Plan:
     @property
     def unsafe(self) -> tuple[str, ...]:
         """Why the plan needs force; empty where it does not."""
+        gone = self.count("delete")
+        if gone and gone >= self.existing > 1:
+            return (f"would delete all {gone} of our records",)
         if self.existing < _ENOUGH:
             return ()
         words: tuple[tuple[Kind, str], ...] = (("update", "change"), ("delete", "delete"))

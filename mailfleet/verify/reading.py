@@ -43,19 +43,20 @@ def read(
     *,
     paths: Sequence[str],
     chain: str,
+    key: str,
     instances: Sequence[str],
 ) -> Reading:
     """Read a host with one call of `run`, which runs a shell command there and returns its output.
 
-    `paths` are files and folders to look at besides those of `state`, `chain` is the certificate's
-    file and `instances` are the Postfix instances.
+    `paths` are files and folders to look at besides those of `state`, `chain` and `key` are the
+    certificate's and its key's files and `instances` are the Postfix instances.
     """
     every = (*(f.path for f in state.files), *(d.path for d in state.directories), *paths)
     facts: dict[str, tuple[FactBase[Any], dict[str, Any]]] = {
         "packages": (Packages(), {"packages": state.packages}),
         "services": (Services(), {"units": tuple(s.unit for s in state.services)}),
         "tree": (Tree(), {"tree": "host", "paths": tuple(dict.fromkeys(every))}),
-        "tls": (Tls(), {"chain": chain}),
+        "tls": (Tls(), {"chain": chain, "key": key}),
         "keys": (DkimKeys(), {}),
     }
     commands = {name: _text(fact, given) for name, (fact, given) in facts.items()}

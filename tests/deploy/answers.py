@@ -46,9 +46,7 @@ def converged(target: Target, certificate: Iterable[str]) -> Answers:
     return {
         text(Codename().command()): target.suite,
         text(Packages().command(state.packages)): [f"{name} ii " for name in state.packages],
-        text(Tls().command(tls.CHAIN, tls.CHAIN.replace("chain.pem", "host.key"))): list(
-            certificate
-        ),
+        text(Tls().command(tls.CHAIN, tls.KEY)): list(certificate),
         text(DkimKeys().command()): [json.dumps(keys)],
         **_tree("host", state.files, state.directories),
         **_tree("dkim", tables(list(wanted), opendkim.UNIT)),

@@ -23,7 +23,13 @@ def first(commands: list[Command], *parts: str) -> int:
 
 def changes(commands: list[Command]) -> list[Command]:
     """The commands that are no questions: those of operations."""
-    asking = (". /etc/os-release", "dpkg-query -W", "stat -c", "python3 -c", "systemctl show")
+    asking = (
+        ". /etc/os-release",
+        "dpkg-query -W",
+        "stat -c",
+        "if command -v python3",
+        "systemctl show",
+    )
     return [command for command in commands if not command.text.startswith(asking)]
 
 
@@ -169,7 +175,9 @@ def test_a_host_does_not_sign_before_its_key_is_in_dns(project: Project) -> None
     for host in project.hosts:
         (tables,) = (c.files() for c in run.on(host) if c.text.endswith("install dkim"))
         assert tables["files/etc/opendkim/key.table"] == ""
-        assert tables["files/etc/opendkim/signing.table"] == ""
+        # Rows that name a missing key: OpenDKIM answers such mail with a temporary failure.
+        rows = tables["files/etc/opendkim/signing.table"].splitlines()
+        assert {row.split()[0] for row in rows} >= {"*@shop.example", "*@news.shop.example"}
         selector = f"{'-'.join(host.split('.')[:2])}-2026q4"
         for domain in ("shop.example", "news.shop.example"):
             record = f"{selector}._domainkey.{domain}"

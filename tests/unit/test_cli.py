@@ -150,11 +150,3 @@ def test_all_mistakes_of_a_fleet_at_once(run: Run, project: Path) -> None:
     code, error = run("dns", "plan", "inventories/prod")
     assert code == 2
     assert [line.split(": ")[1] for line in error.splitlines()] == ["ttl", "spff"]
-
-
-def test_an_interrupted_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli, "cli", interrupted)
-    assert run() == (1, "interrupted\n")

@@ -139,3 +139,14 @@ def test_opendkims_tables() -> None:
     for file in (key_table, signing_table):
         assert (file.mode, file.owner, file.group) == (0o640, "root", "opendkim")
         assert file.affects == ("opendkim.service",)
+
+
+def test_mail_of_a_domain_without_a_signing_key_is_deferred() -> None:
+    """Its row names a key that the key table lacks: OpenDKIM then answers with a temporary failure."""
+    waiting = WantedKey("new.example", "mta1-eu-1", 2048, ("bounce.new.example",))
+    key_table, signing_table = tables([KEY], "opendkim.service", [waiting])
+    assert "new.example" not in key_table.content
+    assert signing_table.content.splitlines()[1:] == [
+        "*@new.example mta1-eu-1._domainkey.new.example",
+        "*@bounce.new.example mta1-eu-1._domainkey.new.example",
+    ]

@@ -90,6 +90,7 @@ class Verification:
             expected.state,
             paths=[*more, *(file.path for file in expected.files)],
             chain=tls.CHAIN,
+            key=tls.KEY,
             instances=expected.instances,
         )
 
