@@ -133,6 +133,20 @@ def test_packages_that_were_cut_off_are_installed(fresh: str) -> None:
     assert changes(deploy("inventories/lab", environment)) == {}
 
 
+def test_mail_waits_until_its_key_is_in_dns(fresh: str) -> None:
+    # This lab's DNS was never published, so no key may sign, and unsigned mail must not leave.
+    code = "import sys; from mailfleet.cli import main; sys.argv[0] = 'mailfleet'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "probe", "inventories/lab", "--json"],
+        cwd=ROOT, env={**os.environ, "MAILFLEET_LAB": fresh}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    answers = [probe["problem"] for probe in json.loads(done.stdout)["probes"]]
+    assert len(answers) == 8
+    assert all("answered 451 4.7.1" in answer for answer in answers), answers
+
+
 PENDING = "ls /var/lib/mailfleet/pending"
 
 
