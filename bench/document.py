@@ -39,9 +39,10 @@ def _processor() -> str:
 
 def section(result: Result, measured_on: str) -> str:
     """A result as it stands in the document."""
-    return (
-        f"## {result.name}\n\n{result.method.strip()}\n\n{table(result)}\nMachine: {measured_on}.\n"
-    )
+    # The benchmark's own load is part of it; far more than the cores: others were busy too.
+    load = f"Load average over the last 15 minutes: {os.getloadavg()[2]:.1f}."
+    text = f"{result.method.strip()}\n\n{table(result)}\nMachine: {measured_on}. {load}\n"
+    return f"## {result.name}\n\n{text}"
 
 
 def update(results: Sequence[Result], order: Sequence[str], measured_on: str) -> None:

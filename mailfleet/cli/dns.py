@@ -15,6 +15,7 @@ from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, MailfleetError
 from mailfleet.live import read_facts
 from mailfleet.model import Fleet
 from mailfleet.model.addresses import parse_address
+from mailfleet.model.checks import deploy_problems
 from mailfleet.publishing import (
     Keys,
     Publication,
@@ -74,8 +75,11 @@ def plan(
     force: bool,
     expect_no_changes: bool,
 ) -> None:
-    """Show what a push would change; changes nothing."""
-    publication = _prepare(inventory_path, domain, adopt, force)
+    """Show what a push would change; changes nothing.
+
+    Hosts with example addresses are not asked for their keys.
+    """
+    publication = _prepare(inventory_path, domain, adopt, force, examples=True)
     _print(publication, as_document, None)
     if publication.problems:
         raise click.exceptions.Exit(EXIT_FAILED)
@@ -150,12 +154,14 @@ def check(
         raise click.exceptions.Exit(EXIT_FAILED)
 
 
-def _read(path: str, domain: str | None) -> tuple[Fleet, Keys]:
-    fleet = inventory.read_for_deploy(path)
+def _read(path: str, domain: str | None, *, examples: bool = False) -> tuple[Fleet, Keys]:
+    fleet = inventory.read(path) if examples else inventory.read_for_deploy(path)
     known = [one.name for one in fleet.domains]
     if domain is not None and domain not in known:
         message = f"{domain} is no domain of {path}; known are {', '.join(known)}"
         raise click.BadParameter(message, param_hint="--domain")
+    if deploy_problems(fleet):
+        return fleet, {}
     if fleet.lab is not None:
         from mailfleet.lab import enter
 
@@ -165,12 +171,19 @@ def _read(path: str, domain: str | None) -> tuple[Fleet, Keys]:
     return fleet, {host: keys_of(keys) for host, keys in found.items()}
 
 
-def _prepare(path: str, domain: str | None, adopt: tuple[str, ...], force: bool) -> Publication:
+def _prepare(
+    path: str,
+    domain: str | None,
+    adopt: tuple[str, ...],
+    force: bool,
+    *,
+    examples: bool = False,
+) -> Publication:
     for pattern in adopt:
         if "/" not in pattern:
             message = f"{pattern!r} names no type; write e.g. {pattern}/TXT"
             raise click.BadParameter(message, param_hint="--adopt")
-    fleet, keys = _read(path, domain)
+    fleet, keys = _read(path, domain, examples=examples)
     _progress("reading and planning the zones ...")
     return prepare(fleet, keys, adopt=adopt, force=force, domain=domain, lookup=resolver_of(fleet))
 

@@ -11,9 +11,10 @@ from pyinfra.api import QuoteString, StringCommand, operation
 from mailfleet.facts.services import MANAGED, PENDING, Services, ServicesState
 from mailfleet.hoststate import Action, Service
 
+# Units that failed, or were started often of late, refuse another start until they are reset. And
 # systemctl only says that it failed; the unit's own last words say why.
 _SYSTEMCTL = (
-    "{{ systemctl {verb} {unit} || "
+    "{{ systemctl reset-failed {unit} 2>/dev/null; systemctl {verb} {unit} || "
     "{{ journalctl -q -n 12 -o cat --no-pager -u {unit} >&2; false; }}; }}"
 )
 

@@ -68,7 +68,7 @@ def session(limited: DeployedLab, request: pytest.FixtureRequest) -> Callable[[]
     )
     # anvil(8) counts for a minute; it forgets when the instance restarts.
     unit = postfix.unit(SUITES[region], sending.instance)
-    limited.on(sending.host, f"systemctl restart {unit}")
+    limited.on(sending.host, f"systemctl reset-failed {unit}; systemctl restart {unit}")
     endpoint = limited.fleet.stream(sending.stream).endpoint
     return lambda: LabSmtp(limited, str(sending.ipv4), 587, endpoint)
 

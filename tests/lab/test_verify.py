@@ -183,7 +183,8 @@ ROUNDS = [
                 "relay.from_outside": "open relay: inbound at 198.51.100.10 port 25 for the world",
                 "relay.from_the_host": "open relay: inbound at 198.51.100.10 port 25 for the host itself",
             },
-            "postconf -c /etc/postfix mynetworks=0.0.0.0/0,[::]/0 && postfix reload",
+            "postconf -c /etc/postfix mynetworks=0.0.0.0/0,[::]/0 default_transport=smtp"
+            " && postfix reload",
         ),
         Breakage(
             "main.cf is edited",

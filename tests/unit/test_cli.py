@@ -80,11 +80,20 @@ def test_an_inventory_that_does_not_exist(run: Run, command: tuple[str, ...]) ->
     assert "prod, staging" in error
 
 
-@pytest.mark.parametrize("command", [("probe",), ("dns", "plan"), ("dns", "check")])
+@pytest.mark.parametrize("command", [("probe",), ("dns", "push"), ("dns", "check")])
 def test_example_addresses(run: Run, command: tuple[str, ...]) -> None:
     code, error = run(*command, "inventories/prod")
     assert code == 2
     assert "host mta1.eu.shop.example: address 192.0.2.10 is reserved for documentation" in error
+
+
+def test_example_addresses_can_be_planned(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MAILFLEET_HETZNER", raising=False)
+    code, error = run("dns", "plan", "inventories/prod")
+    # As far as the provider's door, but no host was asked.
+    assert code == 1
+    assert "MAILFLEET_HETZNER" in error
+    assert "documentation" not in error
 
 
 @pytest.mark.parametrize("limit", ["asia", "mta1", "EU", ""])
