@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dns.exception import DNSException
+
 from mailfleet.records.lookup import Lookup
 from mailfleet.records.rrset import canonical_name
 from mailfleet.records.spf_terms import (
@@ -106,7 +108,10 @@ def _reached(found: Sequence[Term]) -> Iterator[Term]:
 def _node(term: Term, name: str, lookup: Lookup, path: tuple[str, ...]) -> Node:
     if has_macro(term.value):
         return Node(term.text, 1)
-    target = canonical_name(term.value or name)
+    try:
+        target = canonical_name(term.value or name)
+    except DNSException:
+        return Node(term.text, 1, fault="names no domain")
     if term.name in ("include", "redirect"):
         if target in path:
             return Node(term.text, 1, fault="includes itself")

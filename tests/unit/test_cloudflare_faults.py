@@ -256,3 +256,12 @@ def test_a_server_that_is_down() -> None:
         driver = at.driver()
     with pytest.raises(MailfleetError, match=r"no connection.*\n.*HTTPS"):
         driver.read(ZONE)
+
+
+@pytest.mark.parametrize("token", ["first-half\nsecond-half", "tokén", "two words"])
+def test_what_can_be_no_token_is_refused_without_showing_it(token: str) -> None:
+    with setting() as at, pytest.raises(MailfleetError, match="is no API token") as caught:
+        at.driver(token=token).read(ZONE)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert not [word for word in token.split() if word in str(caught.value)]
+    assert token not in shown

@@ -111,3 +111,14 @@ def test_a_circle_is_found() -> None:
 def test_ten_are_allowed() -> None:
     records = {NAME: "v=spf1 " + "exists:%{i}.example " * 10 + "-all"}
     assert spf_budget.problems(spf_budget.tree(NAME, published(records))) == []
+
+
+@pytest.mark.parametrize("target", ["foo..bar.example", f"{'a' * 70}.example"])
+def test_a_malformed_name_in_a_foreign_record_is_a_finding(target: str) -> None:
+    """Not an exception: one bad record inside an include must not stop a whole fleet's push."""
+    records = {
+        NAME: "v=spf1 include:esp.example -all",
+        "esp.example": f"v=spf1 include:{target} -all",
+    }
+    found = spf_budget.problems(spf_budget.tree(NAME, published(records)))
+    assert found == [f"include:{target}: names no domain"]

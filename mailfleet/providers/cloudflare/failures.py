@@ -53,8 +53,9 @@ def _reason(error: Failure) -> tuple[str, str]:
         case cloudflare.APITimeoutError():
             return "no answer in time", _SAYS_LITTLE
         case cloudflare.APIConnectionError():
-            cause = str(error.__cause__ or "")
-            reason = f"no connection ({cause})" if cause else "no connection"
+            # Not the cause's text: of a header that cannot be sent it repeats the whole token.
+            cause = error.__cause__
+            reason = f"no connection ({type(cause).__name__})" if cause else "no connection"
             return reason, "does HTTPS to api.cloudflare.com work from here?"
         case cloudflare.RateLimitError():
             return "its limit of requests is used up (HTTP 429)", (

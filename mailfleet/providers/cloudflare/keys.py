@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import cloudflare
 import httpx
 
-from mailfleet.secrets import Secret
+from mailfleet.errors import MailfleetError
+from mailfleet.secrets import Secret, variable
 
 SECRET = "cloudflare"  # noqa: S105 (the secret's name)
 PURPOSE = "the Cloudflare API token, with Zone:Read and DNS:Edit on the fleet's zones"
@@ -19,8 +22,16 @@ def open_client(token: Secret, endpoint: str, timeout: float) -> cloudflare.Clou
 
     With CLOUDFLARE_EMAIL or CLOUDFLARE_API_KEY in the environment the SDK sends those instead of a
     token that it was given, and CLOUDFLARE_CUSTOM_HEADERS adds to every request. So the token is
-    put into a request last, when the SDK is done with it.
+    put into a request last, when the SDK is done with it. MailfleetError for a text that can be no
+    token: as a header it would be refused in words that repeat it.
     """
+
+    if not re.fullmatch(r"[!-~]+", token.reveal()):
+        raise MailfleetError(
+            f"the secret {variable(SECRET)} is no API token: it holds blanks, line breaks or letters "
+            "that no token has",
+            "copy it again, in one piece",
+        )
 
     def authorise(request: httpx.Request) -> None:
         for name in [name for name in request.headers if name.lower().startswith("x-auth-")]:
