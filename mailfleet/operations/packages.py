@@ -29,12 +29,14 @@ apt() {{
   apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
     -o Dpkg::Options::=--force-confold --no-install-recommends "$@" </dev/null
 }}
-# After a power cut amid an install there are packages whose dependencies were not unpacked yet.
-broken=
-dpkg --configure -a --force-confdef --force-confold || broken=yes
+# After a power cut amid an install there are packages whose dependencies were not unpacked yet: then
+# the first two steps may fail, and only --fix-broken helps.
+dpkg --configure -a --force-confdef --force-confold || :
 apt update
-[ -z "$broken" ] || apt --fix-broken install
-[ $# -eq 0 ] || apt install -- "$@"
+if [ $# -eq 0 ] || ! apt install -- "$@"; then
+  apt --fix-broken install
+  [ $# -eq 0 ] || apt install -- "$@"
+fi
 """
 
 

@@ -47,7 +47,7 @@ def run(
             raise outcome
         return outcome
 
-    monkeypatch.setattr(commands, "_prepare", lambda *_: prepared)
+    monkeypatch.setattr(commands, "_prepare", lambda *_, **__: prepared)
     monkeypatch.setattr(commands, "publish", carried_out)
     return CliRunner().invoke(cli, ["dns", *arguments])
 
