@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 
 from dns.exception import DNSException
 
 from mailfleet.authorities import Authority, ask
 from mailfleet.checks.finding import Finding, Scope, Task
+from mailfleet.model import Fleet
 from mailfleet.records import RRset
 from mailfleet.records.compare import difference
 
 Servers = Mapping[str, Iterable[Authority]]
 """The servers of each zone that answer for it."""
 
+_ADDRESSES = ("A", "AAAA")
+# What Cloudflare's proxy can stand before.
+_PROXIABLE = frozenset({*_ADDRESSES, "CNAME"})
+
 
 def tasks(scope: Scope, servers: Servers) -> Iterator[Task]:
-    """One for each record and server."""
+    """One for each record and server; one for each name and server where it is proxied."""
     for zone, wanted in scope.desired.zones.items():
-        for record in wanted:
-            if scope.includes(record.name):
-                for server in servers.get(zone, ()):
+        records = [record for record in wanted if scope.includes(record.name)]
+        behind: dict[str, list[RRset]] = {}
+        for record in records:
+            if record.type in _PROXIABLE and _is_proxied(scope.fleet, record.name):
+                behind.setdefault(record.name, []).append(record)
+        for server in servers.get(zone, ()):
+            for record in records:
+                if record not in behind.get(record.name, ()):
                     yield partial(_record, server, record, scope.push)
+            for hidden in behind.values():
+                yield partial(_proxied, server, hidden, scope)
 
 
 def _record(server: Authority, record: RRset, push: str) -> Iterator[Finding]:
@@ -30,8 +42,42 @@ def _record(server: Authority, record: RRset, push: str) -> Iterator[Finding]:
     try:
         answered = ask(server, record.name, record.type)
     except (DNSException, OSError) as error:
-        remedy = "see whether the server is up and reachable from here"
-        yield Finding(subject, f"{server} does not answer: {error}", remedy)
+        yield _silent(subject, server, error)
         return
     if problem := difference(record, answered):
         yield Finding(subject, f"{server} {problem}", push)
+
+
+def _proxied(server: Authority, hidden: Collection[RRset], scope: Scope) -> Iterator[Finding]:
+    """Cloudflare answers for the records of a proxied name with addresses of its own.
+
+    Of which family they are is a setting of the zone; a CNAME is answered by addresses as well.
+    """
+    name = next(record.name for record in hidden)
+    types = dict.fromkeys((*_ADDRESSES, *(record.type for record in hidden)))
+    try:
+        answered = {value for rtype in types for value in ask(server, name, rtype)}
+    except (DNSException, OSError) as error:
+        yield _silent(name, server, error)
+        return
+    own = {str(address) for host in scope.fleet.hosts for address in host.all_addresses}
+    own |= {value for record in hidden for value in record.values}
+    if shown := ", ".join(sorted(answered & own)):
+        problem = f"{server} gives {shown}, so Cloudflare's proxy does not stand before it"
+        remedy = f"{scope.push}; if that changes nothing, resume the zone at Cloudflare"
+        yield Finding(name, problem, remedy)
+    elif not answered:
+        yield Finding(name, f"{server} has no address", scope.push)
+
+
+def _silent(subject: str, server: Authority, error: Exception) -> Finding:
+    remedy = "see whether the server is up and reachable from here"
+    return Finding(subject, f"{server} does not answer: {error}", remedy)
+
+
+def _is_proxied(fleet: Fleet, name: str) -> bool:
+    """Whether a domain file puts a name behind the proxy; any that is at Cloudflare may do so."""
+    owner = fleet.domain_of(name)
+    served = [d.dns for d in fleet.domains if d.dns and d.dns.provider == "cloudflare"]
+    at_cloudflare = owner is not None and owner.dns in served
+    return at_cloudflare and any(name in settings.proxied for settings in served)
