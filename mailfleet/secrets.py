@@ -5,12 +5,16 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mailfleet.errors import MailfleetError
+from mailfleet.model.secret_names import variable
+
+__all__ = ["Secret", "secret", "variable"]
 
 _FILE = "MAILFLEET_SECRETS"
 
@@ -46,11 +50,6 @@ class Secret:
     def __reduce__(self) -> str:
         # A pickle would carry the plain text into whatever file or message holds it.
         raise TypeError("a secret cannot be serialised")
-
-
-def variable(name: str) -> str:
-    """The environment variable that holds the secret `name`."""
-    return "MAILFLEET_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 def secret(name: str, purpose: str, *, lab: str | None = None) -> Secret:
@@ -114,7 +113,19 @@ def _decrypt(path: str, _changed: int) -> dict[str, Secret]:
     if not isinstance(content, dict):
         problem = f"{path} does not decrypt to a table"
         raise MailfleetError(problem, "write names and values, e.g. MAILFLEET_TSIG_PROD: ...")
-    return {variable(_bare(key)): Secret(str(value).strip()) for key, value in content.items()}
+    return _by_variable(content, path)
+
+
+def _by_variable(content: Mapping[str, Any], path: str) -> dict[str, Secret]:
+    """The secrets of a file by their variables, in whatever way it writes their names."""
+    keys: dict[str, str] = {}
+    for key in content:
+        name = variable(_bare(key))
+        other = keys.setdefault(name, key)
+        if other != key:
+            problem = f"{other} and {key} in {path} are both the secret {name}"
+            raise MailfleetError(problem, "remove one; where two are meant, rename one of the two")
+    return {name: Secret(str(content[key]).strip()) for name, key in keys.items()}
 
 
 def _bare(key: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from mailfleet.errors import Problem
 from mailfleet.model.fleet import Domain, Fleet, Host, ProviderSettings, Stream
 from mailfleet.model.names import is_within
+from mailfleet.model.secret_names import variable
 
 # What else listens on a mail host: RFC 5321 §2.1, RFC 8555 §8.3, RFC 8461 §3.3.
 RESERVED_PORTS = {
@@ -23,6 +24,7 @@ def contradictions(fleet: Fleet, paths: Mapping[str, str]) -> list[Problem]:
         *_domains(fleet, paths),
         *_zones(fleet, paths),
         *_duplicate_selectors(fleet),
+        *_shared_secrets(fleet, paths),
     ]
 
 
@@ -116,6 +118,21 @@ def _duplicate_selectors(fleet: Fleet) -> Iterator[Problem]:
                 yield Problem(fleet.source, f"host {host.name}: selector", text)
 
 
+def _shared_secrets(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
+    seen: dict[str, tuple[str, str]] = {}
+    for file, table, dns in _settings(fleet, paths):
+        if dns.provider != "rfc2136" or dns.key is None:
+            continue
+        name = variable(f"tsig-{dns.key}")
+        key, other_file = seen.setdefault(name, (dns.key, file))
+        if key != dns.key:
+            text = (
+                f"the key {dns.key!r} has its secret in {name}, and so has the key {key!r} of "
+                f"{other_file}; rename one of the keys at its name server and here"
+            )
+            yield Problem(file, f"{table}.key", text)
+
+
 def _unknown_streams(fleet: Fleet) -> Iterator[Problem]:
     known = [stream.name for stream in fleet.streams]
     for host in fleet.hosts:
@@ -129,11 +146,21 @@ def _unknown_streams(fleet: Fleet) -> Iterator[Problem]:
 
 
 def _providers(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
-    settings = [(paths[domain.name], "dns", domain.dns) for domain in fleet.domains]
-    for file, key, dns in (*settings, (fleet.source, "reverse_dns", fleet.reverse_dns)):
-        if dns is not None and dns.provider == "rfc2136" and not (dns.server and dns.key):
+    for file, table, dns in _settings(fleet, paths):
+        if dns.provider == "rfc2136" and not (dns.server and dns.key):
             text = "provider rfc2136 needs server (an IP address) and key (the TSIG key's name)"
-            yield Problem(file, key, text)
+            yield Problem(file, table, text)
+
+
+def _settings(
+    fleet: Fleet, paths: Mapping[str, str]
+) -> Iterator[tuple[str, str, ProviderSettings]]:
+    """Every provider that the fleet names, with the file and table that name it."""
+    for domain in fleet.domains:
+        if domain.dns is not None:
+            yield paths[domain.name], "dns", domain.dns
+    if fleet.reverse_dns is not None:
+        yield fleet.source, "reverse_dns", fleet.reverse_dns
 
 
 def _list(names: Iterable[str]) -> str:

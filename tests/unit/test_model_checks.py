@@ -194,6 +194,40 @@ def test_reverse_dns_needs_what_a_domain_needs() -> None:
     ]
 
 
+def _signed(key: str) -> dict[str, Any]:
+    return {"provider": "rfc2136", "server": "203.0.113.53", "key": key}
+
+
+def test_two_tsig_keys_have_two_secrets() -> None:
+    domains = {
+        "shop.example": {**_orders(), "dns": _signed("fleet-a.b")},
+        "other.example": {"dns": _signed("fleet-a-b")},
+    }
+    text = (
+        "has its secret in MAILFLEET_TSIG_FLEET_A_B, and so has the key 'fleet-a.b' of "
+        f"{SHOP}; rename one of the keys at its name server and here"
+    )
+    assert problems({"mta1": MTA1}, domains, reverse_dns=_signed("fleet.a.b")) == [
+        f"dns/other.example.toml: dns.key: the key 'fleet-a-b' {text}",
+        f"{INVENTORY}: reverse_dns.key: the key 'fleet.a.b' {text}",
+    ]
+
+
+def test_one_tsig_key_may_serve_several_zones() -> None:
+    domains = {
+        "shop.example": {**_orders(), "dns": _signed("fleet-a")},
+        "other.example": {"dns": _signed("fleet-a")},
+        # No TSIG key, whatever the table says beside.
+        "third.example": {"dns": {"provider": "hetzner", "key": "fleet.a"}},
+    }
+    fleet = build({"mta1": MTA1}, domains, reverse_dns=_signed("fleet-ab"))
+    assert [domain.dns.key for domain in fleet.domains if domain.dns] == [
+        "fleet-a",
+        "fleet-a",
+        "fleet.a",
+    ]
+
+
 def test_streams_and_logins_are_unique_in_a_fleet() -> None:
     domains = {"shop.example": _orders(), "other.example": _orders()}
     assert problems({"mta1": MTA1}, domains) == [

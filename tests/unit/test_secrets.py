@@ -73,6 +73,18 @@ def test_from_a_sops_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert secret("tsig-prod.1", "").reveal() == "from the environment"
 
 
+def test_two_names_of_one_secret_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _sops(tmp_path, monkeypatch, """echo '{"tsig-a.b": "hunter2", "tsig-a-b": "hunter3"}'""")
+    with pytest.raises(MailfleetError) as caught:
+        secret("tsig-a.b", "")
+    message = str(caught.value)
+    assert "tsig-a.b and tsig-a-b" in message
+    assert "MAILFLEET_TSIG_A_B" in message
+    assert "hunter" not in message
+
+
 def test_sops_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _sops(tmp_path, monkeypatch, "echo 'no key could decrypt the data' >&2; exit 128")
     with pytest.raises(MailfleetError, match="no key could decrypt the data"):
