@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from mailfleet.records.ownership import Slot
+from mailfleet.records.ownership import Owned, Slot
 
 Slots = Mapping[Slot, frozenset[str]]
 
@@ -34,7 +34,7 @@ class Conflict:
 
 
 def conflicts_of(
-    zone: str, want: Slots, have: Slots, owned: Collection[Slot], adopt: Collection[str]
+    zone: str, want: Slots, have: Slots, owned: Owned, adopt: Collection[str]
 ) -> tuple[frozenset[Slot], tuple[Conflict, ...]]:
     """The existing slots that `adopt` makes ours, and what remains in the way."""
     adopted: set[Slot] = set()
@@ -58,7 +58,7 @@ def conflicts_of(
 
 
 def _candidates(
-    zone: str, want: Slots, have: Slots, owned: Collection[Slot]
+    zone: str, want: Slots, have: Slots, owned: Owned
 ) -> Iterator[tuple[Slot | None, Conflict | None]]:
     cuts = {slot.name for slot in have if slot.type == "NS" and slot.name != zone}
     types: dict[str, list[Slot]] = {}
@@ -71,9 +71,10 @@ def _candidates(
         if slot in have and slot not in owned:
             # Equal values are no conflict, but may be adopted.
             yield slot, _occupied(slot, have[slot]) if have[slot] != values else None
-        if slot in owned and slot.tag in _WHY and len(have.get(slot, ())) > 1:
-            # One of them is not ours, and which one, nothing tells.
-            yield slot, _second(slot, have[slot]) if have[slot] != values else None
+        foreign = have.get(slot, frozenset()) - owned.get(slot, frozenset())
+        # Of each kind of text there must be one; addresses and mail servers may be several parties'.
+        if slot in owned and slot.type == "TXT" and foreign:
+            yield slot, _second(slot, foreign) if not foreign <= values else None
         for other in types.get(slot.name, ()):
             # RFC 1034 §3.6.2: beside a CNAME there is nothing else. One that we own and no longer
             # want is deleted anyway.
@@ -87,7 +88,8 @@ def _occupied(slot: Slot, existing: frozenset[str]) -> Conflict:
 
 
 def _second(slot: Slot, existing: frozenset[str]) -> Conflict:
-    return _conflict(slot, existing, slot, f"stands there beside ours, and {_WHY[slot.tag]}")
+    why = _WHY.get(slot.tag, "receivers would not know which one to read")
+    return _conflict(slot, existing, slot, f"stands there beside ours, and {why}")
 
 
 def _beside_cname(wanted: Slot, other: Slot, existing: frozenset[str]) -> Conflict:

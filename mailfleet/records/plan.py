@@ -1,6 +1,6 @@
 """From what a zone should hold and what it holds to the changes between them.
 
-Only slots that we own are changed. A desired record that is there already is left alone, whoever
+Only values that we own are changed. A desired record that is there already is left alone, whoever
 made it; one that stands in the way of ours and is not ours is a conflict, which is explained and
 never overwritten. What we own and no longer want is deleted, unless it is to be kept.
 """
@@ -8,12 +8,12 @@ never overwritten. What we own and no longer want is deleted, unless it is to be
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailfleet.records.change import Change, Kind
 from mailfleet.records.conflicts import Conflict, conflicts_of
 from mailfleet.records.order import ordered
-from mailfleet.records.ownership import Slot, slot_of
+from mailfleet.records.ownership import Owned, Slot, slot_of, slots_of
 from mailfleet.records.rrset import RRset
 
 # octoDNS's limits: enough records to speak of a share, and the share that a mistake exceeds.
@@ -23,11 +23,11 @@ _SHARE = 0.3
 
 @dataclass(frozen=True)
 class Zone:
-    """What a provider holds: the RRsets of a zone and the slots of it that are the fleet's."""
+    """What a provider holds: the RRsets of a zone and what of them is the fleet's."""
 
     name: str
     records: tuple[RRset, ...]
-    owned: frozenset[Slot] = frozenset()
+    owned: Owned = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Plan:
     zone: str
     changes: tuple[Change, ...]
     conflicts: tuple[Conflict, ...]
-    owned_before: frozenset[Slot]
-    owned_after: frozenset[Slot]
+    owned_before: Owned
+    owned_after: Owned
     existing: int
     """How many RRsets with owned values the zone holds now."""
     adopted: frozenset[Slot] = frozenset()
@@ -82,61 +82,61 @@ def plan(
     """
     wanted = {record.key: record for record in desired}
     have = {record.key: record for record in zone.records}
-    want_slots = _slots(wanted.values())
-    have_slots = _slots(have.values())
+    want_slots = slots_of(wanted.values())
+    have_slots = slots_of(have.values())
     adopted, conflicts = conflicts_of(zone.name, want_slots, have_slots, zone.owned, adopt)
     blocked = {slot for conflict in conflicts for slot in conflict.wanted}
-    owned = zone.owned | adopted
-
-    after: set[Slot] = set()
-    replace: set[Slot] = set()
-    for slot, values in want_slots.items():
-        if slot in blocked:
-            after |= {slot} & zone.owned
-        elif slot in owned or slot not in have_slots:
-            after.add(slot)
-            if have_slots.get(slot) != values or slot in owned:
-                replace.add(slot)
-    for slot in owned - want_slots.keys():
-        if keep(slot.name):
-            after.add(slot)
-        elif slot in have_slots:
-            replace.add(slot)
+    # Who adopts a slot takes all that stands there.
+    owned = {**zone.owned, **{slot: have_slots[slot] for slot in adopted}}
+    open_slots = {slot: values for slot, values in want_slots.items() if slot not in blocked}
+    after = _owned_after(open_slots, have_slots, owned)
+    after |= {slot: zone.owned[slot] for slot in blocked & zone.owned.keys()}
+    leaving = {slot for slot in owned.keys() - want_slots.keys() if not keep(slot.name)}
+    after |= {slot: owned[slot] for slot in owned.keys() - want_slots.keys() - leaving}
+    replace = {slot for slot in open_slots if slot in owned or slot not in have_slots}
+    replace |= leaving & have_slots.keys()
 
     changes = []
     for key in sorted({(slot.name, slot.type) for slot in replace}):
         slots = {slot for slot in replace if (slot.name, slot.type) == key}
-        change = Change(have.get(key), _merge(key, have.get(key), wanted.get(key), slots))
+        change = Change(have.get(key), _merge(key, have.get(key), wanted.get(key), slots, owned))
         if change.old != change.new:
             changes.append(change)
-    existing = len({(slot.name, slot.type) for slot in zone.owned & have_slots.keys()})
+    existing = len({(slot.name, slot.type) for slot in zone.owned.keys() & have_slots.keys()})
     return Plan(
         zone=zone.name,
         changes=ordered(changes),
         conflicts=conflicts,
         owned_before=zone.owned,
-        owned_after=frozenset(after),
+        owned_after=after,
         existing=existing,
         adopted=adopted,
     )
 
 
+def _owned_after(want: Owned, have: Owned, owned: Owned) -> dict[Slot, frozenset[str]]:
+    """What is ours of what is wanted, once it is there."""
+    found: dict[Slot, frozenset[str]] = {}
+    for slot, values in want.items():
+        # Wanted by us, and somebody else's already: it stays theirs.
+        ours = values - (have.get(slot, frozenset()) - owned.get(slot, frozenset()))
+        if ours and (slot in owned or slot not in have):
+            found[slot] = ours
+    return found
+
+
 def _merge(
-    key: tuple[str, str], old: RRset | None, new: RRset | None, replace: set[Slot]
+    key: tuple[str, str], old: RRset | None, new: RRset | None, replace: set[Slot], owned: Owned
 ) -> RRset | None:
-    """`old` with the values of the replaced slots taken from `new`."""
-    foreign = {v for v in (old.values if old else ()) if slot_of(*key, v) not in replace}
+    """`old` with our values of the replaced slots taken from `new`."""
+    foreign = {
+        value
+        for value in (old.values if old else ())
+        if (slot := slot_of(*key, value)) not in replace or value not in owned.get(slot, ())
+    }
     ours = {v for v in (new.values if new else ()) if slot_of(*key, v) in replace}
     if not (foreign or ours):
         return None
     # One RRset, one TTL (RFC 2181 §5.2): among foreign values theirs stays.
     source = old if foreign or new is None else new
     return RRset(*key, source.ttl if source else 0, tuple(sorted(foreign | ours)))
-
-
-def _slots(records: Iterable[RRset]) -> dict[Slot, frozenset[str]]:
-    found: dict[Slot, set[str]] = {}
-    for record in records:
-        for value in record.values:
-            found.setdefault(slot_of(*record.key, value), set()).add(value)
-    return {slot: frozenset(values) for slot, values in found.items()}

@@ -91,8 +91,10 @@ def as_json(plan: Plan) -> dict[str, Any]:
             }
             for conflict in plan.conflicts
         ],
-        "claimed": sorted(str(slot) for slot in plan.owned_after - plan.owned_before),
-        "released": sorted(str(slot) for slot in plan.owned_before - plan.owned_after),
+        "claimed": sorted(str(slot) for slot in plan.owned_after.keys() - plan.owned_before.keys()),
+        "released": sorted(
+            str(slot) for slot in plan.owned_before.keys() - plan.owned_after.keys()
+        ),
     }
 
 

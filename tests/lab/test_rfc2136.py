@@ -255,7 +255,7 @@ def test_a_plan_larger_than_a_message(server: Server) -> None:
     assert push(driver, "example.test", many) == 300
     assert plan(driver.read("example.test"), many).is_empty
     assert push(driver, "example.test", []) == 300
-    assert driver.read("example.test").owned == frozenset()
+    assert driver.read("example.test").owned == {}
 
 
 def test_reverse_zones_are_found_at_the_server(server: Server) -> None:

@@ -91,7 +91,7 @@ def test_ownership_is_written_with_the_records(fake: HetznerFake) -> None:
     assert stored(fake, "@", "TXT") == {VERIFICATION: "", SPF: MARK}
     labels = fake.project.rrsets[ZONE]["mta1", "A"]["labels"]
     assert labels == {"managed-by": "mailfleet", "mailfleet-fleet": "prod"}
-    assert driver(fake, fleet="staging").read(ZONE).owned == frozenset()
+    assert driver(fake, fleet="staging").read(ZONE).owned == {}
     assert Slot(ZONE, "TXT", "spf1") in driver(fake).read(ZONE).owned
 
 
@@ -115,7 +115,7 @@ def test_an_inherited_ttl_that_fits_is_left(fake: HetznerFake) -> None:
     wanted = [rrset(f"www.{ZONE}", "A", 3600, "203.0.113.1")]
     push(driver(fake), wanted, adopt=["*/*"])
     assert fake.project.rrsets[ZONE]["www", "A"]["ttl"] is None
-    assert driver(fake).read(ZONE).owned == {Slot(f"www.{ZONE}", "A")}
+    assert driver(fake).read(ZONE).owned.keys() == {Slot(f"www.{ZONE}", "A")}
     push(driver(fake), [rrset(f"www.{ZONE}", "A", 300, "203.0.113.1")])
     assert fake.project.rrsets[ZONE]["www", "A"]["ttl"] == 300
 
@@ -142,6 +142,28 @@ def test_what_we_no_longer_want_goes_alone(fake: HetznerFake) -> None:
     }
 
 
+def test_what_others_add_to_our_addresses_stays(fake: HetznerFake) -> None:
+    push(driver(fake), WANTED)
+    fake.project.add_value(ZONE, "mta1", "A", "198.51.100.7")
+    assert plan(driver(fake).read(ZONE), WANTED).is_empty
+    rest = [*WANTED[:2], *WANTED[3:]]
+    push(driver(fake), [rrset(f"mta1.{ZONE}", "A", 300, "203.0.113.99"), *rest])
+    assert stored(fake, "mta1", "A") == {"198.51.100.7": "", "203.0.113.99": MARK}
+    push(driver(fake), rest)
+    assert stored(fake, "mta1", "A") == {"198.51.100.7": ""}
+    assert not fake.project.rrsets[ZONE]["mta1", "A"]["labels"]
+
+
+def test_an_address_edited_without_its_comment_is_put_right(fake: HetznerFake) -> None:
+    push(driver(fake), WANTED)
+    labels = fake.project.rrsets[ZONE]["mta1", "A"]["labels"]
+    fake.project.put(ZONE, "mta1", "A", 300, "203.0.113.66")
+    fake.project.rrsets[ZONE]["mta1", "A"]["labels"] = labels
+    push(driver(fake), WANTED)
+    assert "203.0.113.66" not in stored(fake, "mta1", "A")
+    assert push(driver(fake), WANTED).is_empty
+
+
 @pytest.mark.parametrize("value", [SPF, txt("v=spf1 include:esp.example ~all")])
 def test_adopted_records_become_ours(fake: HetznerFake, value: str) -> None:
     fake.project.put(ZONE, "@", "TXT", 60, VERIFICATION, value)
@@ -150,7 +172,7 @@ def test_adopted_records_become_ours(fake: HetznerFake, value: str) -> None:
     push(driver(fake), WANTED, adopt=[f"{ZONE}/*"])
     assert stored(fake, "@", "TXT") == {VERIFICATION: "", SPF: MARK}
     assert fake.project.rrsets[ZONE]["@", "MX"]["labels"]["team"] == "shop"
-    assert {Slot(ZONE, "MX"), Slot(ZONE, "TXT", "spf1")} <= driver(fake).read(ZONE).owned
+    assert {Slot(ZONE, "MX"), Slot(ZONE, "TXT", "spf1")} <= driver(fake).read(ZONE).owned.keys()
     assert push(driver(fake), WANTED).is_empty
 
 
@@ -178,7 +200,7 @@ def test_phases_keep_the_order_of_the_plan(fake: HetznerFake) -> None:
     fake.requests.clear()
     push(driver(fake), WANTED)
     writes = [(method, path) for method, path in fake.requests if method != "GET"]
-    assert writes[-1][0] == "DELETE"
+    assert writes[-1][1].endswith("/rrsets/old/A/actions/remove_records")
     assert fake.count("GET", "^/actions") == len(found)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mailfleet.records import Plan, RRset, Slot, Zone, plan, rrset
 from mailfleet.records.compare import outstanding
-from mailfleet.records.ownership import read_list, slot_of, write_list
+from mailfleet.records.ownership import Owned, read_list, slot_of, write_list
 from mailfleet.records.rrset import txt
 
 pytestmark = pytest.mark.unit
@@ -30,9 +30,24 @@ def carried_out(zone: Zone, made: Plan) -> Zone:
             del content[change.key]
         else:
             content[change.key] = change.new
-    lists = write_list(zone.name, "prod", made.owned_after, [], 300)
-    owned = read_list(zone.name, "prod", lists)
-    return Zone(zone.name, tuple(content.values()), owned)
+    return read_again(zone.name, content.values(), made.owned_after)
+
+
+def read_again(zone: str, records: Iterable[RRset], owned: Owned) -> Zone:
+    """A zone with these records and the list of what was owned, as it is read."""
+    found = tuple(records)
+    lists = write_list(zone, "prod", owned, [], 300)
+    return Zone(zone, found, read_list(zone, "prod", [*found, *lists]))
+
+
+def joined(zone: Zone, additions: Iterable[RRset]) -> Zone:
+    """The zone after somebody else has added values to it."""
+    content = {record.key: record for record in zone.records}
+    for record in additions:
+        old = content.get(record.key)
+        values = (*(old.values if old else ()), *record.values)
+        content[record.key] = rrset(*record.key, old.ttl if old else record.ttl, *values)
+    return read_again(zone.name, content.values(), zone.owned)
 
 
 names = st.sampled_from([ZONE, f"a.{ZONE}", f"b.{ZONE}", f"_dmarc.{ZONE}", f"k._domainkey.{ZONE}"])
@@ -86,7 +101,7 @@ def test_foreign_values_stay(foreign: list[RRset], first: list[RRset], second: l
     # All that was ours is gone again.
     left = {record.key: record.values for record in zone.records}
     assert left == {record.key: record.values for record in foreign}
-    assert zone.owned == frozenset()
+    assert zone.owned == {}
 
 
 @given(theirs, ours)
@@ -118,7 +133,7 @@ def test_adopting_replaces_that_record_only() -> None:
     assert made.conflicts == ()
     [change] = made.changes
     assert change.new == rrset(ZONE, "TXT", 60, SPF, VERIFICATION)
-    assert made.owned_after == {Slot(ZONE, "TXT", "spf1")}
+    assert made.owned_after == {Slot(ZONE, "TXT", "spf1"): {SPF}}
 
 
 def test_a_second_spf_record_beside_ours_is_a_conflict() -> None:
@@ -130,6 +145,75 @@ def test_a_second_spf_record_beside_ours_is_a_conflict() -> None:
     assert "stands there beside ours" in str(made.conflicts[0])
     made = plan(second, wanted, adopt=["shop.example/TXT"])
     assert [change.new for change in made.changes] == wanted
+
+
+KEY, REPORTS = f"k1._domainkey.{ZONE}", f"_smtp._tls.{ZONE}"
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "theirs"),
+    [
+        (KEY, txt("v=DKIM1; k=rsa; p=QUJD"), txt("v=DKIM1; k=rsa; p=REVG")),
+        (
+            REPORTS,
+            txt("v=TLSRPTv1; rua=mailto:a@b.example"),
+            txt("v=TLSRPTv1; rua=mailto:c@d.example"),
+        ),
+        (ZONE, SPF, OLD_SPF),
+        (f"_dmarc.{ZONE}", txt("v=DMARC1; p=reject"), txt("v = DMARC1 ; p=none")),
+    ],
+)
+def test_a_second_text_of_the_same_kind_is_never_removed(name: str, ours: str, theirs: str) -> None:
+    wanted = [rrset(name, "TXT", 300, ours)]
+    zone = joined(
+        carried_out(Zone(ZONE, ()), plan(Zone(ZONE, ()), wanted)), [rrset(name, "TXT", 300, theirs)]
+    )
+    made = plan(zone, wanted)
+    assert made.changes == ()
+    [conflict] = made.conflicts
+    assert conflict.existing == (theirs,)
+    assert "stands there beside ours" in str(conflict)
+    # No longer wanted, ours goes and theirs stays.
+    left = carried_out(zone, plan(zone, []))
+    assert left.records == (rrset(name, "TXT", 300, theirs),)
+    assert left.owned == {}
+
+
+def test_addresses_that_others_add_beside_ours_stay() -> None:
+    name = f"mta1.{ZONE}"
+    first, second = [rrset(name, "A", 300, f"203.0.113.{n}") for n in (1, 2)]
+    zone = carried_out(Zone(ZONE, ()), plan(Zone(ZONE, ()), [first]))
+    zone = joined(zone, [rrset(name, "A", 300, "198.51.100.7")])
+    assert plan(zone, [first]).is_empty
+    zone = carried_out(zone, plan(zone, [second]))
+    assert zone.records == (rrset(name, "A", 300, "198.51.100.7", "203.0.113.2"),)
+    # What we want and somebody else has put there already is not ours, also later.
+    both = [rrset(name, "A", 300, "198.51.100.7", "203.0.113.2")]
+    zone = carried_out(zone, plan(zone, both))
+    assert carried_out(zone, plan(zone, [])).records == (rrset(name, "A", 300, "198.51.100.7"),)
+
+
+@given(ours, theirs, ours, theirs)
+def test_values_added_at_any_time_stay(
+    first: list[RRset], early: list[RRset], second: list[RRset], late: list[RRset]
+) -> None:
+    zone = Zone(ZONE, ())
+    added: dict[tuple[str, str], set[str]] = {}
+    for wanted, additions in ((first, early), (second, late), ([], [])):
+        zone = carried_out(zone, plan(zone, wanted))
+        have = {record.key: set(record.values) for record in zone.records}
+        for record in additions:
+            mine = set(record.values) - have.get(record.key, set())
+            added.setdefault(record.key, set()).update(mine)
+        zone = joined(zone, additions)
+    zone = carried_out(zone, plan(zone, []))
+    left = {record.key: set(record.values) for record in zone.records}
+    assert left == {key: values for key, values in added.items() if values}
+
+
+def test_a_value_with_blanks_is_of_its_kind_except_for_spf() -> None:
+    assert slot_of(ZONE, "TXT", txt("v = DMARC1; p=none")).tag == "dmarc1"
+    assert slot_of(ZONE, "TXT", txt("v = spf1 -all")).tag != "spf1"
 
 
 def test_what_a_zone_does_not_show_is_outstanding() -> None:
@@ -179,10 +263,10 @@ def test_an_equal_foreign_record_is_left_to_its_owner() -> None:
 
 
 def test_drift_of_an_owned_record_is_repaired() -> None:
-    zone = Zone(ZONE, (), frozenset())
+    zone = Zone(ZONE, ())
     wanted = [rrset(ZONE, "TXT", 300, SPF)]
     zone = carried_out(zone, plan(zone, wanted))
-    edited = Zone(ZONE, (rrset(ZONE, "TXT", 300, OLD_SPF),), zone.owned)
+    edited = read_again(ZONE, [rrset(ZONE, "TXT", 300, OLD_SPF)], zone.owned)
     [change] = plan(edited, wanted).changes
     assert change.new == wanted[0]
 
@@ -220,12 +304,38 @@ slots = st.builds(
 )
 
 
-@given(st.frozensets(slots, max_size=300), st.frozensets(slots, max_size=20))
-def test_the_list_of_owned_records_survives(ours: frozenset[Slot], others: frozenset[Slot]) -> None:
+contents = st.dictionaries(
+    slots, st.frozensets(st.integers(0, 10**6).map(str), min_size=1, max_size=3), max_size=300
+)
+
+
+@given(contents, contents)
+def test_the_list_of_owned_records_survives(ours: Owned, others: Owned) -> None:
     theirs = write_list(ZONE, "staging", others, [], 300)
     both = write_list(ZONE, "prod", ours, theirs, 300)
-    assert read_list(ZONE, "prod", both) == ours
-    assert read_list(ZONE, "staging", both) == others
-    gone = write_list(ZONE, "prod", [], both, 300)
-    assert read_list(ZONE, "prod", gone) == frozenset()
-    assert read_list(ZONE, "staging", gone) == others
+    # Where one RRset holds both fleets' values, each knows its own.
+    records = [
+        RRset(
+            slot.name,
+            slot.type,
+            300,
+            tuple(ours.get(slot, frozenset()) | others.get(slot, frozenset())),
+        )
+        for slot in {*ours, *others}
+        if slot.type != "TXT"
+    ]
+    plain = {slot: values for slot, values in ours.items() if slot.type != "TXT"}
+    found = read_list(ZONE, "prod", [*records, *both])
+    assert {slot: found[slot] for slot in plain} == plain
+    assert found.keys() == ours.keys()
+    assert read_list(ZONE, "staging", both).keys() == others.keys()
+    gone = write_list(ZONE, "prod", {}, both, 300)
+    assert read_list(ZONE, "prod", gone) == {}
+    assert read_list(ZONE, "staging", gone).keys() == others.keys()
+
+
+def test_an_rrset_of_many_values_fits_the_list() -> None:
+    values = frozenset(f"203.0.113.{n}" for n in range(250))
+    record = RRset(f"a.{ZONE}", "A", 300, tuple(sorted(values)))
+    lists = write_list(ZONE, "prod", {Slot(*record.key): values}, [], 300)
+    assert read_list(ZONE, "prod", [record, *lists]) == {Slot(*record.key): values}

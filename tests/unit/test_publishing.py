@@ -14,9 +14,10 @@ from mailfleet.document import as_json
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
 from mailfleet.publishing import PublishError, prepare, publish
-from mailfleet.records import Plan, PublicKey, RRset, Slot, Zone, rrset
+from mailfleet.records import Plan, PublicKey, RRset, Zone, rrset
 from mailfleet.records.dkim import HostKeys
 from mailfleet.records.lookup import LookupFailedError
+from mailfleet.records.ownership import Owned
 from mailfleet.records.rrset import txt
 
 pytestmark = pytest.mark.unit
@@ -40,13 +41,13 @@ class Memory:
         self.fails_after: int | None = None
         self.forgets = 0
         self.zones: dict[str, dict[tuple[str, str], RRset]] = {}
-        self.owned: dict[str, frozenset[Slot]] = {}
+        self.owned: dict[str, Owned] = {}
 
     def read(self, zone: str) -> Zone:
         if zone in self.missing:
             raise MailfleetError("no such zone")
         content = self.zones.setdefault(zone, {})
-        return Zone(zone, tuple(content.values()), self.owned.get(zone, frozenset()))
+        return Zone(zone, tuple(content.values()), self.owned.get(zone, {}))
 
     def audit(self, plan: Plan) -> tuple[str, ...]:
         return tuple(f"refuses {c.key[0]}" for c in plan.changes if c.key[0].startswith("bad."))

@@ -14,7 +14,7 @@ from mailfleet.cli import cli
 from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, EXIT_USAGE, MailfleetError
 from mailfleet.publication import Publication, UnreadZone, ZonePlan
 from mailfleet.records import Plan, RRset, Zone, plan, rrset
-from mailfleet.records.ownership import slot_of
+from mailfleet.records.ownership import slots_of
 from mailfleet.records.rrset import txt
 
 pytestmark = pytest.mark.unit
@@ -34,7 +34,7 @@ class Stand:
 
 
 def publication(*wanted: RRset, problems: tuple[str, ...] = ()) -> Publication:
-    owned = frozenset(slot_of(*OLD.key, value) for value in OLD.values)
+    owned = slots_of([OLD])
     made: Plan = plan(Zone(ZONE, (OLD,), owned), wanted)
     return Publication((ZonePlan(Stand(), made, problems),))  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mailfleet.model import Address, Spf
 from mailfleet.records import Change, RRset, Zone, plan, rrset
 from mailfleet.records.order import ordered
-from mailfleet.records.ownership import slot_of
+from mailfleet.records.ownership import slots_of
 from mailfleet.records.rrset import txt
 from mailfleet.records.spf import sender_records
 from mailfleet.records.spf_check import check_host
@@ -25,8 +25,7 @@ Content = dict[tuple[str, str], RRset]
 
 def one_by_one(old: Sequence[RRset], new: Sequence[RRset]) -> list[Content]:
     """What the zone holds after each single change of the plan, the state before it included."""
-    owned = frozenset(slot_of(*r.key, v) for r in old for v in r.values)
-    made = plan(Zone(ZONE, tuple(old), owned), new)
+    made = plan(Zone(ZONE, tuple(old), slots_of(old)), new)
     states: list[Content] = [{record.key: record for record in old}]
     for change in made.changes:
         content = dict(states[-1])

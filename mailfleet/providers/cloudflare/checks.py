@@ -19,14 +19,6 @@ def problems_with(plan: Plan, holdings: Holdings) -> Iterator[str]:
     for change in plan.changes:
         if change.new is not None:
             yield from _refused(change, change.new, plan.zone, holdings)
-    for slot, record in holdings.besides(plan.owned_after):
-        # Of these there must be one; of addresses or mail servers there may be several.
-        if slot.type == "TXT":
-            yield (
-                f"{slot.name} TXT: beside this fleet's record stands another of the same kind, "
-                f"{record.value}, with which receivers use neither; move what it says into the "
-                "domain file, then delete it at Cloudflare"
-            )
 
 
 def _refused(change: Change, new: RRset, zone: str, holdings: Holdings) -> Iterator[str]:

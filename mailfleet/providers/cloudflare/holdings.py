@@ -6,7 +6,7 @@ may have records of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,7 +97,7 @@ class Holdings:
             self._by_key.setdefault(key, []).append(record)
 
     def at(self, key: tuple[str, str]) -> list[Held]:
-        """The records of one name and type, those of others beside ours included."""
+        """The records of one name and type."""
         return self._by_key.get(key, [])
 
     def shown(self, record: Held) -> str:
@@ -112,34 +112,19 @@ class Holdings:
     def slot(self, record: Held) -> Slot:
         return slot_of(record.name, record.type, record.value)
 
-    def split(self, key: tuple[str, str]) -> tuple[list[Held], list[Held]]:
-        """Those that a plan sees, and those of others that stand in one slot with ours."""
-        records = self.at(key)
-        ours = {self.slot(record) for record in records if self.rules.is_ours(record.comment)}
-        visible: list[Held] = []
-        beside: list[Held] = []
-        for record in records:
-            hidden = not self.rules.is_ours(record.comment) and self.slot(record) in ours
-            (beside if hidden else visible).append(record)
-        return visible, beside
-
     def view(self) -> Zone:
-        """The zone for a plan: without what others have put into a slot of ours."""
-        found, owned = [], set()
+        """The zone for a plan."""
+        found: list[RRset] = []
+        owned: dict[Slot, set[str]] = {}
         for key in sorted(self._by_key):
-            visible, _ = self.split(key)
-            own = [record for record in visible if self.rules.is_ours(record.comment)]
-            owned |= {self.slot(record) for record in own}
-            values = tuple(sorted({self.shown(record) for record in visible}))
-            found.append(RRset(*key, self._ttl(visible, own), values))
-        return Zone(self.zone, tuple(found), frozenset(owned))
-
-    def besides(self, slots: Collection[Slot]) -> Iterator[tuple[Slot, Held]]:
-        """The records of others that stand in these slots beside ours."""
-        for key in self._by_key:
-            for record in self.split(key)[1]:
-                if self.slot(record) in slots:
-                    yield self.slot(record), record
+            records = self._by_key[key]
+            own = [record for record in records if self.rules.is_ours(record.comment)]
+            for record in own:
+                owned.setdefault(self.slot(record), set()).add(self.shown(record))
+            values = tuple(sorted({self.shown(record) for record in records}))
+            found.append(RRset(*key, self._ttl(records, own), values))
+        ours = {slot: frozenset(values) for slot, values in owned.items()}
+        return Zone(self.zone, tuple(found), ours)
 
     def same_at(self, names: Collection[str], other: Holdings) -> bool:
         """Whether both hold the same at these names."""
@@ -148,8 +133,8 @@ class Holdings:
     def _at_names(self, names: Collection[str]) -> Mapping[str, Held]:
         return {key: record for key, record in self.by_id.items() if record.name in names}
 
-    def _ttl(self, visible: list[Held], own: list[Held]) -> int:
-        if foreign := [record.seconds for record in visible if record not in own]:
+    def _ttl(self, records: list[Held], own: list[Held]) -> int:
+        if foreign := [record.seconds for record in records if record not in own]:
             return min(foreign)
         ttls = {self._own_ttl(record) for record in own}
         return ttls.pop() if len(ttls) == 1 else _UNEVEN

@@ -13,7 +13,8 @@ from typing import Any
 
 from mailfleet.providers.cloudflare.holdings import AUTOMATIC, Held, Holdings, Rules
 from mailfleet.providers.cloudflare.values import PROXIABLE, fields_of
-from mailfleet.records import Change, Plan, RRset, Slot
+from mailfleet.records import Change, Plan, RRset
+from mailfleet.records.ownership import Owned
 
 # What every plan of Cloudflare's allows in one call.
 MOST_RECORDS = 200
@@ -88,11 +89,11 @@ def batches(plan: Plan, holdings: Holdings) -> list[Batch]:
     addresses without a gap.
     """
     changes = {change.key: change for change in plan.changes}
-    moved = plan.owned_before ^ plan.owned_after
-    ours = plan.owned_before | plan.owned_after | plan.adopted
+    before, after = plan.owned_before, plan.owned_after
+    moved = {slot for slot in (*before, *after) if before.get(slot) != after.get(slot)}
     parts: list[tuple[str, Batch]] = []
     for key in dict.fromkeys([*changes, *((slot.name, slot.type) for slot in sorted(moved))]):
-        part = _Part(holdings, plan.owned_after, ours)
+        part = _Part(holdings, after)
         part.work_out(key, changes.get(key))
         made = Batch(tuple(part.deletes), tuple(part.puts), tuple(part.posts))
         if parts and parts[-1][0] == key[0]:
@@ -107,10 +108,8 @@ class _Part:
     """The work at one name and type."""
 
     holdings: Holdings
-    owned: frozenset[Slot]
+    owned: Owned
     """What is ours afterwards."""
-    ours: frozenset[Slot]
-    """What is ours before or afterwards."""
     deletes: list[Held] = field(default_factory=list)
     puts: list[Write] = field(default_factory=list)
     posts: list[Write] = field(default_factory=list)
@@ -120,24 +119,22 @@ class _Part:
         return self.holdings.rules
 
     def work_out(self, key: tuple[str, str], change: Change | None) -> None:
-        visible, beside = self.holdings.split(key)
+        present = self.holdings.at(key)
         new = change.new if change else None
         wanted = frozenset(new.values) if new else frozenset()
         leaving = []
-        for record in visible:
-            stays = change is None or self.holdings.shown(record) in wanted
-            # A plan removes nothing that is not ours; were it to, nothing would happen.
-            if stays or self.holdings.slot(record) not in self.ours:
+        for record in present:
+            if change is None or self.holdings.shown(record) in wanted:
                 self._keep(record, new)
             else:
                 leaving.append(record)
-        for value in sorted(wanted - {self.holdings.shown(record) for record in visible}):
+        for value in sorted(wanted - {self.holdings.shown(record) for record in present}):
             if new is not None:
-                self._add(new, value, leaving, beside)
+                self._add(new, value, leaving)
         self.deletes += leaving
 
     def _keep(self, record: Held, new: RRset | None) -> None:
-        owned = self.holdings.slot(record) in self.owned
+        owned = self.holdings.shown(record) in self.owned.get(self.holdings.slot(record), ())
         if not owned and not self.rules.is_ours(record.comment):
             return
         ttl = record.ttl if new is None or new.ttl == record.seconds else new.ttl
@@ -147,10 +144,9 @@ class _Part:
         if not right.is_held(record):
             self.puts.append(right)
 
-    def _add(self, new: RRset, value: str, leaving: list[Held], beside: list[Held]) -> None:
-        # Somebody may have put the very value beside ours before we wanted it.
-        over = next((record for record in beside if self.holdings.shown(record) == value), None)
-        if over is None and leaving:
+    def _add(self, new: RRset, value: str, leaving: list[Held]) -> None:
+        over = None
+        if leaving:
             same = (at for at, record in enumerate(leaving) if record.value == value)
             over = leaving.pop(next(same, 0))
         made = self._write(new.name, new.type, value, new.ttl, over)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from hcloud import APIException
 
@@ -11,7 +11,8 @@ from mailfleet.providers.hetzner.connection import Connection
 from mailfleet.providers.hetzner.failures import READ_ONLY
 from mailfleet.providers.hetzner.messages import TYPES, Content, Mark
 from mailfleet.providers.hetzner.writes import MOST_RECORDS, writes
-from mailfleet.records import Change, Plan, Slot
+from mailfleet.records import Change, Plan
+from mailfleet.records.ownership import Owned
 
 _TTL = range(60, 2147483648)
 # What stands in a URL as it is, and what host names and service names need.
@@ -38,9 +39,7 @@ def refusals(plan: Plan, content: Content, mark: Mark) -> Iterator[str]:
             yield from _limits(plan.zone, change, content, plan.owned_after, mark)
 
 
-def _limits(
-    zone: str, change: Change, content: Content, owned: Collection[Slot], mark: Mark
-) -> Iterator[str]:
+def _limits(zone: str, change: Change, content: Content, owned: Owned, mark: Mark) -> Iterator[str]:
     new = change.new
     if new and new.ttl not in _TTL:
         yield f"{new.name} {new.type}: Hetzner takes TTLs from {_TTL.start} s, not {new.ttl} s"

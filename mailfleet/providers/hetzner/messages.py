@@ -1,8 +1,8 @@
 """RRsets as the API writes them, and ours: names, values, TTLs and the marks of what is owned.
 
-An RRset of any type but TXT belongs to one party, so a label on it says that it is ours. In a TXT
-RRset different parties have a value each, so the comment of each value of ours says so. Label and
-comment are written by the same request as what they mark, save where a record is adopted.
+The comment of each value of ours says that it is ours, and a label says so of an RRset of any type but
+TXT, which more parties share. Both are written by the same request as what they mark, save where a
+record is adopted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hcloud.zones import ZoneRecord, ZoneRRSet
 from hcloud.zones.domain import ZoneRRSetType
 
 from mailfleet.records import RRset, Slot
-from mailfleet.records.ownership import slot_of
+from mailfleet.records.ownership import Owned, slot_of
 from mailfleet.records.rrset import canonical_name, canonical_value, txt
 
 TYPES = frozenset(get_args(ZoneRRSetType)) - {"SOA"}
@@ -66,22 +66,22 @@ class Mark:
     def labelled(self, labels: Mapping[str, str]) -> bool:
         return self.labels.items() <= labels.items()
 
-    def owned(self, content: Iterable[Held]) -> frozenset[Slot]:
-        """The slots that are ours: by label or, in TXT, because every value there is ours.
+    def owned(self, content: Iterable[Held]) -> Owned:
+        """Our values, by their comments.
 
-        A second SPF record beside ours, by somebody else, takes the slot from us: it is then
-        explained as a conflict, and not taken for our own record that somebody has edited.
+        Under our label without any comment of ours they are ours all the same, since somebody has
+        edited them without keeping the comments.
         """
-        slots: dict[Slot, bool] = {}
+        found: dict[Slot, set[str]] = {}
         for held in content:
             name, rtype = held.rrset.key
-            if rtype != "TXT":
-                slots[Slot(name, rtype)] = self.labelled(held.labels)
-                continue
-            for record in held.records:
-                slot = slot_of(name, rtype, canonical(rtype, record.value))
-                slots[slot] = slots.get(slot, True) and record.comment == self.comment
-        return frozenset(slot for slot, ours in slots.items() if ours)
+            ours = [record for record in held.records if record.comment == self.comment]
+            if not ours and self.labelled(held.labels):
+                ours = list(held.records)
+            for record in ours:
+                value = canonical(rtype, record.value)
+                found.setdefault(slot_of(name, rtype, value), set()).add(value)
+        return {slot: frozenset(values) for slot, values in found.items()}
 
 
 def held(found: ZoneRRSet, zone: str, zone_ttl: int) -> Held:

@@ -70,8 +70,8 @@ class Pointers:
             self._networks = None
         self._was_read = True
         records = tuple(self._current().values())
-        owned = (r for r in records if all(self._ours(v.rstrip(".")) for v in r.values))
-        return Zone(POINTERS, records, frozenset(Slot(r.name, r.type) for r in owned))
+        ours = (r for r in records if all(self._ours(v.rstrip(".")) for v in r.values))
+        return Zone(POINTERS, records, {Slot(r.name, r.type): frozenset(r.values) for r in ours})
 
     def audit(self, plan: Plan) -> tuple[str, ...]:
         """Several names for one address, which Hetzner does not have."""

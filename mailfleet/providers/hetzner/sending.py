@@ -194,8 +194,6 @@ class Sender:
             case "label":
                 zones.update_rrset(target, labels=dict(write.labels))
                 return None
-            case "delete":
-                return zones.delete_rrset(target).action
 
 
 def _is_surprised(error: Error) -> bool:

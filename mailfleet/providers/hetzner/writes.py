@@ -1,22 +1,22 @@
 """From a change to the API's verbs. Pure.
 
 There is no request for several RRsets, none for values and TTL together, and no compare-and-set.
-In a shared TXT RRset our values are added and removed one by one, which cannot touch a neighbour's.
+Our values are added and removed one by one, which cannot touch a neighbour's in the same RRset.
 Only where one of our values takes the place of another the RRset is written as a whole: added
 first, two SPF records stand there, removed first, none, and resolvers keep either for a TTL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from mailfleet.providers.hetzner.messages import Content, Held, Mark, Record, canonical, relative
 from mailfleet.records import Change, Plan, RRset, Slot
-from mailfleet.records.ownership import slot_of
+from mailfleet.records.ownership import Owned, slot_of
 
-Verb = Literal["create", "set", "add", "remove", "comment", "ttl", "label", "delete"]
+Verb = Literal["create", "set", "add", "remove", "comment", "ttl", "label"]
 
 MOST_RECORDS = 50
 """What one request can carry."""
@@ -45,14 +45,14 @@ class Write:
 
     def done(self, now: Held | None) -> bool:
         """Whether the RRset is as this request makes it."""
-        if self.verb == "delete":
-            return now is None
         if now is None:
             return self.verb == "remove"
         have = _comments(self.rrset.type, now.records)
         want = _comments(self.rrset.type, self.records)
         if self.verb == "remove":
             return not want.keys() & have.keys()
+        if self.verb == "label":
+            return dict(self.labels) == dict(now.labels)
         gone = _comments(self.rrset.type, self.gone).keys() - want.keys()
         there = want.items() <= have.items() and not gone & have.keys()
         ttl = self.verb not in ("create", "ttl") or now.rrset.ttl == self.rrset.ttl
@@ -62,60 +62,42 @@ class Write:
 def claims(plan: Plan, content: Content) -> tuple[Change, ...]:
     """Changes to marks alone: records that were adopted as they are."""
     changed = {change.key for change in plan.changes}
-    keys = {(slot.name, slot.type) for slot in plan.owned_after - plan.owned_before}
+    claimed = plan.owned_after.keys() - plan.owned_before.keys()
+    keys = {(slot.name, slot.type) for slot in claimed}
     found = (content[key].rrset for key in sorted(keys - changed) if key in content)
     return tuple(Change(rrset, rrset) for rrset in found)
 
 
 def writes(
-    zone: str, change: Change, now: Held | None, owned: Collection[Slot], mark: Mark
-) -> tuple[Write, ...]:
+    zone: str, change: Change, now: Held | None, owned: Owned, mark: Mark
+) -> Iterator[Write]:
     """The requests that carry the change out, in their order; `owned` is what is ours then."""
-    build = _txt if change.key[1] == "TXT" else _whole
-    return tuple(build(relative(change.key[0], zone), change, now, owned, mark))
-
-
-def _whole(
-    name: str, change: Change, now: Held | None, owned: Collection[Slot], mark: Mark
-) -> Iterator[Write]:
-    new = change.new
-    if new is None:
-        if now is not None:
-            yield Write("delete", name, now.rrset, now.rrset)
-        return
-    ours = Slot(*change.key) in owned
-    labels = tuple(mark.labels.items()) if ours else ()
-    if now is None:
-        records = tuple(Record(value) for value in new.values)
-        yield Write("create", name, new, None, records, labels=labels)
-        return
-    if ours and not mark.labelled(now.labels):
-        # First: what we have changed must be ours, also after a run that died half way.
-        merged = tuple({**now.labels, **mark.labels}.items())
-        yield Write("label", name, new, now.rrset, labels=merged)
-    if new.values != now.rrset.values:
-        known = {canonical(new.type, record.value): record for record in now.records}
-        records = tuple(known.get(value, Record(value)) for value in new.values)
-        yield Write("set", name, new, now.rrset, records, now.records)
-    yield from _ttl(name, new, now)
-
-
-def _txt(
-    name: str, change: Change, now: Held | None, owned: Collection[Slot], mark: Mark
-) -> Iterator[Write]:
+    name = relative(change.key[0], zone)
     rrset = change.new or change.old
     assert rrset is not None
     before = now.records if now else ()
     after = _target(rrset.key, change.new, before, owned, mark)
-    old = {record.value: record for record in before}
-    new = {record.value: record for record in after}
-    added = tuple(record for record in after if record.value not in old)
-    removed = tuple(record for record in before if record.value not in new)
-    marked = tuple(r for r in after if r.value in old and r != old[r.value])
+    labels = _labels(rrset.key, now, owned, mark)
     if now is None:
         if after:
-            yield Write("create", name, rrset, None, after)
+            yield Write("create", name, rrset, None, after, labels=labels)
         return
+    if after and labels != tuple(now.labels.items()):
+        # First: what we have changed must be ours, also after a run that died half way.
+        yield Write("label", name, rrset, now.rrset, labels=labels)
+    yield from _values(name, rrset, now, after, mark)
+    if change.new is not None and change.new.ttl != now.rrset.ttl:
+        yield Write("ttl", name, change.new, now.rrset)
+
+
+def _values(
+    name: str, rrset: RRset, now: Held, after: tuple[Record, ...], mark: Mark
+) -> Iterator[Write]:
+    old = {record.value: record for record in now.records}
+    new = {record.value: record for record in after}
+    added = tuple(record for record in after if record.value not in old)
+    removed = tuple(record for record in now.records if record.value not in new)
+    marked = tuple(r for r in after if r.value in old and r != old[r.value])
     if removed and not (added or marked):
         # Empty, the RRset goes by itself; "delete" would take what came in the meantime along.
         yield Write("remove", name, rrset, now.rrset, removed)
@@ -126,34 +108,41 @@ def _txt(
     elif added or removed or marked:
         shared = any(record.comment != mark.comment for record in after)
         yield Write("set", name, rrset, now.rrset, after, removed, shared=shared)
-    if change.new is not None:
-        yield from _ttl(name, change.new, now)
+
+
+def _labels(
+    key: tuple[str, str], now: Held | None, owned: Owned, mark: Mark
+) -> tuple[tuple[str, str], ...]:
+    """The labels that the RRset is to have; those of others stay."""
+    present = dict(now.labels) if now else {}
+    if key[1] == "TXT":
+        return tuple(present.items())
+    if Slot(*key) in owned:
+        return tuple({**present, **mark.labels}.items())
+    return tuple(
+        (k, v) for k, v in present.items() if k not in mark.labels or not mark.labelled(present)
+    )
 
 
 def _target(
     key: tuple[str, str],
     new: RRset | None,
     before: tuple[Record, ...],
-    owned: Collection[Slot],
+    owned: Owned,
     mark: Mark,
 ) -> tuple[Record, ...]:
-    """What is to stand in the TXT RRset; what stays there, as it is written there."""
+    """What is to stand in the RRset; what stays there, as it is written there."""
     known: dict[str, list[Record]] = {}
     for record in before:
         known.setdefault(canonical(key[1], record.value), []).append(record)
     found: list[Record] = []
     for value in new.values if new else ():
         existing = known.get(value) or [Record(value)]
-        if slot_of(*key, value) in owned:
+        if value in owned.get(slot_of(*key, value), ()):
             found.append(Record(existing[0].value, mark.comment))
         else:
             found += existing
     return tuple(found)
-
-
-def _ttl(name: str, new: RRset, now: Held) -> Iterator[Write]:
-    if new.ttl != now.rrset.ttl:
-        yield Write("ttl", name, new, now.rrset)
 
 
 def _comments(rtype: str, records: tuple[Record, ...]) -> Mapping[str, str]:

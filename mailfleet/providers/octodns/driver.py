@@ -21,9 +21,9 @@ from mailfleet.providers.octodns.failures import (
 )
 from mailfleet.providers.octodns.keys import Arguments, arguments, provider_class
 from mailfleet.providers.octodns.messages import changed, empty_zone, refused, rrset_of
-from mailfleet.records import Change, Plan, RRset, Slot, Zone
+from mailfleet.records import Change, Plan, RRset, Zone
 from mailfleet.records.desired import pointer
-from mailfleet.records.ownership import is_list, read_list, write_list
+from mailfleet.records.ownership import Owned, is_list, read_list, union, write_list
 
 _LIST_TTL = 300
 _TRIES = 4
@@ -95,7 +95,7 @@ class OctoDns:
         for change in plan.changes:
             if before.records.get(change.key) != now.records.get(change.key):
                 raise changed_meanwhile(self._given, plan.zone, " ".join(change.key))
-        both = plan.owned_before | plan.owned_after
+        both = union(plan.owned_before, plan.owned_after)
         now = self._step(plan.zone, now, self._list_changes(plan.zone, now, both))
         now = self._step(plan.zone, now, plan.changes)
         self._step(plan.zone, now, self._list_changes(plan.zone, now, plan.owned_after))
@@ -146,7 +146,7 @@ class OctoDns:
                 self._clock.sleep(_FIRST_WAIT * 2**attempt)
         raise not_shown(self._given, zone, sorted(" ".join(change.key) for change in wrong))
 
-    def _list_changes(self, zone: str, now: _Content, owned: frozenset[Slot]) -> list[Change]:
+    def _list_changes(self, zone: str, now: _Content, owned: Owned) -> list[Change]:
         lists = [r for r in now.records.values() if r.type == "TXT" and is_list(r.name, zone)]
         before = {record.name: record for record in lists}
         found = []

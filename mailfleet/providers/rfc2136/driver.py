@@ -70,7 +70,7 @@ class Rfc2136:
             )
         records, exact = _records(zone, content)
         lists = tuple(r for r in records if r.type == "TXT" and is_list(r.name, zone))
-        owned = read_list(zone, self._fleet, lists)
+        owned = read_list(zone, self._fleet, records)
         found = Zone(zone, tuple(r for r in records if r not in lists), owned)
         self._zones[zone] = found, lists, exact
         return found

@@ -9,8 +9,8 @@ import dns.rdata
 import dns.tsig
 import dns.update
 
-from mailfleet.records import Change, Plan, RRset, Slot, Zone
-from mailfleet.records.ownership import write_list
+from mailfleet.records import Change, Plan, RRset, Zone
+from mailfleet.records.ownership import Owned, union, write_list
 from mailfleet.records.rrset import parse_value
 
 Exact = Mapping[tuple[str, str], Mapping[str, Sequence[dns.rdata.Rdata]]]
@@ -31,7 +31,7 @@ def batches(plan: Plan, zone: Zone, lists: Sequence[RRset], fleet: str) -> list[
     together = [*plan.changes, *final]
     if sum(map(_size, together)) <= _MOST_OCTETS:
         return [together] if together else []
-    both = plan.owned_before | plan.owned_after
+    both = union(plan.owned_before, plan.owned_after)
     claims = _list_changes(zone.name, lists, both, fleet)
     by_name = {record.name: record for record in lists}
     by_name |= {change.new.name: change.new for change in claims if change.new}
@@ -67,9 +67,7 @@ def _rdatas(
         yield from known.get(value) or [parse_value(record.type, value)]
 
 
-def _list_changes(
-    zone: str, lists: Sequence[RRset], owned: Iterable[Slot], fleet: str
-) -> list[Change]:
+def _list_changes(zone: str, lists: Sequence[RRset], owned: Owned, fleet: str) -> list[Change]:
     before = {record.name: record for record in lists}
     found = []
     for new in write_list(zone, fleet, owned, lists, _LIST_TTL):
