@@ -13,7 +13,7 @@ from mailfleet.providers.registry import open_driver
 from mailfleet.records import RRset, Slot, plan, rrset
 from mailfleet.records.rrset import txt
 from tests.fakes.cloudflare.setting import TTL, ZONE, Setting, setting
-from tests.fakes.cloudflare.specification import document, folder
+from tests.fakes.specification import Exchange, document, folder, violations
 
 pytestmark = pytest.mark.unit
 
@@ -46,6 +46,11 @@ def desired(*extra: RRset) -> list[RRset]:
 def test_traffic_is_checked_against_the_specification() -> None:
     if document("cloudflare") is None:
         pytest.skip(f"no cloudflare.json in {folder()}: traffic is not checked against it")
+    sent = b'{"name": "a.shop.example", "type": "A", "ttl": "long", "content": "192.0.2.1"}'
+    url = f"https://api.cloudflare.com/client/v4/zones/{'0' * 32}/dns_records"
+    exchange = Exchange("POST", url, {"Authorization": "Bearer x"}, sent, 200, b'{"result": 1}')
+    found = violations("cloudflare", exchange)
+    assert ["'long'" in found[0], "success" in found[1]] == [True, True]
 
 
 def test_a_second_push_changes_nothing(at: Setting) -> None:

@@ -15,10 +15,10 @@ from mailfleet.providers.hetzner.pointers import POINTERS
 from mailfleet.providers.registry import open_driver
 from mailfleet.records import Change, Plan, RRset, Slot, plan, rrset
 from mailfleet.records.rrset import octets, txt
-from tests.fakes.hetzner.description import description, violations
 from tests.fakes.hetzner.objects import floating_ip, primary_ip, server
-from tests.fakes.hetzner.server import READ_ONLY, TOKEN, HetznerFake
+from tests.fakes.hetzner.server import HOST, READ_ONLY, TOKEN, HetznerFake
 from tests.fakes.hetzner.setup import ZONE, Time, driver, push, running, stored
+from tests.fakes.specification import Exchange, document, folder, violations
 
 pytestmark = pytest.mark.unit
 
@@ -45,11 +45,12 @@ def _fake() -> Iterator[HetznerFake]:
 
 
 def test_messages_are_checked_against_the_description_of_the_api() -> None:
-    if description() is None:
-        pytest.skip("no hetzner.json in MAILFLEET_SPECS or ../shared/specs: nothing is checked")
+    if document("hetzner") is None:
+        pytest.skip(f"no hetzner.json in {folder()}: traffic is not checked against it")
     sent = b'{"name": "a", "type": "A", "ttl": 7, "records": [{"value": "192.0.2.1"}]}'
-    target, token = "/v1/zones/1/rrsets", f"Bearer {TOKEN}"
-    found = violations("POST", target, token, sent, 422, b'{"error": {"code": "x"}}')
+    url, headers = f"{HOST}/v1/zones/1/rrsets", {"Authorization": f"Bearer {TOKEN}"}
+    exchange = Exchange("POST", url, headers, sent, 422, b'{"error": {"code": "x"}}')
+    found = violations("hetzner", exchange)
     assert ["7 is less than the minimum" in found[0], "message" in found[1]] == [True, True]
 
 

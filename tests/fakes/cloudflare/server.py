@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.fakes.cloudflare.account import Account, FakeZone, Record, RefusedError
-from tests.fakes.cloudflare.specification import document, violations
+from tests.fakes.specification import Exchange, violations
 
+_HOST = "https://api.cloudflare.com"
 _PREFIX = "/client/v4"
 # Longer than any time-out that a test sets, and cut short when the server closes.
 _HANG = 20.0
@@ -52,7 +53,7 @@ class FakeCloudflare:
         self.requests: list[str] = []
         self.violations: list[str] = []
         self.faults: list[Fault] = []
-        self.specification = document("cloudflare") if validate else None
+        self._validate = validate
         self._closing = threading.Event()
         self._lock = threading.Lock()
         fake = self
@@ -103,17 +104,8 @@ class FakeCloudflare:
                 status, body = failing.status, _failure(failing.code, "made to fail")
             else:
                 status, body = self._answer(http, path, query, sent)
-                if self.specification is not None:
-                    self.violations += violations(
-                        self.specification,
-                        http.command,
-                        f"{_PREFIX}{path}",
-                        query,
-                        dict(http.headers),
-                        sent,
-                        status,
-                        json.dumps(_sample(body)).encode(),
-                    )
+                if self._validate:
+                    self.violations += violations("cloudflare", _exchange(http, sent, status, body))
                 if failing:
                     status, body = failing.status, _failure(failing.code, "made to fail")
         if failing and failing.instead:
@@ -210,6 +202,17 @@ def _sample(body: dict[str, Any]) -> dict[str, Any]:
     """The answer with the first of many records: each costs milliseconds to validate."""
     result = body["result"]
     return {**body, "result": result[:_SAMPLE]} if isinstance(result, list) else body
+
+
+def _exchange(
+    http: BaseHTTPRequestHandler, sent: bytes | None, status: int, body: dict[str, Any]
+) -> Exchange:
+    # Cloudflare takes a null MX (RFC 7505), although its document says that it is a host name.
+    sent = sent.replace(b'"content":"."', b'"content":"null.invalid"') if sent else None
+    answer = json.dumps(_sample(body)).encode()
+    answer = answer.replace(b'"content": "."', b'"content": "null.invalid"')
+    headers = dict(http.headers)
+    return Exchange(http.command, f"{_HOST}{http.path}", headers, sent, status, answer)
 
 
 def _respond(

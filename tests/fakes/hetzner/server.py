@@ -11,10 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.fakes.hetzner.description import violations
 from tests.fakes.hetzner.faults import ApiError, Fault
 from tests.fakes.hetzner.project import Json, Project
+from tests.fakes.specification import Exchange, violations
 
+HOST = "https://api.hetzner.cloud"
 TOKEN = "t0ken-of-the-fake-project"
 READ_ONLY = "t0ken-that-may-only-read"
 
@@ -95,7 +96,9 @@ class HetznerFake:
                 handler.close_connection = True
             else:
                 answer = b"" if body is None else json.dumps(body).encode()
-                self.violations += violations(method, handler.path, token, sent, status, answer)
+                url, asked = f"{HOST}{handler.path}", dict(handler.headers)
+                exchange = Exchange(method, url, asked, sent, status, answer)
+                self.violations += violations("hetzner", exchange)
         if fault and fault.kind == "silence":
             # Until the client has had enough and hangs up.
             handler.connection.recv(1)
