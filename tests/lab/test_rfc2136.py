@@ -219,6 +219,22 @@ def test_foreign_records_stay(server: Server) -> None:
     assert not server.ask("_mailfleet.example.test", "TXT").answer
 
 
+def test_values_beside_ours_stay(server: Server) -> None:
+    driver = server.driver()
+    push(driver, "example.test", desired())
+    server.add("k1._domainkey", 300, "TXT", '"v=DKIM1; p=QUJD"')
+    server.add("mta1.eu", 300, "A", "198.51.100.77")
+    made = plan(driver.read("example.test"), desired())
+    assert [conflict.name for conflict in made.conflicts] == ["k1._domainkey.example.test"]
+    assert made.changes == ()
+    push(driver, "example.test", [])
+    left = {(r.name, r.values) for r in driver.read("example.test").records}
+    assert left >= {
+        ("k1._domainkey.example.test", ('"v=DKIM1; p=QUJD"',)),
+        ("mta1.eu.example.test", ("198.51.100.77",)),
+    }
+
+
 def test_two_fleets_share_a_zone(server: Server) -> None:
     push(server.driver(), "example.test", desired())
     other = [rrset("mta9.example.test", "A", 300, "198.51.100.9")]

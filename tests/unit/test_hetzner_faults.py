@@ -90,7 +90,6 @@ REQUESTS = [
     ("POST", "/add_records"),
     ("POST", "/remove_records"),
     ("POST", "/change_ttl"),
-    ("DELETE", "/rrsets"),
     ("GET", "/v1/actions"),
     ("GET", "/zones/[^/]+$"),
     ("GET", "/rrsets$"),
