@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from mailfleet.authorities import Authority, authorities
-from mailfleet.checks import addresses, dkim, dmarc, dnssec, domains, served, spf
+from mailfleet.checks import addresses, dane, dkim, dmarc, dnssec, domains, served, spf
 from mailfleet.checks.finding import Finding, Report, Scope, Task
 from mailfleet.model import Fleet
 from mailfleet.records import records
+from mailfleet.records.dane import Certificates, signatures
 from mailfleet.records.dkim import HostKeys
 from mailfleet.records.lookup import LookupFailedError
 from mailfleet.resolution import Resolver
@@ -24,20 +25,29 @@ def check(
     keys: Mapping[str, HostKeys],
     resolvers: Sequence[Resolver],
     domain: str | None = None,
+    certificates: Certificates | None = None,
 ) -> Report:
     """Everything that is wrong, and how many things were looked at.
 
-    `keys` are those of the hosts that could be read; a host without is a finding. The first of
-    `resolvers` finds the authoritative servers. `domain` limits the check to one domain file.
+    `keys` and `certificates` are those of the hosts that could be read; a host without is a
+    finding. The first of `resolvers` finds the authoritative servers and which zones are signed.
+    `domain` limits the check to one domain file. No provider is asked.
     """
-    desired = records(fleet, [key for found in keys.values() for key in found.keys])
-    scope = Scope(fleet, desired, keys, resolvers, domain)
+    certificates = certificates or {}
+    signed = signatures(fleet, resolvers[0]).signed
+    desired = records(
+        fleet,
+        [key for found in keys.values() for key in found.keys],
+        certificates=certificates,
+        signed=signed,
+    )
+    scope = Scope(fleet, desired, keys, resolvers, domain, certificates, signed)
     zones = [
         zone
         for zone, wanted in desired.zones.items()
         if any(scope.includes(record.name) for record in wanted)
     ]
-    findings = list(dkim.keyless(scope))
+    findings = [*dkim.keyless(scope), *dane.uncertified(scope)]
     with ThreadPoolExecutor(_THREADS) as pool:
         servers: dict[str, list[Authority]] = {}
         asked = pool.map(lambda zone: authorities(zone, resolvers[0].dnspython), zones)
@@ -55,7 +65,7 @@ def check(
 
 def _tasks(scope: Scope, servers: Mapping[str, Iterable[Authority]]) -> Iterator[Task]:
     yield from served.tasks(scope, servers)
-    for kind in (addresses, spf, dkim, dmarc, domains):
+    for kind in (addresses, spf, dkim, dmarc, domains, dane):
         yield from kind.tasks(scope)
 
 

@@ -5,19 +5,21 @@ Everything is read, planned and audited before the first write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from mailfleet import reverse
 from mailfleet.applying import PublishError, ZoneOutcome, publish
 from mailfleet.errors import MailfleetError
-from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.model import Fleet, Host, ProviderSettings
 from mailfleet.providers.base import Driver
 from mailfleet.providers.registry import open_driver
 from mailfleet.publication import Publication, UnreadZone, ZonePlan
-from mailfleet.records import Desired, RRset, plan, records
+from mailfleet.records import Desired, RRset, dane, plan, records
 from mailfleet.records.conflicts import matches
+from mailfleet.records.dane import Certificates
 from mailfleet.records.dkim import HostKeys, unread_keys
-from mailfleet.records.lookup import Lookup, LookupFailedError
+from mailfleet.records.lookup import Lookup
 from mailfleet.spf_costs import excesses
 
 __all__ = [
@@ -33,8 +35,6 @@ __all__ = [
 Keys = Mapping[str, HostKeys]
 """What each host that could be reached said of its keys."""
 
-_TLSA = "_25._tcp."
-
 
 def prepare(
     fleet: Fleet,
@@ -44,29 +44,32 @@ def prepare(
     force: bool = False,
     domain: str | None = None,
     lookup: Lookup | None = None,
-    certificates: Mapping[str, Collection[str]] | None = None,
+    certificates: Certificates | None = None,
 ) -> Publication:
     """Read every zone and plan it. `domain` limits the records to those of one domain file.
 
-    With `lookup`, the look-ups of SPF records are counted through their foreign includes, and TLSA
-    records are made where it finds the zone signed; `certificates` are as in `records`.
+    With `lookup`, the look-ups of SPF records are counted through their foreign includes, TLSA
+    records are made of `certificates` where it finds the zone signed, and PTR records that are
+    there already are asked of nobody. What cannot be read stops no other zone.
     """
+    certificates = certificates or {}
     read = {host for host, found in keys.items() if found.complete}
+    in_scope = _scope(fleet, domain)
+    dnssec = dane.signatures(fleet, lookup, in_scope)
     desired = records(
         fleet,
         [key for found in keys.values() for key in found.keys],
         certificates=certificates,
-        signed=_signed(fleet, lookup) if certificates and lookup else (),
+        signed=dnssec.signed,
     )
     run = _Run(fleet, adopt, force)
-    run.notes += [_unread_note(host.name, keys) for host in fleet.hosts if host.name not in read]
-    in_scope = _scope(fleet, domain)
+    run.notes += [_unread_note(host, keys) for host in fleet.hosts if host.name not in read]
+    run.notes += _unsure_notes(fleet, keys, certificates, dnssec)
     unread = unread_keys(fleet, read)
+    unsure = dane.unsure(fleet, certificates, dnssec)
 
     def keep(name: str) -> bool:
-        # A certificate that was not read may be in use.
-        unseen = name.startswith(_TLSA) and name[len(_TLSA) :] not in (certificates or {})
-        return unread(name) or unseen or not in_scope(name)
+        return unread(name) or unsure(name) or not in_scope(name)
 
     def keep_pointer(_: str) -> bool:
         # Which domain a stale PTR record belonged to, its name does not tell.
@@ -75,17 +78,14 @@ def prepare(
     for name, wanted in desired.zones.items():
         own = [record for record in wanted if in_scope(record.name)]
         settings = _settings(fleet, name)
-        if own and settings is None:
+        if own and settings is not None:
+            run.add(settings, name, own, keep)
+        elif own:
             run.notes.append(
                 f"{name}: no [dns] provider, so its {len(own)} records are not published"
             )
-        elif own and settings is not None:
-            run.add(run.open(settings), name, own, keep)
-    if fleet.reverse_dns is not None:
-        driver = run.open(fleet.reverse_dns)
-        pointers = {a: r for a, r in desired.reverse.items() if in_scope(r.values[0].rstrip("."))}
-        for name, own in _reverse_zones(driver, pointers, run.notes).items():
-            run.add(driver, name, own, keep_pointer)
+    pointers = {a: r for a, r in desired.reverse.items() if in_scope(r.values[0].rstrip("."))}
+    run.add_reverse(pointers, keep_pointer, lookup)
     if lookup is not None:
         run.count(desired, lookup, in_scope)
     run.notes += _unused(adopt, run.zones)
@@ -99,34 +99,76 @@ class _Run:
         self._fleet = fleet
         self._adopt = adopt
         self._force = force
-        self._drivers: dict[ProviderSettings, Driver] = {}
+        self._drivers: dict[ProviderSettings, Driver | MailfleetError] = {}
         self.zones: list[ZonePlan] = []
         self.unread: list[UnreadZone] = []
         self.notes: list[str] = []
 
-    def open(self, settings: ProviderSettings) -> Driver:
-        if settings not in self._drivers:
-            self._drivers[settings] = open_driver(settings, self._fleet)
-        return self._drivers[settings]
-
     def add(
-        self, driver: Driver, name: str, wanted: Sequence[RRset], keep: Callable[[str], bool]
+        self,
+        settings: ProviderSettings,
+        name: str,
+        wanted: Sequence[RRset],
+        keep: Callable[[str], bool],
     ) -> None:
         """Plan one zone; one that cannot be read stops no other."""
         try:
-            found = driver.read(name)
+            driver = self._open(settings)
+            made = plan(driver.read(name), wanted, keep=keep, adopt=self._adopt)
+            refused = driver.audit(made)
         except MailfleetError as error:
-            self.unread.append(UnreadZone(name, driver.label, str(error)))
+            self.unread.append(UnreadZone(name, self._label(settings), str(error)))
             return
-        made = plan(found, wanted, keep=keep, adopt=self._adopt)
         problems = [f"conflict: {conflict}" for conflict in made.conflicts]
-        problems += driver.audit(made)
+        problems += refused
         if not self._force:
             problems += [
                 f"{text}; if that is what you want: mailfleet dns push {self._fleet.source} --force"
                 for text in made.unsafe
             ]
         self.zones.append(ZonePlan(driver, made, tuple(problems), self._needs(wanted)))
+
+    def add_reverse(
+        self, pointers: reverse.Pointers, keep: Callable[[str], bool], lookup: Lookup | None
+    ) -> None:
+        """Plan the reverse zones, and note the PTR records that only others can make."""
+        settings = self._fleet.reverse_dns
+        if not pointers:
+            return
+        if settings is None:
+            reason = f"{self._fleet.source} names no reverse_dns"
+            self.notes += reverse.requests(pointers, reason, lookup)
+            return
+        try:
+            zones, elsewhere = reverse.by_zone(self._open(settings), pointers)
+        except MailfleetError as error:
+            label = self._label(settings)
+            self.unread.append(UnreadZone(f"reverse zones at {label}", label, str(error)))
+            return
+        reason = f"{self._label(settings)} has no reverse zone for it"
+        self.notes += reverse.requests(elsewhere, reason, lookup)
+        for name, own in zones.items():
+            self.add(settings, name, own, keep)
+
+    def _open(self, settings: ProviderSettings) -> Driver:
+        """The driver, or the error that there was when it was opened first."""
+        if settings not in self._drivers:
+            try:
+                self._drivers[settings] = open_driver(settings, self._fleet)
+            except MailfleetError as error:
+                self._drivers[settings] = error
+        found = self._drivers[settings]
+        if isinstance(found, MailfleetError):
+            raise found
+        return found
+
+    def _label(self, settings: ProviderSettings) -> str:
+        """What a user knows the provider by, also one that cannot be opened."""
+        driver = self._drivers.get(settings)
+        if driver is None or isinstance(driver, MailfleetError):
+            detail = settings.server or dict(settings.octodns).get("class") or ""
+            return f"{settings.provider} {detail}".rstrip()
+        return driver.label
 
     def count(self, desired: Desired, lookup: Lookup, in_scope: Callable[[str], bool]) -> None:
         """Add what receivers could not read of the SPF records."""
@@ -147,17 +189,6 @@ class _Run:
         return frozenset(owner.zone for owner in owners if owner is not None)
 
 
-def _signed(fleet: Fleet, lookup: Lookup) -> list[str]:
-    """The zones whose parent vouches for their signatures."""
-    found = []
-    for zone in dict.fromkeys(domain.zone for domain in fleet.domains):
-        try:
-            found += [zone] if lookup(zone, "DS") else []
-        except LookupFailedError:
-            continue
-    return found
-
-
 def _scope(fleet: Fleet, domain: str | None) -> Callable[[str], bool]:
     def in_scope(name: str) -> bool:
         owner = fleet.domain_of(name)
@@ -173,28 +204,28 @@ def _settings(fleet: Fleet, zone: str) -> ProviderSettings | None:
     return sharing[0].dns if sharing else None
 
 
-def _reverse_zones(
-    driver: Driver, pointers: Mapping[Address, RRset], notes: list[str]
-) -> dict[str, list[RRset]]:
-    found: dict[str, list[RRset]] = {}
-    for address, record in pointers.items():
-        zone = driver.reverse_zone(address)
-        if zone is None:
-            notes.append(
-                f"{address}: {driver.label} has no reverse zone for it; ask the company that the "
-                f"address comes from for: {record.name}. PTR {record.values[0]}"
+def _unread_note(host: Host, keys: Keys) -> str:
+    name = host.name
+    if name not in keys:
+        kinds = "DKIM and TLSA records" if host.inbound else "DKIM records"
+        return f"{name} was not read; its {kinds} stay as they are"
+    if not keys[name].keys:
+        return f"{name} has no DKIM key yet; DKIM records of former keys stay as they are"
+    return f"{name} has a DKIM key file that cannot be read; none of its DKIM records is deleted"
+
+
+def _unsure_notes(
+    fleet: Fleet, keys: Keys, certificates: Certificates, dnssec: dane.Signatures
+) -> Iterator[str]:
+    for zone, problem in dnssec.unknown.items():
+        if problem:
+            yield (
+                f"{zone}: whether it is signed is not known, so its TLSA records stay as they are: "
+                f"{problem}"
             )
-        else:
-            found.setdefault(zone, []).append(record)
-    return found
-
-
-def _unread_note(host: str, keys: Keys) -> str:
-    if host not in keys:
-        return f"{host} was not read; its DKIM records stay as they are"
-    if not keys[host].keys:
-        return f"{host} has no DKIM key yet; DKIM records of former keys stay as they are"
-    return f"{host} has a DKIM key file that cannot be read; none of its DKIM records is deleted"
+    for host, zone in dane.zones(fleet):
+        if zone in dnssec.signed and host.name in keys and host.name not in certificates:
+            yield f"{host.name} has no certificate that can be read; its TLSA record stays as it is"
 
 
 def _unused(adopt: Collection[str], zones: Sequence[ZonePlan]) -> list[str]:

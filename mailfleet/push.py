@@ -18,10 +18,11 @@ from pyinfra.context import ctx_host, host, state
 
 from mailfleet import inventory
 from mailfleet.errors import MailfleetError
-from mailfleet.facts.dkim import DkimKeys
+from mailfleet.facts.public_keys import HostPublicKeys, PublicKeys
 from mailfleet.model.names import domain_name
-from mailfleet.publishing import Keys, Publication, prepare, publish
-from mailfleet.records.dkim import HostKeys, keys_of
+from mailfleet.publishing import Publication, prepare, publish
+from mailfleet.records.dane import certificates_of
+from mailfleet.records.dkim import keys_of
 from mailfleet.records.render import lines
 from mailfleet.resolution import resolver_of
 
@@ -32,7 +33,7 @@ _AT_ONCE = 100
 def push_dns() -> None:
     """Read every connected host's public keys, plan, and push what differs.
 
-    The DKIM records of hosts that take no part in the run stay as they are.
+    The DKIM and TLSA records of hosts that take no part in the run stay as they are.
     """
     dns_records(name="Publish the fleet's DNS records")
 
@@ -50,7 +51,13 @@ def dns_records() -> Generator[FunctionCommand, None, None]:
         return
     try:
         fleet = inventory.current()
-        publication = prepare(fleet, _read_keys(state, active), lookup=resolver_of(fleet))
+        found = _read_keys(state, active)
+        publication = prepare(
+            fleet,
+            {name: keys_of(one["dkim"]) for name, one in found.items()},
+            lookup=resolver_of(fleet),
+            certificates=certificates_of(found),
+        )
         for line in _report(publication):
             logger.info(line)
         publication.refuse()
@@ -79,12 +86,13 @@ def _fail(state: State, host: Host, text: str) -> bool:  # noqa: ARG001
     return False
 
 
-def _read_keys(run: Any, hosts: list[Host]) -> Keys:
+def _read_keys(run: Any, hosts: list[Host]) -> dict[str, HostPublicKeys]:
     """All hosts' keys at once; a pool of our own, since pyinfra's has a place for each host only."""
 
-    def read(one: Host) -> HostKeys:
+    def read(one: Host) -> HostPublicKeys:
         with ctx_host.use(one):
-            return keys_of(get_fact(run, one, DkimKeys, apply_failed_hosts=False))
+            found: HostPublicKeys = get_fact(run, one, PublicKeys, apply_failed_hosts=False)
+            return found
 
     names = [domain_name(one.name.rpartition("/")[2]) for one in hosts]
     return dict(zip(names, Pool(_AT_ONCE).map(read, hosts), strict=True))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
+from mailfleet.facts.tls import CHAIN as CHAIN
 from mailfleet.hoststate import Directory, HostState
 from mailfleet.operations import tls
 from mailfleet.target import Target
 
-CHAIN = "/etc/mailfleet/tls/chain.pem"
 KEY = "/etc/mailfleet/tls/host.key"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from mailfleet.model import Fleet
 from mailfleet.records import Desired
+from mailfleet.records.dane import Certificates
 from mailfleet.records.dkim import HostKeys
 from mailfleet.resolution import Resolver
 
@@ -38,6 +39,9 @@ class Scope:
     resolvers: Collection[Resolver]
     domain: str | None = None
     """The only domain file to check; None: all."""
+    certificates: Certificates = field(default_factory=dict)
+    signed: Collection[str] = ()
+    """The zones that DNSSEC protects, in which TLSA records count."""
 
     @property
     def push(self) -> str:

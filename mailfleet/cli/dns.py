@@ -24,6 +24,7 @@ from mailfleet.publishing import (
     prepare,
     publish,
 )
+from mailfleet.records.dane import Certificates, certificates_of
 from mailfleet.records.dkim import keys_of
 from mailfleet.records.render import Row, columns, rows
 from mailfleet.resolution import resolver_of
@@ -137,10 +138,10 @@ def check(
             parse_address(address)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--resolver") from None
-    fleet, keys = _read(inventory_path, domain)
+    fleet, keys, certificates = _read(inventory_path, domain)
     asked = [resolver_of(fleet, address) for address in resolvers or (None,)]
     _progress(f"asking the authoritative servers and {', '.join(r.label for r in asked)} ...")
-    report = run(fleet, keys, asked, domain)
+    report = run(fleet, keys, asked, domain, certificates)
     if as_document:
         _document({"fleet": fleet.name, **report.to_json()})
     else:
@@ -154,21 +155,24 @@ def check(
         raise click.exceptions.Exit(EXIT_FAILED)
 
 
-def _read(path: str, domain: str | None, *, examples: bool = False) -> tuple[Fleet, Keys]:
+def _read(
+    path: str, domain: str | None, *, examples: bool = False
+) -> tuple[Fleet, Keys, Certificates]:
     fleet = inventory.read(path) if examples else inventory.read_for_deploy(path)
     known = [one.name for one in fleet.domains]
     if domain is not None and domain not in known:
         message = f"{domain} is no domain of {path}; known are {', '.join(known)}"
         raise click.BadParameter(message, param_hint="--domain")
     if deploy_problems(fleet):
-        return fleet, {}
+        return fleet, {}, {}
     if fleet.lab is not None:
         from mailfleet.lab import enter
 
         enter(fleet.lab)
-    _progress(f"reading the DKIM keys of {len(fleet.hosts)} hosts ...")
-    found = read_facts(path, "mailfleet.facts.dkim.DkimKeys")
-    return fleet, {host: keys_of(keys) for host, keys in found.items()}
+    _progress(f"reading the public keys of {len(fleet.hosts)} hosts ...")
+    found = read_facts(path, "mailfleet.facts.public_keys.PublicKeys")
+    keys = {host: keys_of(one["dkim"]) for host, one in found.items()}
+    return fleet, keys, certificates_of(found)
 
 
 def _prepare(
@@ -183,9 +187,17 @@ def _prepare(
         if "/" not in pattern:
             message = f"{pattern!r} names no type; write e.g. {pattern}/TXT"
             raise click.BadParameter(message, param_hint="--adopt")
-    fleet, keys = _read(path, domain, examples=examples)
+    fleet, keys, certificates = _read(path, domain, examples=examples)
     _progress("reading and planning the zones ...")
-    return prepare(fleet, keys, adopt=adopt, force=force, domain=domain, lookup=resolver_of(fleet))
+    return prepare(
+        fleet,
+        keys,
+        adopt=adopt,
+        force=force,
+        domain=domain,
+        lookup=resolver_of(fleet),
+        certificates=certificates,
+    )
 
 
 def _print(

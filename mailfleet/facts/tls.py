@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_public_key,
+)
 from pyinfra.api import FactBase, QuoteString, StringCommand
+
+CHAIN = "/etc/mailfleet/tls/chain.pem"
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,17 @@ class SigningRequest(FactBase[str]):
 
     def command(self, key: str) -> StringCommand:
         return StringCommand("openssl req -new -subj / -key", QuoteString(key))
+
+
+def spki_sha256(output: Iterable[str]) -> str | None:
+    """The SHA-256, in hexadecimal, of the first public key in PEM; None without a whole one."""
+    try:
+        key = load_pem_public_key(_pem("\n".join(output) + "\n", "PUBLIC KEY").encode())
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return hashlib.sha256(
+        key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ).hexdigest()
 
 
 def _pem(text: str, label: str) -> str:

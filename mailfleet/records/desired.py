@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import dns.reversename
 
 from mailfleet.model import Address, Fleet
-from mailfleet.records import dmarc, spf, transport
+from mailfleet.records import dane, dmarc, spf, transport
+from mailfleet.records.dane import Certificates
 from mailfleet.records.dkim import PublicKey, key_records
 from mailfleet.records.exchangers import mail_names, mx_values
 from mailfleet.records.identity import identity, issuers, policy_hosts
@@ -51,13 +52,12 @@ def records(
     fleet: Fleet,
     keys: Iterable[PublicKey] = (),
     *,
-    certificates: Mapping[str, Collection[str]] | None = None,
+    certificates: Certificates | None = None,
     signed: Collection[str] = (),
 ) -> Desired:
     """Every record of the fleet, with these DKIM keys.
 
-    `certificates` gives for each inbound host the SHA-256, in hexadecimal, of the public keys that
-    it presents now or next; TLSA records are made of them in the zones of `signed` (DNSSEC).
+    TLSA records are made of the inbound hosts' `certificates` in the zones of `signed` (DNSSEC).
     """
     into = _Collector(fleet)
     _hosts(fleet, into)
@@ -110,17 +110,13 @@ def _senders(fleet: Fleet, into: _Collector) -> None:
 
 
 def _certificates(
-    fleet: Fleet,
-    certificates: Mapping[str, Collection[str]],
-    signed: Collection[str],
-    into: _Collector,
+    fleet: Fleet, certificates: Certificates, signed: Collection[str], into: _Collector
 ) -> None:
-    for host in fleet.inbound_hosts:
-        domain = fleet.domain_of(host.name)
+    for host, zone in dane.zones(fleet):
         # RFC 7672 §2.2.1: without DNSSEC a TLSA record counts for nothing.
-        if domain is not None and domain.zone in signed:
+        if zone in signed:
             values = map(transport.tlsa, certificates.get(host.name, ()))
-            into.add(f"_25._tcp.{host.name}", "TLSA", *values)
+            into.add(dane.tlsa_name(host.name), "TLSA", *values)
 
 
 def _reverse(fleet: Fleet) -> dict[Address, RRset]:

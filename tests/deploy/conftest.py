@@ -172,15 +172,17 @@ class Project:
         *options: str,
         enter: bool = False,
         environment: dict[str, str] | None = None,
+        deploy: str = "deploys/mta.py",
+        program: str = "recorder.py",
     ) -> Run:
-        """`pyinfra inventories/prod deploys/mta.py OPTIONS...`; with `enter` its question is confirmed."""
+        """`pyinfra inventories/prod DEPLOY OPTIONS...`; with `enter` its question is confirmed."""
         journal = self.folder / "journal"
         journal.write_text("")
         secrets = {f"MAILFLEET_LOGIN_{name.upper()}": text for name, text in LOGINS.items()}
         done = subprocess.run(
             [
-                *(sys.executable, "-P", str(Path(__file__).parent / "recorder.py"), str(journal)),
-                *("inventories/prod", str(ROOT / "deploys/mta.py"), *options),
+                *(sys.executable, "-P", str(Path(__file__).parent / program), str(journal)),
+                *("inventories/prod", str(ROOT / deploy), *options),
             ],
             cwd=self.folder,
             env={

@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from mailfleet.checks import addresses, dkim, dmarc, dnssec, domains, spf
+from mailfleet import checking
+from mailfleet.checks import addresses, dane, dkim, dmarc, dnssec, domains, spf
 from mailfleet.checks.finding import Finding, Scope
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.records import PublicKey, records
@@ -36,6 +37,8 @@ OTHER = _p(rsa.generate_private_key(public_exponent=65537, key_size=2048))
 SHORT = _p(rsa.generate_private_key(public_exponent=65537, key_size=1024))  # noqa: S505
 CURVE = _p(ec.generate_private_key(ec.SECP256R1()))
 KEY = PublicKey("shop.example", "mta1-eu-1", GOOD)
+CERTIFICATES = {HOST: ("ab" * 32,)}
+TLSA = f"_25._tcp.{HOST}"
 
 
 class Fixed:
@@ -77,7 +80,7 @@ def fleet() -> Fleet:
 
 
 def right() -> Zone:
-    desired = records(fleet(), [KEY])
+    desired = records(fleet(), [KEY], certificates=CERTIFICATES, signed=["shop.example"])
     zone = {r.key: r.values for records_ in desired.zones.values() for r in records_}
     zone |= {record.key: record.values for record in desired.reverse.values()}
     accepted = ("shop.example._report._dmarc.reports.example", "TXT")
@@ -89,12 +92,13 @@ def scope(zone: Zone) -> Scope:
     one = fleet()
     keys = {HOST: HostKeys((KEY,), True)}
     resolver = cast(Resolver, Fixed(zone))
-    return Scope(one, records(one, [KEY]), keys, [resolver])
+    desired = records(one, [KEY], certificates=CERTIFICATES, signed=["shop.example"])
+    return Scope(one, desired, keys, [resolver], None, CERTIFICATES, ["shop.example"])
 
 
 def findings(zone: Zone) -> list[Finding]:
     checked = scope(zone)
-    kinds = (addresses, spf, dkim, dmarc, domains)
+    kinds = (addresses, spf, dkim, dmarc, domains, dane)
     return sorted({f for kind in kinds for task in kind.tasks(checked) for f in task()})
 
 
@@ -154,6 +158,13 @@ FAULTS: list[tuple[Callable[[Zone], Zone], str, str, str]] = [
         "shop.example",
         "needs 11 look-ups",
         "shorten includes",
+    ),
+    (without((TLSA, "TLSA")), TLSA, "has no TLSA record", "publish it"),
+    (
+        having(TLSA, "TLSA", "3 1 1 " + "cd" * 32, "2 1 1 " + "ab" * 32),
+        TLSA,
+        "is of the key of the host's certificate, so senders with DANE keep their mail",
+        "publish it",
     ),
     (without((SELECTOR, "TXT")), SELECTOR, "has no key", "publish it"),
     (having(SELECTOR, "TXT", txt(f"p={OTHER}")), SELECTOR, "not the public half", "publish it"),
@@ -233,6 +244,50 @@ def test_hosts_without_keys() -> None:
     assert "could not be read" in unread.problem
     [keyless] = dkim.keyless(replace(checked, keys={HOST: HostKeys((), False)}))
     assert keyless.problem == "has no DKIM key for shop.example"
+
+
+def test_hosts_without_certificates() -> None:
+    checked = scope(right())
+    assert list(dane.uncertified(checked)) == []
+    [found] = dane.uncertified(replace(checked, certificates={}))
+    assert str(found) == (
+        f"{HOST}: has no certificate: its TLSA records are unchecked; "
+        "run: pyinfra inventories/prod deploys/mta.py"
+    )
+    # A host that was not read is a finding already.
+    assert list(dane.uncertified(replace(checked, certificates={}, keys={}))) == []
+
+
+def test_one_tlsa_record_that_matches_is_enough() -> None:
+    both = having(TLSA, "TLSA", "3 1 1 " + "ab" * 32, "3 1 1 " + "cd" * 32)
+    assert findings(both(right())) == []
+
+
+def test_in_a_zone_that_is_not_signed_there_is_no_dane() -> None:
+    plain = replace(scope(without((TLSA, "TLSA"))(right())), signed=[])
+    assert list(dane.tasks(plain)) == []
+    assert list(dane.uncertified(replace(plain, certificates={}))) == []
+
+
+DS = ("shop.example", "DS")
+
+
+@pytest.mark.parametrize(
+    ("certificate", "subjects"), [("ab" * 32, []), ("cd" * 32, [TLSA])], ids=["right", "wrong"]
+)
+def test_a_whole_check(
+    monkeypatch: pytest.MonkeyPatch, certificate: str, subjects: list[str]
+) -> None:
+    # No provider is asked: the fleet names none, and none could be opened here.
+    monkeypatch.setattr(checking, "authorities", lambda *_: ([], []))
+    zone = {**right(), DS: ("1 13 2 00",), ("shop.example", "DNSKEY"): ("257 3 13 00",)}
+    resolver = Fixed(zone)
+    resolver.dnspython = None  # type: ignore[attr-defined]
+    keys = {HOST: HostKeys((KEY,), True)}
+    asked = [cast(Resolver, resolver)]
+    report = checking.check(fleet(), keys, asked, certificates={HOST: (certificate,)})
+    assert [finding.subject for finding in report.findings] == subjects
+    assert report.dnssec == {"shop.example": "secure"}
 
 
 def _states() -> Iterator[tuple[Zone, bool, bool, str, str]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 from pyinfra.api.exceptions import FactProcessError
@@ -13,9 +16,10 @@ from pyinfra.api.exceptions import FactProcessError
 from mailfleet.facts.dkim import DkimKeys
 from mailfleet.facts.files import FileState, Tree, TreeState
 from mailfleet.facts.packages import Packages, PackageState
+from mailfleet.facts.public_keys import PublicKeys
 from mailfleet.facts.release import Codename
 from mailfleet.facts.services import Services, ServicesState
-from mailfleet.facts.tls import Tls, TlsState
+from mailfleet.facts.tls import Tls, TlsState, spki_sha256
 
 pytestmark = pytest.mark.unit
 
@@ -149,3 +153,25 @@ def test_dkim_keys() -> None:
     for output in ([], ["Segmentation fault"], ["[", "{"]):
         with pytest.raises(FactProcessError, match="printed no JSON"):
             DkimKeys().process(output)
+
+
+def test_the_public_halves_that_dns_publishes() -> None:
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    keys = [{"domain": "a.example", "selector": "s", "p": "AA", "bits": 2048,
+             "visible": True, "owner": "600 a a", "signing": False}]  # fmt: skip
+    found = PublicKeys().process([*pem.splitlines(), json.dumps(keys)])
+    assert found == {"dkim": keys, "certificate": hashlib.sha256(der).hexdigest()}
+    assert PublicKeys().process(["[]"]) == PublicKeys.default()
+    with pytest.raises(FactProcessError, match="printed no JSON"):
+        PublicKeys().process(pem.splitlines())
+
+
+@given(LINES)
+def test_no_hash_of_what_is_no_key(lines: list[str]) -> None:
+    begin, end = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
+    assert spki_sha256(line.replace("-", "") for line in lines) is None
+    assert spki_sha256([begin, end]) is None
+    assert spki_sha256([begin, "MFkw"]) is None
+    assert spki_sha256([begin, "no key!", end]) is None
