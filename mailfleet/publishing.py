@@ -15,7 +15,7 @@ from mailfleet.model import Fleet, Host, ProviderSettings
 from mailfleet.providers.base import Driver
 from mailfleet.providers.registry import open_driver
 from mailfleet.publication import Publication, UnreadZone, ZonePlan
-from mailfleet.records import Desired, RRset, dane, plan, records
+from mailfleet.records import Desired, Plan, RRset, dane, plan, records
 from mailfleet.records.conflicts import matches
 from mailfleet.records.dane import Certificates
 from mailfleet.records.dkim import HostKeys, unread_keys
@@ -114,8 +114,7 @@ class _Run:
         """Plan one zone; one that cannot be read stops no other."""
         try:
             driver = self._open(settings)
-            made = plan(driver.read(name), wanted, keep=keep, adopt=self._adopt)
-            refused = driver.audit(made)
+            made, refused = self._planned(driver, name, wanted, keep)
         except MailfleetError as error:
             self.unread.append(UnreadZone(name, self._label(settings), str(error)))
             return
@@ -127,6 +126,30 @@ class _Run:
                 for text in made.unsafe
             ]
         self.zones.append(ZonePlan(driver, made, tuple(problems), self._needs(wanted)))
+
+    def _planned(
+        self, driver: Driver, name: str, wanted: Sequence[RRset], keep: Callable[[str], bool]
+    ) -> tuple[Plan, tuple[str, ...]]:
+        """The plan, and what the provider would refuse of it.
+
+        A provider that takes no TLSA records gets none: without them mail is less protected, but
+        without the others it is not believed.
+        """
+        found = driver.read(name)
+        made = plan(found, wanted, keep=keep, adopt=self._adopt)
+        refused = driver.audit(made)
+        if not refused or all(change.key[1] != "TLSA" for change in made.changes):
+            return made, refused
+        others = [record for record in wanted if record.type != "TLSA"]
+        less = plan(
+            found, others, keep=lambda at: keep(at) or dane.is_tlsa_name(at), adopt=self._adopt
+        )
+        left = driver.audit(less)
+        gone = [problem for problem in refused if problem not in left]
+        if not gone:
+            return made, refused
+        self.notes += [f"{name}: left out, so senders have no DANE: {problem}" for problem in gone]
+        return less, left
 
     def add_reverse(
         self, pointers: reverse.Pointers, keep: Callable[[str], bool], lookup: Lookup | None

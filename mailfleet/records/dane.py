@@ -14,6 +14,8 @@ Certificates = Mapping[str, Collection[str]]
 A host may have several, while it changes from one key to the next (RFC 7671 §8.1).
 """
 
+_PORT = "_25._tcp."
+
 
 @dataclass(frozen=True)
 class Signatures:
@@ -26,7 +28,12 @@ class Signatures:
 
 def tlsa_name(host: str) -> str:
     """Where senders look for the TLSA records of an MX host (RFC 6698 §3, RFC 7672 §2.2.3)."""
-    return f"_25._tcp.{host}"
+    return f"{_PORT}{host}"
+
+
+def is_tlsa_name(name: str) -> bool:
+    """Whether it is such a name."""
+    return name.startswith(_PORT)
 
 
 def certificates_of(found: Mapping[str, Mapping[str, object]]) -> dict[str, tuple[str, ...]]:

@@ -8,6 +8,7 @@ from mailfleet import publishing
 from mailfleet.model import Fleet
 from mailfleet.publication import Publication
 from mailfleet.publishing import prepare, publish
+from mailfleet.records import Plan
 from mailfleet.records.lookup import LookupFailedError
 from tests.unit.test_publishing import EU, KEYS, US, Memory, fleet
 
@@ -116,3 +117,34 @@ def test_that_of_a_host_that_left_goes(server: Memory) -> None:
     left = prepare(without_us(), keys, lookup=signed, certificates={EU: (FIRST,)}, force=True)
     publish(left)
     assert held(server) == {TLSA_EU[0]: (f"3 1 1 {FIRST}",)}
+
+
+def test_a_provider_that_takes_no_tlsa_records_goes_without(
+    server: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.zones.clear()
+    server.owned.clear()
+
+    def refuses(plan: Plan) -> tuple[str, ...]:
+        return tuple(f"{c.key[0]}: no such type" for c in plan.changes if c.key[1] == "TLSA")
+
+    monkeypatch.setattr(server, "audit", refuses)
+    publication = prepare(fleet(), KEYS, lookup=signed, certificates=CERTIFICATES)
+    assert publication.problems == ()
+    assert [note for note in publication.notes if "no DANE" in note] == [
+        f"shop.example: left out, so senders have no DANE: {name}: no such type" for name in BOTH
+    ]
+    publish(publication)
+    assert held(server) == {}
+    assert prepare(fleet(), KEYS, lookup=signed, certificates=CERTIFICATES).is_empty
+
+
+def test_what_else_a_provider_refuses_still_stops_the_zone(
+    server: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.zones.clear()
+    server.owned.clear()
+    monkeypatch.setattr(server, "audit", lambda _: ("the token may only read",))
+    publication = prepare(fleet(), KEYS, lookup=signed, certificates=CERTIFICATES)
+    assert "shop.example: the token may only read" in publication.problems
+    assert not [note for note in publication.notes if "no DANE" in note]
