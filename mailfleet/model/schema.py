@@ -272,6 +272,6 @@ class InventoryTable(_Table):
     name: Identifier | None = None
     """What marks this fleet's records in DNS. Default: the inventory's file name."""
     reverse_dns: DnsTable | None = None
-    """Who serves the PTR records. Default: nobody, they are only checked."""
+    """Who serves the PTR records. Default: nobody, you are told which to ask for."""
     lab: LabName | None = None
     """Name of the lab that the hosts live in."""
