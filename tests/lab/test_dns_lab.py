@@ -115,6 +115,15 @@ def test_check_finds_nothing_wrong(deployed_lab: DeployedLab) -> None:
     assert done.returncode == 0
 
 
+def test_postfix_finds_the_keys_of_the_certificates_in_dns(deployed_lab: DeployedLab) -> None:
+    for sender, receiver in (
+        (deployed_lab.eu, deployed_lab.us),
+        (deployed_lab.us, deployed_lab.eu),
+    ):
+        command = f"posttls-finger -c -l dane-only '[{receiver}]' 2>&1"
+        assert "Verified TLS connection established" in deployed_lab.on(sender, command)
+
+
 def test_checkdmarc_finds_no_fault(deployed_lab: DeployedLab) -> None:
     domains = [*deployed_lab.fleet.from_domains]
     answer = judged(deployed_lab, domains=domains)
