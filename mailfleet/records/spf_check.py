@@ -123,10 +123,10 @@ class _Run:
     def _is_one_of(self, names: Sequence[str], term: Term) -> bool:
         v4 = self.address.version == 4
         rtype, length = ("A", term.v4) if v4 else ("AAAA", term.v6)
+        # All are asked before any is compared: each void answer counts, also one after a match.
+        found = [text for name in names for text in self._ask(name, rtype)]
         return any(
-            self.address in ip_network((ip_address(text), length), strict=False)
-            for name in names
-            for text in self._ask(name, rtype)
+            self.address in ip_network((ip_address(text), length), strict=False) for text in found
         )
 
     def _has_name(self, target: str) -> bool:

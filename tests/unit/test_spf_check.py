@@ -90,6 +90,7 @@ RECORDS = [
     "v=spf1 ip4:203.0.113.1/33 -all",
     "v=spf1 ip6:203.0.113.1 -all",
     "v=spf1 a -all",
+    "v=spf1 a a mx",
     "v=spf1 a/24//64 -all",
     "v=spf1 a:mail.example//126 -all",
     "v=spf1 a:mail.example/24 -all",
