@@ -138,18 +138,17 @@ class _Run:
         found = driver.read(name)
         made = plan(found, wanted, keep=keep, adopt=self._adopt)
         refused = driver.audit(made)
-        if not refused or all(change.key[1] != "TLSA" for change in made.changes):
+        # Not where an old TLSA would stay: senders that believe it would keep their mail.
+        new = {c.key[0] for c in made.changes if c.key[1] == "TLSA" and c.old is None}
+        out = {at: text for at in new for text in refused if f"{at} TLSA" in text}
+        if not out:
             return made, refused
-        others = [record for record in wanted if record.type != "TLSA"]
-        less = plan(
-            found, others, keep=lambda at: keep(at) or dane.is_tlsa_name(at), adopt=self._adopt
-        )
-        left = driver.audit(less)
-        gone = [problem for problem in refused if problem not in left]
-        if not gone:
-            return made, refused
-        self.notes += [f"{name}: left out, so senders have no DANE: {problem}" for problem in gone]
-        return less, left
+        others = [record for record in wanted if (record.name, record.type) not in _tlsa(out)]
+        less = plan(found, others, keep=keep, adopt=self._adopt)
+        self.notes += [
+            f"{name}: left out, so senders have no DANE: {text}" for _, text in sorted(out.items())
+        ]
+        return less, driver.audit(less)
 
     def add_reverse(
         self, pointers: reverse.Pointers, keep: Callable[[str], bool], lookup: Lookup | None
@@ -210,6 +209,10 @@ class _Run:
         names = [value for record in wanted if record.type == "PTR" for value in record.values]
         owners = (self._fleet.domain_of(name.rstrip(".")) for name in names)
         return frozenset(owner.zone for owner in owners if owner is not None)
+
+
+def _tlsa(names: Collection[str]) -> set[tuple[str, str]]:
+    return {(name, "TLSA") for name in names}
 
 
 def _scope(fleet: Fleet, domain: str | None) -> Callable[[str], bool]:

@@ -45,7 +45,11 @@ def _record(server: Authority, record: RRset, push: str) -> Iterator[Finding]:
         yield _silent(subject, server, error)
         return
     if problem := difference(record, answered):
-        yield Finding(subject, f"{server} {problem}", push)
+        remedy = push
+        if set(record.values) <= set(answered):
+            # A push leaves alone what others have added.
+            remedy = f"if nobody needs that, {push} --adopt '{record.name}/{record.type}'"
+        yield Finding(subject, f"{server} {problem}", remedy)
 
 
 def _proxied(server: Authority, hidden: Collection[RRset], scope: Scope) -> Iterator[Finding]:

@@ -68,13 +68,14 @@ def _candidates(
         if cut := _cut_above(slot.name, zone, cuts):
             yield None, _delegated(cut, slot, have)
             continue
-        if slot in have and slot not in owned:
-            # Equal values are no conflict, but may be adopted.
-            yield slot, _occupied(slot, have[slot]) if have[slot] != values else None
-        foreign = have.get(slot, frozenset()) - owned.get(slot, frozenset())
-        # Of each kind of text there must be one; addresses and mail servers may be several parties'.
-        if slot in owned and slot.type == "TXT" and foreign:
-            yield slot, _second(slot, foreign) if not foreign <= values else None
+        ours = owned.get(slot, frozenset())
+        if foreign := have.get(slot, frozenset()) - ours:
+            # Of each kind of text there must be one; addresses and mail servers may be several
+            # parties', as long as ours are among them.
+            fine = foreign <= values if slot.type == "TXT" else bool(ours) or values <= foreign
+            found = _second if ours else _edited if slot in owned else _occupied
+            # What is fine may be adopted all the same.
+            yield slot, None if fine else found(slot, foreign)
         for other in types.get(slot.name, ()):
             # RFC 1034 §3.6.2: beside a CNAME there is nothing else. One that we own and no longer
             # want is deleted anyway.
@@ -85,6 +86,10 @@ def _candidates(
 def _occupied(slot: Slot, existing: frozenset[str]) -> Conflict:
     reason = _WHY.get(slot.tag, "it differs from what the fleet needs")
     return _conflict(slot, existing, slot, f"is not ours, and {reason}")
+
+
+def _edited(slot: Slot, existing: frozenset[str]) -> Conflict:
+    return _conflict(slot, existing, slot, "stands where ours was, so somebody has put it there")
 
 
 def _second(slot: Slot, existing: frozenset[str]) -> Conflict:

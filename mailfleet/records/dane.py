@@ -31,11 +31,6 @@ def tlsa_name(host: str) -> str:
     return f"{_PORT}{host}"
 
 
-def is_tlsa_name(name: str) -> bool:
-    """Whether it is such a name."""
-    return name.startswith(_PORT)
-
-
 def certificates_of(found: Mapping[str, Mapping[str, object]]) -> dict[str, tuple[str, ...]]:
     """Those in what the fact `mailfleet.facts.public_keys.PublicKeys` found, by host name."""
     return {host: (str(one["certificate"]),) for host, one in found.items() if one["certificate"]}

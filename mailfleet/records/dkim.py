@@ -77,9 +77,13 @@ def unread_keys(fleet: Fleet, read: Collection[str]) -> Callable[[str], bool]:
     is down, outside of a limit, not yet deployed, or that has left the fleet, may still have mail
     under way that its published keys must verify.
     """
-    prefixes = tuple(f"{host.selector}-" for host in fleet.hosts if host.name in read)
+    hosts = {f"{host.selector}-": host.name for host in fleet.hosts}
 
     def unread(name: str) -> bool:
-        return "._domainkey." in name and not name.startswith(prefixes)
+        if "._domainkey." not in name:
+            return False
+        # One host's selector may be the start of another's.
+        mine = max((p for p in hosts if name.startswith(p)), key=len, default=None)
+        return mine is None or hosts[mine] not in read
 
     return unread

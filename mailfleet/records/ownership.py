@@ -14,6 +14,7 @@ value that somebody else puts beside ours is told from ours.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -86,8 +87,8 @@ def is_list(name: str, zone: str) -> bool:
 def read_list(zone: str, fleet: str, existing: Iterable[RRset]) -> Owned:
     """What the fleet owns of `zone`, from all records of the zone.
 
-    Where none of our values is left in a slot, what stands there has taken their place: it is ours,
-    edited by somebody. What stands beside a value of ours is not.
+    A value that was edited is not ours any more: nothing tells it from one that somebody else has put
+    in the place of ours.
     """
     records = list(existing)
     marks: dict[Slot, set[str]] = {}
@@ -100,7 +101,7 @@ def read_list(zone: str, fleet: str, existing: Iterable[RRset]) -> Owned:
     found: dict[Slot, frozenset[str]] = {}
     for slot, known in marks.items():
         values = have.get(slot, frozenset())
-        found[slot] = frozenset(v for v in values if _digest(v) in known) or values
+        found[slot] = frozenset(value for value in values if _digest(value) in known)
     return found
 
 
@@ -117,9 +118,13 @@ def write_list(
             kept = tuple(v for v in record.values if not _is_ours(fleet, octets(v)))
             foreign[record.name] = kept
     values = [txt(content) for content in _encode(zone, fleet, owned)]
-    parts = [values[at : at + _VALUES] for at in range(0, len(values), _VALUES)]
-    names = [f"_mailfleet.{zone}", *(f"_mailfleet-{n}.{zone}" for n in range(2, len(parts) + 1))]
-    ours = dict(zip(names, parts, strict=False))
+    ours: dict[str, list[str]] = {}
+    for number in itertools.count(1):
+        if not values:
+            break
+        name = f"_mailfleet.{zone}" if number == 1 else f"_mailfleet-{number}.{zone}"
+        room = max(0, _VALUES - len(foreign.get(name, ())))
+        ours[name], values = values[:room], values[room:]
     return tuple(
         rrset(name, "TXT", ttl, *foreign.get(name, ()), *ours.get(name, ()))
         for name in sorted(foreign.keys() | ours.keys())

@@ -93,7 +93,7 @@ def plan(
     after |= {slot: zone.owned[slot] for slot in blocked & zone.owned.keys()}
     leaving = {slot for slot in owned.keys() - want_slots.keys() if not keep(slot.name)}
     after |= {slot: owned[slot] for slot in owned.keys() - want_slots.keys() - leaving}
-    replace = {slot for slot in open_slots if slot in owned or slot not in have_slots}
+    replace = {slot for slot in open_slots if owned.get(slot) or slot not in have_slots}
     replace |= leaving & have_slots.keys()
 
     changes = []
@@ -120,7 +120,7 @@ def _owned_after(want: Owned, have: Owned, owned: Owned) -> dict[Slot, frozenset
     for slot, values in want.items():
         # Wanted by us, and somebody else's already: it stays theirs.
         ours = values - (have.get(slot, frozenset()) - owned.get(slot, frozenset()))
-        if ours and (slot in owned or slot not in have):
+        if ours and (owned.get(slot) or slot not in have):
             found[slot] = ours
     return found
 

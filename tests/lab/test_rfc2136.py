@@ -235,6 +235,11 @@ def test_values_beside_ours_stay(server: Server) -> None:
     }
 
 
+def test_a_secret_of_other_letters_is_explained() -> None:
+    with pytest.raises(MailfleetError, match="is not base64"):
+        tsig_key("fleet", Secret("pä=="))
+
+
 def test_two_fleets_share_a_zone(server: Server) -> None:
     push(server.driver(), "example.test", desired())
     other = [rrset("mta9.example.test", "A", 300, "198.51.100.9")]

@@ -12,6 +12,8 @@ from mailfleet.model import Fleet, ProviderSettings
 from mailfleet.providers.hetzner.messages import Mark
 from mailfleet.providers.hetzner.phases import phases
 from mailfleet.providers.hetzner.pointers import POINTERS
+from mailfleet.providers.hetzner.sending import Sender
+from mailfleet.providers.hetzner.writes import Write
 from mailfleet.providers.registry import open_driver
 from mailfleet.records import Change, Plan, RRset, Slot, plan, rrset
 from mailfleet.records.rrset import octets, txt
@@ -155,14 +157,33 @@ def test_what_others_add_to_our_addresses_stays(fake: HetznerFake) -> None:
     assert not fake.project.rrsets[ZONE]["mta1", "A"]["labels"]
 
 
-def test_an_address_edited_without_its_comment_is_put_right(fake: HetznerFake) -> None:
+def test_an_address_without_our_comment_is_not_ours(fake: HetznerFake) -> None:
     push(driver(fake), WANTED)
     labels = fake.project.rrsets[ZONE]["mta1", "A"]["labels"]
     fake.project.put(ZONE, "mta1", "A", 300, "203.0.113.66")
     fake.project.rrsets[ZONE]["mta1", "A"]["labels"] = labels
-    push(driver(fake), WANTED)
-    assert "203.0.113.66" not in stored(fake, "mta1", "A")
-    assert push(driver(fake), WANTED).is_empty
+    made = plan(driver(fake).read(ZONE), WANTED)
+    assert [conflict.name for conflict in made.conflicts] == [f"mta1.{ZONE}"]
+    assert plan(driver(fake).read(ZONE), [*WANTED[:2], *WANTED[3:]]).is_empty
+
+
+def test_what_is_added_during_a_push_stays(fake: HetznerFake) -> None:
+    push(driver(fake), [rrset(ZONE, "TXT", 300, SPF)])
+    wanted = [rrset(ZONE, "TXT", 300, NEW_SPF), WANTED[2]]
+    found = driver(fake)
+    made = plan(found.read(ZONE), wanted)
+    write = Sender.send
+
+    def meanwhile(sender: Sender, request: Write) -> None:
+        if request.verb == "set":
+            fake.project.add_value(ZONE, "@", "TXT", VERIFICATION)
+        write(sender, request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sender, "send", meanwhile)
+        with pytest.raises(MailfleetError, match="changed"):
+            found.apply(made)
+    assert VERIFICATION in stored(fake, "@", "TXT")
 
 
 @pytest.mark.parametrize("value", [SPF, txt("v=spf1 include:esp.example ~all")])
@@ -228,7 +249,7 @@ def problems(fake: HetznerFake, *wanted: RRset, token: str = TOKEN) -> tuple[str
 def test_what_the_api_does_not_take_is_found_before(fake: HetznerFake) -> None:
     fake.project.put(ZONE, "@", "MX", 300, "10 mta1.shop.example.")
     fake.project.rrsets[ZONE]["@", "MX"]["protection"] = {"change": True}
-    fake.project.rrsets[ZONE]["@", "MX"]["labels"] = dict(Mark("prod").labels)
+    fake.project.rrsets[ZONE]["@", "MX"]["records"][0]["comment"] = MARK
     found = problems(
         fake,
         rrset(f"a.{ZONE}", "SSHFP", 300, "1 1 " + "ab" * 20),

@@ -211,6 +211,24 @@ def test_a_change_between_plan_and_push_stops_it() -> None:
     assert "apply" not in Memory.calls
 
 
+def test_a_change_after_the_claim_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    driver_now = driver()
+    made = plan(driver_now.read(ZONE), desired())
+    apply = Memory._apply
+
+    def meanwhile(self: Memory, changes: Any) -> None:
+        apply(self, changes)
+        Memory.add("mta1.eu", "A", 60, "192.0.2.77")
+
+    monkeypatch.setattr(Memory, "_apply", meanwhile)
+    with pytest.raises(MailfleetError, match="changed by somebody else"):
+        driver_now.apply(made)
+    monkeypatch.undo()
+    # The claim stands, and still what is there is not taken for ours.
+    again = plan(driver().read(ZONE), desired())
+    assert [conflict.name for conflict in again.conflicts] == [MTA]
+
+
 def test_a_class_that_would_change_more_is_stopped() -> None:
     Memory.add("www", "A", 60, "192.0.2.1")
     at = driver("Strange")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from mailfleet.errors import ConfigurationError, MailfleetError
 from mailfleet.model import HostEntry, ProviderSettings, build_fleet
 from mailfleet.model.options import octodns_options
-from mailfleet.providers.octodns.keys import arguments, provider_class
+from mailfleet.providers.octodns.failures import explained
+from mailfleet.providers.octodns.keys import Arguments, arguments, provider_class
 from mailfleet.secrets import Secret
 
 pytestmark = pytest.mark.unit
@@ -28,6 +31,16 @@ def test_secrets_come_from_the_environment_or_our_file(monkeypatch: pytest.Monke
     other = ProviderSettings("octodns", octodns=(("class", "x.Y"), ("token", "env/OTHER")))
     with pytest.raises(MailfleetError, match=r"OTHER is not set.*\n.*export OTHER"):
         arguments(other)
+
+
+@pytest.mark.parametrize("shown", [str, repr, quote, lambda text: text.splitlines()[1]])
+def test_secrets_are_hidden_in_each_form(shown: Callable[[str], str]) -> None:
+    secret = "-----BEGIN KEY-----\nQUJDREVGR0g/+=abc\n-----END KEY-----"
+    given = Arguments("x.Y", {}, {"key": Secret(secret)})
+    with pytest.raises(MailfleetError) as caught, explained(given, "read"):
+        raise RuntimeError(f"401 for {shown(secret)}")
+    assert "QUJD" not in str(caught.value)
+    assert "401 for" in str(caught.value)
 
 
 @pytest.mark.parametrize(

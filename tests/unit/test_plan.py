@@ -266,9 +266,53 @@ def test_drift_of_an_owned_record_is_repaired() -> None:
     zone = Zone(ZONE, ())
     wanted = [rrset(ZONE, "TXT", 300, SPF)]
     zone = carried_out(zone, plan(zone, wanted))
+    assert plan(read_again(ZONE, [], zone.owned), wanted).changes[0].new == wanted[0]
+    # In the place of ours may stand what somebody else needs.
     edited = read_again(ZONE, [rrset(ZONE, "TXT", 300, OLD_SPF)], zone.owned)
-    [change] = plan(edited, wanted).changes
+    made = plan(edited, wanted)
+    assert made.changes == ()
+    assert "stands where ours was" in str(made.conflicts[0])
+    [change] = plan(edited, wanted, adopt=["shop.example/TXT"]).changes
     assert change.new == wanted[0]
+
+
+def test_what_has_taken_our_place_is_not_deleted_when_the_host_leaves() -> None:
+    ours = rrset(f"mta1.{ZONE}", "A", 300, "203.0.113.1")
+    theirs = rrset(f"mta1.{ZONE}", "A", 300, "198.51.100.9")
+    zone = carried_out(Zone(ZONE, ()), plan(Zone(ZONE, ()), [ours]))
+    made = plan(read_again(ZONE, [theirs], zone.owned), [])
+    assert made.changes == ()
+    assert made.owned_after == {}
+
+
+def test_a_push_does_not_stand_in_its_own_way() -> None:
+    name = f"smtp.{ZONE}"
+    first = [rrset(name, "A", 300, "203.0.113.1")]
+    zone = carried_out(Zone(ZONE, ()), plan(Zone(ZONE, ()), first))
+    zone = joined(zone, [rrset(name, "A", 300, "203.0.113.8", "203.0.113.9")])
+    moved = [rrset(name, "A", 300, "203.0.113.9")]
+    zone = carried_out(zone, plan(zone, moved))
+    assert plan(zone, moved).is_empty
+
+
+def test_addresses_beside_ours_can_be_adopted() -> None:
+    ours = [rrset(f"smtp.{ZONE}", "A", 300, "203.0.113.1")]
+    zone = carried_out(Zone(ZONE, ()), plan(Zone(ZONE, ()), ours))
+    zone = joined(zone, [rrset(f"smtp.{ZONE}", "A", 300, "203.0.113.8")])
+    zone = carried_out(zone, plan(zone, ours, adopt=["smtp.*/A"]))
+    assert zone.records == tuple(ours)
+
+
+def test_many_fleets_in_one_zone_fit_their_lists() -> None:
+    lists: tuple[RRset, ...] = ()
+    for fleet in ("eu", "us", "jp", "br"):
+        owned = {Slot(f"host{n}.{fleet}.{ZONE}", "A"): frozenset({str(n)}) for n in range(420)}
+        content = {record.name: record for record in lists}
+        content |= {record.name: record for record in write_list(ZONE, fleet, owned, lists, 300)}
+        lists = tuple(content.values())
+        assert read_list(ZONE, fleet, lists).keys() == owned.keys()
+    # A message holds 64 KiB, and an update carries a set as it was and as it is to be.
+    assert all(sum(map(len, record.values)) < 30_000 for record in lists)
 
 
 def test_what_is_to_be_kept_is_not_deleted() -> None:

@@ -126,17 +126,30 @@ def test_a_provider_that_takes_no_tlsa_records_goes_without(
     server.owned.clear()
 
     def refuses(plan: Plan) -> tuple[str, ...]:
-        return tuple(f"{c.key[0]}: no such type" for c in plan.changes if c.key[1] == "TLSA")
+        return tuple(f"{c.key[0]} TLSA: no such type" for c in plan.changes if c.key[1] == "TLSA")
 
     monkeypatch.setattr(server, "audit", refuses)
     publication = prepare(fleet(), KEYS, lookup=signed, certificates=CERTIFICATES)
     assert publication.problems == ()
     assert [note for note in publication.notes if "no DANE" in note] == [
-        f"shop.example: left out, so senders have no DANE: {name}: no such type" for name in BOTH
+        f"shop.example: left out, so senders have no DANE: {name} TLSA: no such type"
+        for name in BOTH
     ]
     publish(publication)
     assert held(server) == {}
     assert prepare(fleet(), KEYS, lookup=signed, certificates=CERTIFICATES).is_empty
+
+
+def test_an_old_tlsa_record_that_cannot_be_changed_stops_the_zone(
+    server: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(plan: Plan) -> tuple[str, ...]:
+        return tuple(f"{c.key[0]} TLSA is protected" for c in plan.changes if c.key[1] == "TLSA")
+
+    monkeypatch.setattr(server, "audit", refuses)
+    changed = {**CERTIFICATES, EU: ("cd" * 32,)}
+    publication = prepare(fleet(), KEYS, lookup=signed, certificates=changed)
+    assert publication.problems == (f"shop.example: {TLSA_EU[0]} TLSA is protected",)
 
 
 def test_what_else_a_provider_refuses_still_stops_the_zone(

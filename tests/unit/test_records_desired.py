@@ -160,6 +160,21 @@ def test_keys_of_unread_hosts_are_recognised() -> None:
     assert not unread("mta1.us.shop.example")
 
 
+def test_a_key_is_of_the_host_with_the_longest_selector_that_fits() -> None:
+    # Their selectors are mta1-eu and mta1-eu-shop.
+    names = ("mta1.eu.shop.example", "mta1-eu.shop.example")
+    hosts = [
+        HostEntry("eu", name, {"streams": {"orders": [f"203.0.113.{number}"]}})
+        for number, name in enumerate(names, 1)
+    ]
+    table = {"dns": SHOP["dns"], "streams": {"orders": {"logins": ["shop"]}}}
+    files = {"shop.example": ("dns/shop.example.toml", table)}
+    made = build_fleet("inventories/prod", hosts, {"domains": list(files)}, files, [])
+    unread = unread_keys(made, read={names[0]})
+    assert unread("mta1-eu-shop-1._domainkey.shop.example")
+    assert not unread("mta1-eu-1._domainkey.shop.example")
+
+
 def test_an_unreadable_key_is_not_published_as_revoked() -> None:
     good = {"domain": "shop.example", "selector": "a-1", "p": "QUJD"}
     found = keys_of([good, {"domain": "shop.example", "selector": "b-1", "p": None}])

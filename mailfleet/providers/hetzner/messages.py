@@ -1,8 +1,8 @@
 """RRsets as the API writes them, and ours: names, values, TTLs and the marks of what is owned.
 
-The comment of each value of ours says that it is ours, and a label says so of an RRset of any type but
-TXT, which more parties share. Both are written by the same request as what they mark, save where a
-record is adopted.
+The comment of each value of ours says that it is ours. A label tells the people who look at an RRset of
+any type but TXT, which more parties share, that mailfleet has values there. Both are written by the same
+request as what they mark, save where a record is adopted.
 """
 
 from __future__ import annotations
@@ -67,17 +67,11 @@ class Mark:
         return self.labels.items() <= labels.items()
 
     def owned(self, content: Iterable[Held]) -> Owned:
-        """Our values, by their comments.
-
-        Under our label without any comment of ours they are ours all the same, since somebody has
-        edited them without keeping the comments.
-        """
+        """Our values, by their comments. The label alone tells nothing: others may add values."""
         found: dict[Slot, set[str]] = {}
         for held in content:
             name, rtype = held.rrset.key
             ours = [record for record in held.records if record.comment == self.comment]
-            if not ours and self.labelled(held.labels):
-                ours = list(held.records)
             for record in ours:
                 value = canonical(rtype, record.value)
                 found.setdefault(slot_of(name, rtype, value), set()).add(value)

@@ -109,7 +109,8 @@ class Sender:
 
     def send(self, write: Write) -> None:
         """Have one write accepted; it is done after `actions.wait()`."""
-        if write.shared:
+        if write.verb == "set":
+            # It writes the whole RRset, and phases may have taken minutes since that was read.
             self._unchanged(write, self._look(write.name, write.rrset.type))
         doing = f"change {write} in {self._zone.name}"
         patience = Patience(self._connection)

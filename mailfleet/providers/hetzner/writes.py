@@ -37,8 +37,6 @@ class Write:
     gone: tuple[Record, ...] = ()
     """set: what it removes."""
     labels: tuple[tuple[str, str], ...] = ()
-    shared: bool = False
-    """set: whether values that are not ours are written with ours."""
 
     def __str__(self) -> str:
         return f"{self.rrset.name} {self.rrset.type}"
@@ -85,14 +83,12 @@ def writes(
     if after and labels != tuple(now.labels.items()):
         # First: what we have changed must be ours, also after a run that died half way.
         yield Write("label", name, rrset, now.rrset, labels=labels)
-    yield from _values(name, rrset, now, after, mark)
+    yield from _values(name, rrset, now, after)
     if change.new is not None and change.new.ttl != now.rrset.ttl:
         yield Write("ttl", name, change.new, now.rrset)
 
 
-def _values(
-    name: str, rrset: RRset, now: Held, after: tuple[Record, ...], mark: Mark
-) -> Iterator[Write]:
+def _values(name: str, rrset: RRset, now: Held, after: tuple[Record, ...]) -> Iterator[Write]:
     old = {record.value: record for record in now.records}
     new = {record.value: record for record in after}
     added = tuple(record for record in after if record.value not in old)
@@ -106,8 +102,7 @@ def _values(
     elif marked and not (removed or added):
         yield Write("comment", name, rrset, now.rrset, marked)
     elif added or removed or marked:
-        shared = any(record.comment != mark.comment for record in after)
-        yield Write("set", name, rrset, now.rrset, after, removed, shared=shared)
+        yield Write("set", name, rrset, now.rrset, after, removed)
 
 
 def _labels(

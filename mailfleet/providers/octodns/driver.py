@@ -92,11 +92,11 @@ class OctoDns:
         """Claim, change, let go: each step is read back before the next."""
         before = self._seen.pop(plan.zone, None) or self._populated(plan.zone)
         now = self._populated(plan.zone)
-        for change in plan.changes:
-            if before.records.get(change.key) != now.records.get(change.key):
-                raise changed_meanwhile(self._given, plan.zone, " ".join(change.key))
+        self._unchanged(plan, before, now)
         both = union(plan.owned_before, plan.owned_after)
         now = self._step(plan.zone, now, self._list_changes(plan.zone, now, both))
+        # The claim may have taken a while.
+        self._unchanged(plan, before, now)
         now = self._step(plan.zone, now, plan.changes)
         self._step(plan.zone, now, self._list_changes(plan.zone, now, plan.owned_after))
 
@@ -108,6 +108,11 @@ class OctoDns:
             zones = [str(name).rstrip(".") for name in self._provider.list_zones()]
         name = pointer(address)
         return max((zone for zone in zones if name.endswith(f".{zone}")), key=len, default=None)
+
+    def _unchanged(self, plan: Plan, before: _Content, now: _Content) -> None:
+        for change in plan.changes:
+            if before.records.get(change.key) != now.records.get(change.key):
+                raise changed_meanwhile(self._given, plan.zone, " ".join(change.key))
 
     def _populated(self, zone: str) -> _Content:
         found = empty_zone(zone)

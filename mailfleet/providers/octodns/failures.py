@@ -23,7 +23,7 @@ def explained(given: Arguments, what: str) -> Iterator[None]:
     except MailfleetError:
         raise
     except Exception as error:  # noqa: BLE001 (each provider class has errors of its own)
-        text = given.hidden(" ".join(str(error).split()))[:_LONGEST]
+        text = " ".join(given.hidden(str(error)).split())[:_LONGEST]
         kind = type(error).__name__
     else:
         return

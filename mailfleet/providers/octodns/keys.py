@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from mailfleet.errors import MailfleetError
 from mailfleet.model import ProviderSettings
@@ -15,6 +16,8 @@ from mailfleet.secrets import Secret, secret
 _OWN = "MAILFLEET_"
 _EXTRA = "pip install 'mailfleet[octodns]'"
 _SINCE = (1, 22)
+# Shorter lines of a secret stand in other texts as well.
+_TELLING = 8
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,22 @@ class Arguments:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
 
     def hidden(self, text: str) -> str:
-        """`text` without the secrets: what a provider class says may repeat its arguments."""
+        """`text` without the secrets: what a provider class says may repeat its arguments.
+
+        Nor as repr() and URLs write them, nor single lines of one that has several.
+        """
         for found in self.secrets.values():
-            text = text.replace(found.reveal(), "***")
+            plain = found.reveal()
+            lines = [line for line in plain.splitlines() if len(line) >= _TELLING]
+            for form in (
+                plain,
+                repr(plain)[1:-1],
+                quote(plain),
+                quote(plain, safe=""),
+                quote_plus(plain),
+                *lines,
+            ):
+                text = text.replace(form, "***")
         return text
 
 

@@ -53,7 +53,6 @@ class Rfc2136:
         self._key = key
         self._fleet = fleet
         self._zones: dict[str, tuple[Zone, tuple[RRset, ...], _Exact]] = {}
-        self._reverse: dict[str, str | None] = {}
 
     def read(self, zone: str) -> Zone:
         """The zone by AXFR (RFC 5936)."""
@@ -104,13 +103,7 @@ class Rfc2136:
 
     def reverse_zone(self, address: Address) -> str | None:
         """The zone in which the server would look the address up."""
-        name = pointer(address)
-        # Reverse zones are cut at octets and at nibbles of the network half, so that one answer
-        # holds for a /24 and for a /64.
-        network = ".".join(name.split(".")[1 if address.version == 4 else 16 :])
-        if network not in self._reverse:
-            self._reverse[network] = self._find_zone(name)
-        return self._reverse[network]
+        return self._find_zone(pointer(address))
 
     def _find_zone(self, name: str) -> str | None:
         """The zone that the server answers from: a query for a name in it brings its SOA."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 import dns.name
 import dns.tsig
@@ -33,7 +32,7 @@ def tsig_key(name: str, secret: Secret) -> dns.tsig.Key:
         raise MailfleetError(problem, f"write one of {', '.join(_ALGORITHMS)}, a colon, base64")
     try:
         raw = base64.b64decode(after, validate=True)
-    except binascii.Error:
+    except ValueError:
         raw = b""
     if not raw:
         problem = f"the TSIG secret {variable(f'tsig-{name}')} is not base64"
