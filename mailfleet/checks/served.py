@@ -9,7 +9,6 @@ from dns.exception import DNSException
 
 from mailfleet.authorities import Authority, ask
 from mailfleet.checks.finding import Finding, Scope, Task
-from mailfleet.model import Fleet
 from mailfleet.records import RRset
 from mailfleet.records.compare import difference
 
@@ -23,11 +22,12 @@ _PROXIABLE = frozenset({*_ADDRESSES, "CNAME"})
 
 def tasks(scope: Scope, servers: Servers) -> Iterator[Task]:
     """One for each record and server; one for each name and server where it is proxied."""
+    proxied = scope.fleet.proxied
     for zone, wanted in scope.desired.zones.items():
         records = [record for record in wanted if scope.includes(record.name)]
         behind: dict[str, list[RRset]] = {}
         for record in records:
-            if record.type in _PROXIABLE and _is_proxied(scope.fleet, record.name):
+            if record.type in _PROXIABLE and record.name in proxied:
                 behind.setdefault(record.name, []).append(record)
         for server in servers.get(zone, ()):
             for record in records:
@@ -77,11 +77,3 @@ def _proxied(server: Authority, hidden: Collection[RRset], scope: Scope) -> Iter
 def _silent(subject: str, server: Authority, error: Exception) -> Finding:
     remedy = "see whether the server is up and reachable from here"
     return Finding(subject, f"{server} does not answer: {error}", remedy)
-
-
-def _is_proxied(fleet: Fleet, name: str) -> bool:
-    """Whether a domain file puts a name behind the proxy; any that is at Cloudflare may do so."""
-    owner = fleet.domain_of(name)
-    served = [d.dns for d in fleet.domains if d.dns and d.dns.provider == "cloudflare"]
-    at_cloudflare = owner is not None and owner.dns in served
-    return at_cloudflare and any(name in settings.proxied for settings in served)

@@ -209,6 +209,26 @@ class Fleet:
         matches = [domain for domain in self.domains if is_within(name, domain.name)]
         return max(matches, key=lambda domain: len(domain.name), default=None)
 
+    @property
+    def proxied(self) -> frozenset[str]:
+        """The names that are to stand behind Cloudflare's proxy.
+
+        Any domain file that is at Cloudflare may name them, since several can share a zone; a name
+        of a domain that is elsewhere has no proxy.
+        """
+        named = {
+            name
+            for domain in self.domains
+            if domain.dns is not None and domain.dns.provider == "cloudflare"
+            for name in domain.dns.proxied
+        }
+        owners = {name: self.domain_of(name) for name in named}
+        return frozenset(
+            name
+            for name, owner in owners.items()
+            if owner is not None and owner.dns is not None and owner.dns.provider == "cloudflare"
+        )
+
     def sending_addresses(self, stream: str) -> Iterator[SendingAddress]:
         """Every host's sending address for a stream."""
         return (s for host in self.hosts for s in host.sending if s.stream == stream)

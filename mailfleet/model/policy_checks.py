@@ -16,7 +16,7 @@ def policy_contradictions(fleet: Fleet, paths: Mapping[str, str]) -> list[Proble
     return [
         Problem(paths[domain.name], key, text)
         for domain in fleet.domains
-        for check in (_parked, _dmarc, _revoked, _caa, _bimi)
+        for check in (_parked, _dmarc, _revoked, _caa, _bimi, _proxied)
         for key, text in check(fleet, domain)
     ]
 
@@ -87,3 +87,17 @@ def _bimi(_: Fleet, domain: Domain) -> Iterator[Finding]:
         yield "bimi", f"{text}; raise the policies of [dmarc], or remove it"
     if dmarc.testing:
         yield "bimi", "logos are not shown while dmarc.testing is true; remove one of the two"
+
+
+def _proxied(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
+    """Cloudflare's proxy passes HTTP and nothing else."""
+    known = {stream.name for stream in fleet.streams}
+    for name in domain.dns.proxied if domain.dns is not None else ():
+        for host in fleet.hosts:
+            whole = all(sending.stream in known for sending in host.sending)
+            if name in host.names or (whole and name in fleet.endpoints(host)):
+                yield (
+                    "dns.proxied",
+                    f"mail comes in and goes out by {name}; remove it from the list",
+                )
+                break

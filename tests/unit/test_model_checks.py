@@ -198,6 +198,14 @@ def _signed(key: str) -> dict[str, Any]:
     return {"provider": "rfc2136", "server": "203.0.113.53", "key": key}
 
 
+@pytest.mark.parametrize("name", ["mta1.shop.example", "smtp-orders.shop.example"])
+def test_mail_passes_no_proxy(name: str) -> None:
+    dns = {"provider": "cloudflare", "proxied": [name, "img.shop.example"]}
+    assert problems({"mta1": MTA1}, {"shop.example": {**_orders(), "dns": dns}}) == [
+        f"{SHOP}: dns.proxied: mail comes in and goes out by {name}; remove it from the list"
+    ]
+
+
 def test_two_tsig_keys_have_two_secrets() -> None:
     domains = {
         "shop.example": {**_orders(), "dns": _signed("fleet-a.b")},

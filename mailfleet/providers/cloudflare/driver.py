@@ -34,13 +34,10 @@ def open_cloudflare(settings: ProviderSettings, fleet: Fleet) -> Cloudflare:
         domain = fleet.domain_of(name)
         return domain.ttl if domain else 3600
 
-    # Several domain files may share a zone, and the driver is opened with the settings of one.
-    served = [d for d in fleet.domains if d.dns is not None and d.dns.provider == "cloudflare"]
-    proxied = {*settings.proxied, *(name for d in served if d.dns for name in d.dns.proxied)}
     return Cloudflare(
         secret(SECRET, PURPOSE, lab=fleet.lab),
-        Rules(fleet.name, frozenset(proxied), ttl),
-        expected=len({d.zone for d in served if d.dns == settings}),
+        Rules(fleet.name, fleet.proxied, ttl),
+        expected=len({d.zone for d in fleet.domains if d.dns == settings}),
         endpoint=os.environ.get(_ENDPOINT_VARIABLE) or ENDPOINT,
     )
 
