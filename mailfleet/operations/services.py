@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator
+from itertools import groupby
 
 from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
@@ -14,8 +15,8 @@ from mailfleet.hoststate import Action, Service
 # Units that failed, or were started often of late, refuse another start until they are reset. And
 # systemctl only says that it failed; the unit's own last words say why.
 _SYSTEMCTL = (
-    "{{ systemctl reset-failed {unit} 2>/dev/null; systemctl {verb} {unit} || "
-    "{{ journalctl -q -n 12 -o cat --no-pager -u {unit} >&2; false; }}; }}"
+    "{{ systemctl reset-failed {units} 2>/dev/null; systemctl {verb} {units} || {{ for unit in {units}; "
+    'do journalctl -q -n 12 -o cat --no-pager -u "$unit" >&2; done; false; }}; }}'
 )
 
 
@@ -41,7 +42,7 @@ def steps(
     """The commands that lead from `state` to the desired one; none when it is reached."""
     for action in actions:
         if action.name in state.pending:
-            yield _told(action.name, f"{{ {action.command}; }}")
+            yield _told(f"{{ {action.command}; }}", action.name)
     gone = sorted(state.managed - {service.unit for service in services})
     for unit in gone:
         yield StringCommand("systemctl", "disable", "--quiet", "--now", QuoteString(unit))
@@ -49,10 +50,12 @@ def steps(
     disabled = [service.unit for service in services if service.unit not in state.enabled]
     if disabled:
         yield StringCommand("systemctl", "enable", "--quiet", *map(QuoteString, disabled))
-    for service in services:
-        verb = _verb(service, state)
+    # A template's instances need not wait for each other: three Postfix instances take a second each.
+    alike = groupby(services, lambda service: (_verb(service, state), _template(service.unit)))
+    for (verb, _), group in alike:
         if verb:
-            yield _told(service.unit, _SYSTEMCTL.format(verb=verb, unit=shlex.quote(service.unit)))
+            units = [service.unit for service in group]
+            yield _told(_SYSTEMCTL.format(verb=verb, units=shlex.join(units)), *units)
     if gone or set(wanted) != state.managed:
         yield StringCommand("printf", QuoteString("%s\\n"), *map(QuoteString, wanted), ">", MANAGED)
 
@@ -68,6 +71,11 @@ def _verb(service: Service, state: ServicesState) -> str:
     return "reload-or-restart" if service.on_change == "reload" else "restart"
 
 
-def _told(name: str, command: str) -> StringCommand:
-    """`command`, and only if it succeeds the removal of the mark."""
-    return StringCommand(command, "&&", "rm", "-f", QuoteString(f"{PENDING}/{name}"))
+def _template(unit: str) -> str:
+    return unit.removesuffix(".service").partition("@")[0]
+
+
+def _told(command: str, *names: str) -> StringCommand:
+    """`command`, and only if it succeeds the removal of the marks."""
+    marks = (QuoteString(f"{PENDING}/{name}") for name in names)
+    return StringCommand(command, "&&", "rm", "-f", *marks)

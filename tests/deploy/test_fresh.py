@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,7 +60,7 @@ def test_packages_then_keys_then_files_then_services(project: Project, index: in
         first(commands, "systemctl start ufw.service"),
         first(commands, "systemctl start unbound.service"),
         first(commands, "systemctl start opendkim.service"),
-        first(commands, "systemctl start postfix@"),
+        first(commands, "systemctl start postfix"),
         first(commands, "systemctl start dovecot.service"),
     ]
     assert order == sorted(order)
@@ -76,7 +77,12 @@ def test_every_unit_is_enabled_and_started_by_its_name(project: Project) -> None
         state = project.desired(host)
         enable = next(c.text for c in run.on(host) if c.text.startswith("systemctl enable"))
         assert enable.split()[3:] == [service.unit for service in state.services]
-        started = [c.text.split()[3] for c in run.on(host) if "systemctl start " in c.text]
+        started = [
+            unit
+            for c in run.on(host)
+            for units in re.findall(r"systemctl start (.*?) \|\|", c.text)
+            for unit in units.split()
+        ]
         assert started == [service.unit for service in state.services if service.runs]
 
 

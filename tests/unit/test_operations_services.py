@@ -85,6 +85,19 @@ def test_a_fresh_host() -> None:
     assert len(commands(ServicesState())) == 4
 
 
+def test_a_templates_instances_are_started_together() -> None:
+    many = (Service("a.service"), *(Service(f"b@{n}.service") for n in "xyz"), Service("c.service"))
+    found = [command.get_raw_value() for command in steps(many, (), ServicesState())]
+    started = [text.partition(" || ")[0].rpartition("; ")[2] for text in found[1:4]]
+    assert started == [
+        "systemctl start a.service",
+        "systemctl start b@x.service b@y.service b@z.service",
+        "systemctl start c.service",
+    ]
+    marks = " ".join(f"{PENDING}/b@{n}.service" for n in "xyz")
+    assert found[2].endswith(f"&& rm -f {marks}")
+
+
 def test_a_unit_that_is_no_longer_wanted_is_stopped_and_forgotten() -> None:
     state = ServicesState(GOOD.enabled, GOOD.active, frozenset(), UNITS | {"old.service"})
     found = commands(state)
