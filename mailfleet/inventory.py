@@ -50,7 +50,7 @@ def declare(names: Mapping[str, Any], **options: Any) -> None:
     """Declare the fleet; the last line of an inventory.
 
     `names` is the inventory's globals(): every public list in it is a region. `options` are
-    `domains`, `reverse_dns` and `lab` (see `mailfleet.model.schema.InventoryTable`). Adds the
+    `domains`, `reverse_dns`, `lab` and `never_banned` (see `mailfleet.model.schema.InventoryTable`). Adds the
     connection data that pyinfra needs to each host, where the inventory does not give it.
 
     Under pyinfra a mistake is printed and ends the run with exit code 2; `read` raises it instead.

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from mailfleet.hoststate import HostState, merge
 from mailfleet.target import Target
-from roles import base, firewall, opendkim, postfix, submission, tls
+from roles import base, fail2ban, firewall, opendkim, postfix, ssh, submission, tls
 
 # In the order in which services start: the resolver first, the mail system once it can sign and
-# authenticate.
-ROLES = (base, tls, opendkim, postfix, submission)
+# authenticate, and fail2ban once there are logs.
+ROLES = (base, ssh, tls, opendkim, postfix, submission, fail2ban)
 
 
 def desired(target: Target) -> HostState:

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener, Service
 from mailfleet.render import render
+from mailfleet.sandbox import RELOAD, drop_in
 from mailfleet.target import Target
 
 LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
@@ -13,7 +14,7 @@ RESOLVER = "unbound.service"
 
 
 def desired(target: Target) -> HostState:
-    """Host name, /etc/hosts, clock, local resolver, unattended upgrades, sysctl, SSH's own socket."""
+    """Host name, /etc/hosts, clock, local resolver, unattended upgrades, sysctl."""
     host = target.host
     # unbound listens only on the families that it may use itself.
     versions = {address.version for address in host.addresses}
@@ -31,6 +32,8 @@ def desired(target: Target) -> HostState:
         ConfigFile("/etc/sysctl.d/60-mailfleet.conf", render("etc/sysctl.d/60-mailfleet.conf"),
                    affects=("sysctl",)),
         ConfigFile("/etc/apt/apt.conf.d/52-mailfleet", render("etc/apt/apt.conf.d/52-mailfleet")),
+        ConfigFile("/etc/needrestart/conf.d/mailfleet.conf", render("etc/needrestart/conf.d/mailfleet.conf")),
+        drop_in(RESOLVER),
     ]  # fmt: skip
     if target.roots is not None:
         files += [
@@ -41,6 +44,7 @@ def desired(target: Target) -> HostState:
         packages=(
             "ca-certificates",
             "dns-root-data",
+            "needrestart",
             "systemd-timesyncd",
             "unattended-upgrades",
             "unbound",
@@ -49,7 +53,9 @@ def desired(target: Target) -> HostState:
         checks=(Check("resolver", _CHECK_RESOLVER),),
         actions=(
             Action("hostname", "hostname -F /etc/hostname"),
-            Action("sysctl", "sysctl --quiet --load /etc/sysctl.d/60-mailfleet.conf"),
+            # What runs at boot; unlike sysctl(8) it passes over keys that this kernel does not have.
+            Action("sysctl", "/usr/lib/systemd/systemd-sysctl /etc/sysctl.d/60-mailfleet.conf"),
+            Action(RELOAD, "systemctl daemon-reload"),
         ),
         services=(
             Service(RESOLVER),
@@ -59,7 +65,6 @@ def desired(target: Target) -> HostState:
             Service("apt-daily-upgrade.timer"),
         ),
         listeners=(
-            Listener("SSH", "tcp", host.ssh_port),
             Listener("resolver", "tcp", 53, loopback),
             Listener("resolver", "udp", 53, loopback),
         ),

@@ -46,6 +46,19 @@ def rules(listeners: Iterable[Listener], version: int) -> tuple[Rule, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _egress() -> tuple[ConfigFile, ...]:
+    """Port 25 out for Postfix alone; both files are of no use without each other."""
+    return (
+        ConfigFile(
+            "/etc/ufw/mailfleet-egress.rules", render("etc/ufw/mailfleet-egress.rules"),
+            mode=0o640, affects=(RELOAD,),
+        ),
+        ConfigFile(
+            "/etc/ufw/before.init", render("etc/ufw/before.init"), mode=0o750, affects=(RELOAD,)
+        ),
+    )  # fmt: skip
+
+
 def desired(_target: Target, listeners: Iterable[Listener]) -> HostState:
     """Default deny, and an opening for each public listener, IPv4 and IPv6 alike."""
     listeners = tuple(listeners)
@@ -70,12 +83,17 @@ def desired(_target: Target, listeners: Iterable[Listener]) -> HostState:
                 mode=0o640,
                 affects=affects,
             ),
+            *_egress(),
         ),
         checks=(
             Check("SSH stays open", _CHECK_SSH),
             Check("firewall", _CHECK.format(restore="iptables-restore", name="user.rules")),
             Check(
                 "firewall (IPv6)", _CHECK.format(restore="ip6tables-restore", name="user6.rules")
+            ),
+            Check(
+                "way out",
+                _CHECK.format(restore="iptables-restore -n", name="mailfleet-egress.rules"),
             ),
         ),
         # `enable` also loads rules into a firewall that is already on.

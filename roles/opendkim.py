@@ -7,6 +7,7 @@ from pyinfra.api.deploy import deploy
 from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
 from mailfleet.operations import dkim
 from mailfleet.render import render
+from mailfleet.sandbox import drop_in
 from mailfleet.target import Target
 
 UNIT = "opendkim.service"
@@ -50,6 +51,7 @@ def desired(target: Target) -> HostState:
             ),
             # Postfix has to reach the socket, which belongs to opendkim's group.
             ConfigFile("/etc/sysusers.d/mailfleet-opendkim.conf", "m postfix opendkim\n"),
+            drop_in(UNIT),
         ),
         checks=(Check("signer", _CHECK),),
         services=(Service(UNIT),),

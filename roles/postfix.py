@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailfleet.hoststate import Action, Check, ConfigFile, Directory, HostState, Listener, Service
 from mailfleet.model import Address, Host, SendingAddress, Stream
 from mailfleet.render import render
+from mailfleet.sandbox import drop_in
 from mailfleet.target import Target
 
 INBOUND = "postfix"
@@ -147,6 +148,7 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
             f"{folder}/header_checks", render("etc/postfix-stream/header_checks", **values),
             affects=affects,
         ),
+        _confined(target, sending.instance),
     ]  # fmt: skip
 
 
@@ -167,6 +169,7 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         ConfigFile("/etc/postfix/master.cf", render("etc/postfix/master.cf", **values), affects=affects),
         _protocols_file(INBOUND, host.addresses, affects),
         ConfigFile("/etc/postfix/mailboxes", render("etc/postfix/mailboxes", **values), affects=affects),
+        _confined(target, INBOUND, "/var/mail"),
     ]  # fmt: skip
     directories = [
         Directory("/var/mail/mailfleet", 0o750, "mailfleet-inbound", "mailfleet-inbound")
@@ -195,6 +198,12 @@ def _protocols_file(
     """A note of the IP versions: after a change of inet_protocols a reload is not enough (postconf(5))."""
     text = f"# IP versions that the running instance was started with.\n{_protocols(addresses)}\n"
     return ConfigFile(f"/etc/{instance}/protocols", text, affects=(*affects, _stop(instance)))
+
+
+def _confined(target: Target, instance: str, *more: str) -> ConfigFile:
+    """An instance writes its own queue, its own data, and the folder of the logs."""
+    own = (f"/var/spool/{instance}", f"/var/lib/{instance}", *more)
+    return drop_in(unit(target.suite, instance), writable=own, stop=_stop(instance))
 
 
 def _check(instance: str) -> Check:

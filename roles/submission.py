@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
 from mailfleet.render import render
+from mailfleet.sandbox import drop_in
 from mailfleet.target import Target
 
 UNIT = "dovecot.service"
@@ -29,6 +30,7 @@ def desired(target: Target) -> HostState:
             ),
             # Read at each authentication: a new hash needs no reload.
             ConfigFile("/etc/dovecot/mailfleet/logins", users, 0o640, "root", "dovecot"),
+            drop_in(UNIT, writable=tuple(f"/var/spool/{s.instance}/private" for s, _ in streams)),
         ),
         checks=(Check("submission", 'doveconf -c "$STAGE/etc/dovecot/dovecot.conf" >/dev/null'),),
         services=(Service(UNIT),),

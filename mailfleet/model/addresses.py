@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+# Anything larger is more than one company's.
+_LARGEST = {4: 8, 6: 16}
 
 # RFC 5737, RFC 3849 and RFC 9637: examples load and plan everywhere, but no packet to them arrives.
 DOCUMENTATION = tuple(
@@ -37,6 +49,26 @@ def parse_address(text: str) -> Address:
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         raise ValueError(f"{text!r} is an IPv4 address in IPv6 form; write {address.ipv4_mapped}")
     return address
+
+
+def parse_network(text: str) -> Network:
+    """The network that `text` means, a single address included; ValueError names what would be right."""
+    try:
+        network = ip_interface(text).network
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a network; write e.g. 203.0.113.0/24, 2001:db8::/48 or 203.0.113.10"
+        ) from None
+    if ip_interface(text).ip != network.network_address:
+        raise ValueError(
+            f"{text!r} is an address within a network; write {network} for the network"
+        )
+    if network.prefixlen < _LARGEST[network.version]:
+        raise ValueError(
+            f"{text!r} is a large part of the Internet; write networks of your own, "
+            f"/{_LARGEST[network.version]} or smaller"
+        )
+    return network
 
 
 def is_documentation(address: Address) -> bool:

@@ -84,6 +84,7 @@ def build_fleet(
         domains=tuple(domains),
         reverse_dns=_provider(inventory.reverse_dns) if inventory else None,
         lab=inventory.lab if inventory else None,
+        never_banned=inventory.never_banned if inventory else (),
     )
     paths = {name: path for name, (path, _) in domain_files.items()}
     # A name that a broken file could have declared must not be reported as missing as well.

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Literal, TypeVar
 
-from mailfleet.model.addresses import Address
+from mailfleet.model.addresses import Address, Network
 from mailfleet.model.names import is_within
 from mailfleet.model.options import Option
 from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
@@ -176,6 +176,8 @@ class Fleet:
     reverse_dns: ProviderSettings | None
     lab: str | None
     """Name of the lab that the hosts live in; None for real servers."""
+    never_banned: tuple[Network, ...] = ()
+    """Networks whose addresses are never banned, besides the fleet's own."""
 
     @property
     def hosts(self) -> tuple[Host, ...]:
@@ -193,6 +195,13 @@ class Fleet:
     @property
     def inbound_hosts(self) -> tuple[Host, ...]:
         return tuple(host for host in self.hosts if host.inbound)
+
+    @property
+    def own_networks(self) -> tuple[Network, ...]:
+        """Whom no host of the fleet shuts out: itself, all hosts, and `never_banned`."""
+        loopback = (ip_network("127.0.0.0/8"), ip_network("::1"))
+        own = (ip_network(str(address)) for host in self.hosts for address in host.all_addresses)
+        return tuple(dict.fromkeys((*loopback, *own, *self.never_banned)))
 
     def host(self, name: str) -> Host:
         """The host of that name; KeyError where there is none."""

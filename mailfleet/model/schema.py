@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from mailfleet.model.addresses import Address
+from mailfleet.model.addresses import Address, Network
 from mailfleet.model.names import domain_name, service_name
 from mailfleet.model.options import octodns_options
 from mailfleet.model.values import (
@@ -29,6 +29,7 @@ from mailfleet.model.values import (
     matching,
     one_of_each_family,
     parsed_address,
+    parsed_network,
 )
 
 DomainName = Annotated[str, AfterValidator(domain_name)]
@@ -97,6 +98,11 @@ Addresses = Annotated[
     tuple[Annotated[Address, BeforeValidator(parsed_address)], ...],
     BeforeValidator(lambda value: as_tuple(value, single=str)),
     AfterValidator(one_of_each_family),
+]
+
+
+Networks = Annotated[
+    tuple[Annotated[Network, BeforeValidator(parsed_network)], ...], BeforeValidator(as_tuple)
 ]
 
 
@@ -275,3 +281,5 @@ class InventoryTable(_Table):
     """Who serves the PTR records. Default: nobody, you are told which to ask for."""
     lab: LabName | None = None
     """Name of the lab that the hosts live in."""
+    never_banned: Networks = ()
+    """Whom fail2ban leaves alone: offices, monitoring. Example: ["203.0.113.0/24"]."""

@@ -9,7 +9,7 @@ import re
 
 from pydantic import AfterValidator
 
-from mailfleet.model.addresses import Address, parse_address
+from mailfleet.model.addresses import Address, Network, parse_address, parse_network
 from mailfleet.model.names import domain_name
 
 # The characters of an RFC 5322 dot-atom that need no escape in a mailto URI inside a DMARC record,
@@ -74,6 +74,13 @@ def parsed_address(value: object) -> Address:
     if not isinstance(value, str):
         raise ValueError(f'{shown(value)} is not an IP address; write e.g. "203.0.113.10"')
     return parse_address(value)
+
+
+def parsed_network(value: object) -> Network:
+    """The network that a text means."""
+    if not isinstance(value, str):
+        raise ValueError(f'{shown(value)} is not a network; write e.g. "203.0.113.0/24"')
+    return parse_network(value)
 
 
 def ip_address_text(text: str) -> str:

@@ -13,6 +13,7 @@ from mailfleet import inventory
 from mailfleet.hoststate import HostState
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.render import FOLDER
+from mailfleet.sandbox import path_of
 from mailfleet.target import Roots, Target
 from roles import desired, postfix, tls
 
@@ -100,6 +101,7 @@ UNREAD = {
     "/etc/mailname",
     "/etc/resolv.conf",
     "/etc/apt/apt.conf.d/52-mailfleet",
+    "/etc/needrestart/conf.d/mailfleet.conf",
     "/etc/sysusers.d/mailfleet-opendkim.conf",
     "/etc/sysusers.d/mailfleet-postfix.conf",
     "/etc/logrotate.d/mailfleet-postfix",
@@ -115,10 +117,12 @@ def test_what_a_unit_reads_affects_it(suite: str) -> None:
         unit = postfix.unit(suite, sending.instance)
         paths = {file.path for file in state.files if unit in file.affects}
         names = ("main.cf", "master.cf", "protocols", "sender_logins", "header_checks")
-        assert paths == {f"/etc/{sending.instance}/{name}" for name in names}
+        sandbox = path_of(unit)
+        assert paths == {*(f"/etc/{sending.instance}/{name}" for name in names), sandbox}
     inbound = {f.path for f in state.files if postfix.unit(suite, "postfix") in f.affects}
     own = ("main.cf", "master.cf", "protocols", "mailboxes")
-    assert inbound == {f"/etc/postfix/{name}" for name in own}
+    sandbox = path_of(postfix.unit(suite, "postfix"))
+    assert inbound == {*(f"/etc/postfix/{name}" for name in own), sandbox}
 
 
 def test_new_ip_versions_restart_an_instance() -> None:

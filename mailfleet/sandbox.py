@@ -1,0 +1,141 @@
+"""What each service on a mail host is kept from doing: systemd drop-ins (systemd.exec(5)). Pure.
+
+A role that brings a unit adds `drop_in(unit)` to its files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailfleet.hoststate import ConfigFile
+from mailfleet.render import render
+
+RELOAD = "units"
+"""The action that lets systemd read its units again; the role `base` declares it."""
+LIMIT = 5.0
+"""What `systemd-analyze security` may say of a confined unit at most: 10 is unconfined."""
+_FOLDER = "/etc/systemd/system"
+_NAME = "50-mailfleet.conf"
+
+_USERS = ("CAP_SETUID", "CAP_SETGID")
+# Root that may open, hand over and delete what belongs to a service's own users.
+_FILES = ("CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER")
+_NETWORK = ("AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK")
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The rights of one service; everything else is taken from it."""
+
+    capabilities: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    """Paths; a leading "-" for one that may be missing."""
+    families: tuple[str, ...] = ("AF_UNIX",)
+    calls: tuple[str, ...] = ("@system-service",)
+    own: tuple[str, ...] = ()
+    """Directives of this service alone."""
+    compiles: bool = False
+    """Whether it makes machine code while it runs."""
+
+
+# Without a network of its own a service still reaches sockets in the file system.
+_NO_NETWORK = "PrivateNetwork=yes"
+
+SANDBOXES: dict[str, Sandbox] = {
+    # master(8) is root: it opens ports, becomes `postfix` or a recipient, and stops its children.
+    # Without a network of netlink it could not list the host's addresses.
+    "postfix": Sandbox(
+        ("CAP_NET_BIND_SERVICE", *_USERS, *_FILES, "CAP_KILL"),
+        ("/var/log/postfix",),
+        _NETWORK,
+    ),
+    # It only signs, so it needs neither root nor network.
+    "opendkim": Sandbox(
+        (),
+        ("/run/opendkim",),
+        own=("User=opendkim", "Group=opendkim", _NO_NETWORK),
+    ),
+    # Its workers run as other users in empty roots. It serves sockets in Postfix's queues only.
+    "dovecot": Sandbox(
+        (*_USERS, *_FILES, "CAP_KILL", "CAP_SYS_CHROOT"),
+        ("-/var/lib/dovecot",),
+        calls=("@system-service", "chroot"),
+        own=("RuntimeDirectory=dovecot", _NO_NETWORK),
+    ),
+    "unbound": Sandbox(
+        ("CAP_NET_BIND_SERVICE", *_USERS, *_FILES, "CAP_SYS_CHROOT"),
+        ("/var/lib/unbound",),
+        _NETWORK,
+        calls=("@system-service", "chroot"),
+    ),
+    # It reads logs and changes nftables, nothing else.
+    "fail2ban": Sandbox(
+        ("CAP_NET_ADMIN", "CAP_DAC_READ_SEARCH"),
+        ("/var/lib/fail2ban", "/run/fail2ban"),
+        _NETWORK,
+    ),
+    # It starts as root for its ports and keys; its workers are www-data.
+    "nginx": Sandbox(
+        ("CAP_NET_BIND_SERVICE", *_USERS, *_FILES, "CAP_KILL"),
+        ("/var/log/nginx", "-/var/lib/nginx", "/run"),
+        ("AF_UNIX", "AF_INET", "AF_INET6"),
+    ),
+    # amavisd unpacks what strangers send: with programs of others, and as a user of its own.
+    "amavis": Sandbox(
+        (*_USERS, *_FILES, "CAP_KILL"),
+        ("/var/lib/amavis", "-/run/amavis", "-/var/lib/spamassassin"),
+        ("AF_UNIX", "AF_INET", "AF_INET6"),
+    ),
+    # Bytecode signatures are compiled while it runs.
+    "clamav-daemon": Sandbox(
+        (*_USERS, *_FILES),
+        ("/var/lib/clamav", "-/var/log/clamav"),
+        ("AF_UNIX", "AF_INET", "AF_INET6"),
+        own=("RuntimeDirectory=clamav",),
+        compiles=True,
+    ),
+    "clamav-freshclam": Sandbox(
+        (*_USERS, *_FILES),
+        ("/var/lib/clamav", "-/run/clamav", "-/var/log/clamav"),
+        ("AF_UNIX", "AF_INET", "AF_INET6"),
+        compiles=True,
+    ),
+}
+"""By unit name without instance and suffix."""
+
+
+def drop_in(
+    unit: str, *, writable: tuple[str, ...] = (), own: tuple[str, ...] = (), stop: str = ""
+) -> ConfigFile:
+    """The drop-in that confines `unit`; a change restarts it. KeyError for an unknown service.
+
+    `writable` are paths and `own` are directives besides the service's. `stop` names an action that
+    stops the unit, for units that are told of changes by a reload: only a start takes up a sandbox.
+    """
+    sandbox = SANDBOXES[unit.removesuffix(".service").partition("@")[0]]
+    text = render(
+        f"{_FOLDER}/{_NAME}".lstrip("/"),
+        own=(*sandbox.own, *own),
+        writable=(*sandbox.writable, *writable),
+        capabilities=sandbox.capabilities,
+        families=sandbox.families,
+        calls=sandbox.calls,
+        compiles=sandbox.compiles,
+    )
+    affects = (RELOAD, *((stop,) if stop else ()), unit)
+    return ConfigFile(path_of(unit), text, affects=affects)
+
+
+def path_of(unit: str) -> str:
+    """Where a unit's drop-in lives."""
+    return f"{_FOLDER}/{unit}.d/{_NAME}"
+
+
+def confined(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The units whose drop-ins are among `paths`."""
+    start, end = f"{_FOLDER}/", f".d/{_NAME}"
+    return tuple(
+        path.removeprefix(start).removesuffix(end)
+        for path in paths
+        if path.startswith(start) and path.endswith(end)
+    )

@@ -1,0 +1,72 @@
+"""fail2ban: whoever guesses passwords, knocks at SSH or tries to relay is kept out for a while."""
+
+from __future__ import annotations
+
+from mailfleet.hoststate import Check, ConfigFile, HostState, Service
+from mailfleet.render import render
+from mailfleet.sandbox import drop_in
+from mailfleet.target import Target
+
+UNIT = "fail2ban.service"
+_LOGS = "/var/log/postfix"
+
+
+def jails(target: Target) -> dict[str, tuple[str, ...]]:
+    """The jails of a host, each with the log files that it reads; none: it reads the journal."""
+    found = {"submission": tuple(f"{_LOGS}/{s.instance}.log" for s in target.host.sending)}
+    if target.host.inbound:
+        found["inbound"] = (f"{_LOGS}/postfix.log",)
+    return {**found, "sshd": ()}
+
+
+def desired(target: Target) -> HostState:
+    """Jails for submission, inbound and SSH, which ban with nftables."""
+    affects = (UNIT,)
+    streams = target.fleet.host_streams(target.host)
+    ports = sorted({p for _, stream in streams for p in (stream.tls_port, stream.starttls_port)})
+    logs = jails(target)
+    files = (
+        ConfigFile(
+            "/etc/fail2ban/jail.d/mailfleet.local",
+            render(
+                "etc/fail2ban/jail.d/mailfleet.local",
+                spared=target.fleet.own_networks,
+                submission_ports=ports,
+                submission_logs=logs["submission"],
+                inbound_log="".join(logs.get("inbound", ())),
+                ssh_port=target.host.ssh_port,
+            ),
+            affects=affects,
+        ),
+        *(
+            ConfigFile(f"/{path}", render(path), affects=affects)
+            for path in (
+                "etc/fail2ban/fail2ban.d/mailfleet.local",
+                "etc/fail2ban/filter.d/mailfleet-inbound.conf",
+            )
+        ),
+        # A jail without its file would keep all of fail2ban from starting, and logs are rotated.
+        drop_in(UNIT, own=(f"ExecStartPre=+/usr/bin/touch -a {' '.join(_files(logs))}",)),
+    )
+    return HostState(
+        # Without its journal bindings there is no SSH jail, without nftables no ban.
+        packages=("fail2ban", "nftables", "python3-systemd"),
+        files=files,
+        checks=(Check("jails", _CHECK.format(files=" ".join(_files(logs)))),),
+        services=(Service(UNIT),),
+    )
+
+
+def _files(logs: dict[str, tuple[str, ...]]) -> list[str]:
+    return [path for paths in logs.values() for path in paths]
+
+
+# The stock configuration with ours on top; log files that do not exist yet would be an error.
+_CHECK = """\
+cp -r /etc/fail2ban "$CHECK/etc/"
+cp -r "$STAGE/etc/fail2ban/." "$CHECK/etc/fail2ban/"
+mkdir -p "$CHECK/var/log/postfix"
+for file in {files}; do : > "$CHECK$file"; done
+sed -i "s|/var/log/postfix/|$CHECK/var/log/postfix/|" "$CHECK/etc/fail2ban/jail.d/mailfleet.local"
+fail2ban-client -c "$CHECK/etc/fail2ban" -t
+"""

@@ -1,0 +1,90 @@
+"""SSH: keys only, and no way to lock the operator out."""
+
+from __future__ import annotations
+
+from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener
+from mailfleet.render import render
+from mailfleet.target import Target
+
+PATH = "/etc/ssh/sshd_config.d/10-mailfleet.conf"
+_KEY_EXCHANGE = (
+    "sntrup761x25519-sha512@openssh.com",
+    "curve25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "diffie-hellman-group16-sha512",
+    "diffie-hellman-group18-sha512",
+)
+# sshd refuses a file with an algorithm or a keyword that it does not know. This is OpenSSH 10.
+_NEW = ("trixie",)
+
+
+def desired(target: Target) -> HostState:
+    """sshd's settings and its port. The daemon itself is as the host came: enabled in its own way."""
+    new = target.suite in _NEW
+    text = render(
+        "etc/ssh/sshd_config.d/10-mailfleet.conf",
+        key_exchange=(*(("mlkem768x25519-sha256",) if new else ()), *_KEY_EXCHANGE),
+        exempt=target.fleet.own_networks if new else (),
+    )
+    return HostState(
+        files=(ConfigFile(PATH, text, mode=0o600, affects=("sshd",)),),
+        checks=(Check("SSH", _CHECK), Check("the operator's key", _CHECK_KEY)),
+        # Sessions go on. Where systemd starts sshd for the first connection, there may be none.
+        actions=(Action("sshd", "systemctl try-reload-or-restart ssh.service"),),
+        listeners=(Listener("SSH", "tcp", target.host.ssh_port),),
+    )
+
+
+# All files together, as sshd would read them afterwards.
+_CHECK = """\
+folder=$CHECK/etc/ssh/sshd_config.d
+mkdir -p "$folder" /run/sshd
+cp /etc/ssh/sshd_config.d/*.conf "$folder" 2>/dev/null || :
+cp "$STAGE/etc/ssh/sshd_config.d/10-mailfleet.conf" "$folder"
+sed "s|/etc/ssh/sshd_config.d/|$folder/|" /etc/ssh/sshd_config > "$CHECK/etc/ssh/sshd_config"
+sshd -t -f "$CHECK/etc/ssh/sshd_config"
+sshd -T -f "$CHECK/etc/ssh/sshd_config" > "$CHECK/sshd"
+for wanted in "authenticationmethods publickey" "passwordauthentication no" \
+  "kbdinteractiveauthentication no"; do
+  if ! grep -qx "$wanted" "$CHECK/sshd"; then
+    echo "sshd would still have '$(grep "^${wanted% *} " "$CHECK/sshd")', expected '$wanted':" \
+      "put 'Include /etc/ssh/sshd_config.d/*.conf' first in /etc/ssh/sshd_config, and remove the" \
+      "setting from files there that sort before 10-mailfleet.conf"
+    exit 1
+  fi
+done"""
+
+# Whoever deploys must be able to come back. sudo hides SSH_CONNECTION, but not from root; an ancestor
+# has it. journalctl is asked for the login of this very connection.
+_CHECK_KEY = """\
+pid=$$ from=${SSH_CONNECTION:-}
+while [ -z "$from" ] && [ "$pid" -gt 1 ]; do
+  from=$(tr '\\0' '\\n' < "/proc/$pid/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')
+  pid=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status")
+done
+user=${SUDO_USER:-$(id -un)}
+refuse() {
+  echo "$1; after this deploy SSH takes keys only, and nobody could log in as $user:" \
+    "add your key with 'ssh-copy-id $user@$(hostname)', name it as ssh_key in the host's data," \
+    "and deploy again"
+  exit 1
+}
+if [ -n "$from" ]; then
+  set -- $from
+  login=$(journalctl -q -r -n 1 -o cat --since=-7days -t sshd -t sshd-session \
+    --grep "^Accepted .* from $1 port $2 " 2>/dev/null || :)
+  case $login in
+    "Accepted publickey"* | "") ;;
+    *) refuse "this connection was opened with a password" ;;
+  esac
+  home=$(getent passwd "$user" | cut -d: -f6)
+  found=
+  for file in $(sed -n 's/^authorizedkeysfile //p' "$CHECK/sshd"); do
+    file=$(echo "$file" | sed "s|%h|$home|g; s|%u|$user|g")
+    case $file in /*) ;; *) file=$home/$file ;; esac
+    if grep -qs '^[^#]' "$file"; then found=yes; fi
+  done
+  # Keys may also come from a program or an authority.
+  if grep -qE '^(authorizedkeyscommand|trustedusercakeys) /' "$CHECK/sshd"; then found=yes; fi
+  [ -n "$found" ] || refuse "$user has no authorized key on this host"
+fi"""
