@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 
 from mailfleet.hoststate import Listener
 from mailfleet.model import Address
@@ -65,6 +66,47 @@ def kernel_problems(planned: str, saved: str) -> list[str]:
         last = planned.strip().splitlines()[-1:] or ["is ufw enabled?"]
         return [f"ufw's rule files load nothing to compare with: {last[0]}"]
     return _differences(_normal(planned), _normal(saved))
+
+
+# Addresses that nobody has (RFC 5737, RFC 3849): whether a packet may leave is decided before it does.
+_NOWHERE = {4: "192.0.2.25", 6: "2001:db8:c0::25"}
+_TRY_OUT = f"""\
+import socket
+for address in {tuple(_NOWHERE.values())}:
+    try:
+        socket.create_connection((address, 25), 3).close()
+        print(address, "connected")
+    except OSError as error:
+        print(address, error.strerror or error)
+"""
+EGRESS = "; ".join(
+    f"echo user {user}; runuser -u {user} -- python3 -c {shlex.quote(_TRY_OUT)}"
+    for user in ("root", "nobody")
+)
+"""The command that tries to leave, as root and as a service's user would."""
+
+
+def egress_problems(addresses: Iterable[Address], said: str) -> list[str]:
+    """Attempts to reach port 25 that the host itself did not refuse; `said` is of `EGRESS`."""
+    versions = sorted({address.version for address in addresses})
+    answers: dict[tuple[str, str], str] = {}
+    user = ""
+    for line in said.splitlines():
+        first, _, rest = line.partition(" ")
+        if first == "user":
+            user = rest
+        else:
+            answers[user, first] = rest
+    found = []
+    for user in ("root", "nobody"):
+        for version in versions:
+            answer = answers.get((user, _NOWHERE[version]), "nothing")
+            if answer != "Connection refused":
+                found.append(
+                    f"port 25 out over IPv{version} as {user}: {answer}, expected a refusal by the "
+                    "host itself: only Postfix may send"
+                )
+    return found
 
 
 def openings(

@@ -15,6 +15,7 @@ from mailfleet.facts.packages import Packages, PackageState
 from mailfleet.facts.services import Services, ServicesState
 from mailfleet.facts.tls import Tls, TlsState
 from mailfleet.hoststate import HostState
+from mailfleet.verify.firewall import EGRESS
 
 _MARK = "=== mailfleet verify: "
 # What the rule files on the host would load, as the kernel itself writes it: in a network of its own
@@ -45,11 +46,13 @@ def read(
     chain: str,
     key: str,
     instances: Sequence[str],
+    more: Mapping[str, str],
 ) -> Reading:
     """Read a host with one call of `run`, which runs a shell command there and returns its output.
 
     `paths` are files and folders to look at besides those of `state`, `chain` and `key` are the
-    certificate's and its key's files and `instances` are the Postfix instances.
+    certificate's and its key's files and `instances` are the Postfix instances. `more` are further
+    commands by name, whose output `texts` then has.
     """
     every = (*(f.path for f in state.files), *(d.path for d in state.directories), *paths)
     facts: dict[str, tuple[FactBase[Any], dict[str, Any]]] = {
@@ -60,7 +63,7 @@ def read(
         "keys": (DkimKeys(), {}),
     }
     commands = {name: _text(fact, given) for name, (fact, given) in facts.items()}
-    texts = _sections(run(_script({**commands, **_commands(instances)})))
+    texts = _sections(run(_script({**commands, **_commands(instances), **more})))
     found = {name: fact.process(texts[name].splitlines()) for name, (fact, _) in facts.items()}
     return Reading(texts=texts, **found)
 
@@ -73,6 +76,8 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
         "hostname": "hostname",
         "ufw": "LC_ALL=C ufw status verbose",
         "kernel": "iptables-save; ip6tables-save",
+        "egress": EGRESS,
+        "sshd": "sshd -T",
         "planned kernel": _PLANNED_KERNEL,
         "ufw files": "; ".join(
             f"cmp -s /etc/ufw/{name} /usr/share/ufw/iptables/{name} || echo /etc/ufw/{name}"

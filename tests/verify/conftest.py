@@ -7,12 +7,12 @@ read all at the same time, when the first test asks, and each kind of reading on
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 import pytest
 
-from mailfleet import inventory
+from mailfleet import inventory, sandbox
 from mailfleet.deployment import target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.dkim import KEYS
@@ -21,14 +21,16 @@ from mailfleet.hoststate import ConfigFile, HostState
 from mailfleet.model import Fleet, Host
 from mailfleet.operations.dkim import WantedKey, tables
 from mailfleet.target import Target
-from mailfleet.verify import ports
+from mailfleet.verify import jails as verify_jails
+from mailfleet.verify import kernel, ports
+from mailfleet.verify import sandbox as verify_sandbox
 from mailfleet.verify.access import Access
 from mailfleet.verify.dns import Names, resolver_of
 from mailfleet.verify.once import OncePerHost
 from mailfleet.verify.ports import Greeting, Look, Port
 from mailfleet.verify.reading import Reading, read
 from mailfleet.verify.selection import chosen
-from roles import desired, opendkim, postfix, tls
+from roles import desired, fail2ban, opendkim, postfix, tls
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,17 @@ class Expected:
     instances: tuple[str, ...]
     private_keys: tuple[tuple[str, int, str, str], ...]
     """Path, mode, owner and group."""
+    jails: Mapping[str, tuple[str, ...]]
+    """fail2ban's jails with the log files that each reads."""
+
+    @property
+    def confined(self) -> tuple[str, ...]:
+        """The units that run in a sandbox."""
+        return sandbox.confined(tuple(file.path for file in self.files))
+
+    def content(self, path: str) -> str:
+        """The planned text of a file."""
+        return next(file.content for file in self.files if file.path == path)
 
 
 class Verification:
@@ -80,7 +93,8 @@ class Verification:
         instances = (postfix.INBOUND, *(s.instance for s in target.host.sending))
         state = desired(target)
         files = (*state.files, *tables(list(wanted), opendkim.UNIT))
-        return Expected(target, state, files, wanted, instances, tuple(keys))
+        jails = fail2ban.jails(target)
+        return Expected(target, state, files, wanted, instances, tuple(keys), jails)
 
     def _read(self, name: str) -> Reading:
         expected = self.expected[name]
@@ -92,6 +106,12 @@ class Verification:
             chain=tls.CHAIN,
             key=tls.KEY,
             instances=expected.instances,
+            more={
+                "jails": verify_jails.command(tuple(expected.jails)),
+                "scores": verify_sandbox.scores_command(expected.confined),
+                "processes": verify_sandbox.processes_command(expected.confined),
+                "sysctl": kernel.command(expected.content("/etc/sysctl.d/60-mailfleet.conf")),
+            },
         )
 
     def _look_from_here(self, name: str) -> list[Look]:

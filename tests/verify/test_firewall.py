@@ -42,3 +42,8 @@ def test_framework(machine: Machine) -> None:
     """ufw's own rule files are Debian's"""
     changed = machine.reading.texts["ufw files"].split()
     machine.check([f"{path} is not what the package ufw brings" for path in changed])
+
+
+def test_egress(machine: Machine) -> None:
+    """nobody but Postfix gets out to port 25: root and another user try"""
+    machine.check(firewall.egress_problems(machine.host.addresses, machine.reading.texts["egress"]))

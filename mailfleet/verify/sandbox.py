@@ -1,0 +1,46 @@
+"""How far services are confined: systemd's score, and what the running processes really have."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+_SCORE = re.compile(r"Overall exposure level for (\S+): ([0-9.]+)")
+
+
+def scores_command(units: Sequence[str]) -> str:
+    """Asks systemd to score the units as they are loaded."""
+    return f"systemd-analyze security --no-pager {shlex.join(units)}"
+
+
+def processes_command(units: Sequence[str]) -> str:
+    """For each process of the units: unit, name, and whether it can gain privileges (proc(5))."""
+    return f"""\
+for unit in {shlex.join(units)}; do
+  group=$(systemctl show --property=ControlGroup --value "$unit")
+  for pid in $(cat "/sys/fs/cgroup$group/cgroup.procs"); do
+    sed -n "s/^Name:/$unit/p; s/^NoNewPrivs://p" "/proc/$pid/status" | paste -s -d ' '
+  done
+done"""
+
+
+def score_problems(units: Sequence[str], said: str, limit: float) -> list[str]:
+    """Units whose score is above `limit`, or is not known."""
+    scores = {unit: float(score) for unit, score in _SCORE.findall(said)}
+    found = []
+    for unit in units:
+        if unit not in scores:
+            found.append(f"systemd gives no score for {unit}")
+        elif scores[unit] > limit:
+            found.append(f"{unit} has exposure {scores[unit]}, expected {limit} at most")
+    return found
+
+
+def process_problems(units: Sequence[str], said: str) -> list[str]:
+    """Units with a process that was started without the sandbox, or without any process."""
+    rows = [line.split() for line in said.splitlines()]
+    seen = {row[0] for row in rows if len(row) == 3}
+    found = [f"{unit} has no process to look at" for unit in units if unit not in seen]
+    loose = dict.fromkeys((row[0], row[1]) for row in rows if len(row) == 3 and row[2] != "1")
+    return found + [f"{name} of {unit} runs outside of its sandbox" for unit, name in loose]

@@ -1,0 +1,20 @@
+"""Kernel settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailfleet.verify import kernel
+
+if TYPE_CHECKING:
+    from tests.verify.conftest import Machine
+
+pytestmark = pytest.mark.verify
+
+
+def test_settings(machine: Machine) -> None:
+    """the kernel has the planned settings"""
+    planned = machine.expected.content("/etc/sysctl.d/60-mailfleet.conf")
+    machine.check(kernel.problems(planned, machine.reading.texts["sysctl"]))

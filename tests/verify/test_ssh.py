@@ -1,0 +1,20 @@
+"""SSH."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailfleet.verify import ssh
+
+if TYPE_CHECKING:
+    from tests.verify.conftest import Machine
+
+pytestmark = pytest.mark.verify
+
+
+def test_settings(machine: Machine) -> None:
+    """sshd takes keys only, and has the other planned settings"""
+    planned = machine.expected.content("/etc/ssh/sshd_config.d/10-mailfleet.conf")
+    machine.check(ssh.problems(planned, machine.reading.texts["sshd"]))
