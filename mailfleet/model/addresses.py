@@ -54,12 +54,15 @@ def parse_address(text: str) -> Address:
 def parse_network(text: str) -> Network:
     """The network that `text` means, a single address included; ValueError names what would be right."""
     try:
-        network = ip_interface(text).network
+        interface = ip_interface(text)
     except ValueError:
+        interface = None
+    if interface is None or "%" in text:
         raise ValueError(
             f"{text!r} is not a network; write e.g. 203.0.113.0/24, 2001:db8::/48 or 203.0.113.10"
-        ) from None
-    if ip_interface(text).ip != network.network_address:
+        )
+    network = interface.network
+    if interface.ip != network.network_address:
         raise ValueError(
             f"{text!r} is an address within a network; write {network} for the network"
         )

@@ -44,6 +44,11 @@ def test_the_smallest_fleet_has_no_problem() -> None:
     assert problems() == []
 
 
+def test_networks_and_single_addresses_are_never_banned() -> None:
+    spared = ["203.0.113.0/24", "2001:db8:17::/48", "198.51.100.7", "2001:db8::7"]
+    assert problems(options={"domains": ["shop.example"], "never_banned": spared}) == []
+
+
 def test_addresses_may_be_one_text_a_list_or_objects() -> None:
     for addresses in ("203.0.113.10", ["203.0.113.10"], [IPv4Address("203.0.113.10")]):
         assert problems({"streams": {"orders": addresses}}) == []
@@ -187,6 +192,31 @@ IN_INVENTORY = [
     ({"domain": ["shop.example"]}, "domain: unknown key; did you mean 'domains'?"),
     ({"lab": "My Lab"}, "lab: 'My Lab' does not fit; start with a small letter"),
     ({"reverse_dns": "hetzner"}, "reverse_dns: 'hetzner' is not a table; write keys with values"),
+    (
+        {"never_banned": "203.0.113.0/24"},
+        "never_banned: '203.0.113.0/24' is not a list; write ['203.0.113.0/24']",
+    ),
+    (
+        {"never_banned": ["office"]},
+        "never_banned: 'office' is not a network; write e.g. 203.0.113.0/24, 2001:db8::/48 or "
+        "203.0.113.10",
+    ),
+    (
+        {"never_banned": ["fe80::1%eth0"]},
+        "never_banned: 'fe80::1%eth0' is not a network; write e.g. 203.0.113.0/24, 2001:db8::/48 or "
+        "203.0.113.10",
+    ),
+    ({"never_banned": [7]}, 'never_banned: 7 is not a network; write e.g. "203.0.113.0/24"'),
+    (
+        {"never_banned": ["203.0.113.9/24"]},
+        "never_banned: '203.0.113.9/24' is an address within a network; write 203.0.113.0/24 for the "
+        "network",
+    ),
+    (
+        {"never_banned": ["::/0"]},
+        "never_banned: '::/0' is a large part of the Internet; write networks of your own, /16 or "
+        "smaller",
+    ),
     (
         {"reverse_dns": {"provider": "route53"}},
         "reverse_dns.provider: 'route53' is not known; write one of 'rfc2136', 'hetzner', "

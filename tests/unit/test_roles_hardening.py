@@ -1,0 +1,162 @@
+"""SSH, fail2ban, sandboxes, the way out: what is rendered for each release and set of addresses."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from ipaddress import ip_network
+
+import pytest
+
+from mailfleet import sandbox
+from mailfleet.hoststate import HostState
+from roles import desired, fail2ban, postfix
+from tests.unit.test_roles import HOSTS, SUITES, content, target_of
+
+pytestmark = pytest.mark.unit
+
+SSHD = "/etc/ssh/sshd_config.d/10-mailfleet.conf"
+JAILS = "/etc/fail2ban/jail.d/mailfleet.local"
+
+
+def directives(text: str) -> list[tuple[str, str]]:
+    """Key and value of each line of a unit file, in their order."""
+    rows = [line for line in text.splitlines() if line and line[0] not in "#["]
+    return [(key, value) for key, _, value in (row.partition("=") for row in rows)]
+
+
+def jails(kind: str, suite: str = "bookworm") -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser()
+    parser.read_string(content(desired(target_of(kind, suite)), JAILS))
+    return parser
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_ssh_takes_keys_only_and_knows_its_own_words(suite: str) -> None:
+    text = content(desired(target_of("both", suite)), SSHD)
+    settings = dict(line.split(" ", 1) for line in text.splitlines() if line and line[0] != "#")
+    assert settings["AuthenticationMethods"] == "publickey"
+    assert settings["PasswordAuthentication"] == settings["KbdInteractiveAuthentication"] == "no"
+    assert settings["PermitRootLogin"] == "prohibit-password"
+    # OpenSSH 9.2 and 9.6 would refuse the whole file for these.
+    assert ("mlkem768x25519-sha256" in settings["KexAlgorithms"]) == (suite == "trixie")
+    assert ("PerSourcePenaltyExemptList" in settings) == (suite == "trixie")
+    assert "sha1" not in text
+    # paramiko, with which pyinfra connects, knows one of each.
+    assert "curve25519-sha256@libssh.org" in settings["KexAlgorithms"]
+    assert "aes256-ctr" in settings["Ciphers"]
+    assert "hmac-sha2-256-etm@openssh.com" in settings["MACs"]
+
+
+@pytest.mark.parametrize("kind", HOSTS)
+def test_jails_cover_the_ports_and_logs_of_the_host(kind: str) -> None:
+    parser = jails(kind)
+    host = target_of(kind).host
+    inbound = ["inbound"] if host.inbound else []
+    assert parser.sections() == ["DEFAULT", "submission", *inbound, "sshd"][1:]
+    assert all(parser.getboolean(name, "enabled") for name in parser.sections())
+    assert parser["submission"]["port"] == "465,587,2465,2587"
+    assert parser["sshd"]["port"] == str(host.ssh_port)
+    logs = {name: tuple((parser[name].get("logpath") or "").split()) for name in parser.sections()}
+    assert logs == fail2ban.jails(target_of(kind))
+    assert logs["submission"] == tuple(f"/var/log/postfix/{s.instance}.log" for s in host.sending)
+    # The SSH jail reads the journal: no release has a file for it.
+    assert (parser["sshd"]["backend"], parser["submission"]["backend"]) == ("systemd", "polling")
+
+
+def test_the_fleet_is_never_banned() -> None:
+    spared = {ip_network(text) for text in jails("both")["submission"]["ignoreip"].split()}
+    fleet = target_of("both").fleet
+    own = {ip_network(str(a)) for host in fleet.hosts for a in host.all_addresses}
+    assert len(own) == 8
+    assert spared == {ip_network("127.0.0.0/8"), ip_network("::1"), *own}
+
+
+def test_who_comes_back_is_remembered_for_longer_than_the_longest_ban() -> None:
+    parser = jails("both")
+    assert parser["submission"]["bantime.increment"] == "true"
+    assert parser["submission"]["bantime.maxtime"] == "1d"
+    state = desired(target_of("both"))
+    assert "\ndbpurgeage = 8d\n" in content(state, "/etc/fail2ban/fail2ban.d/mailfleet.local")
+
+
+@pytest.mark.parametrize("kind", ["both", "silent"])
+def test_the_logs_exist_before_fail2ban_starts(kind: str) -> None:
+    text = content(desired(target_of(kind)), sandbox.path_of(fail2ban.UNIT))
+    (touch,) = (value for key, value in directives(text) if key == "ExecStartPre")
+    files = [file for logs in fail2ban.jails(target_of(kind)).values() for file in logs]
+    assert touch == f"+/usr/bin/touch -a {' '.join(files)}"
+
+
+def confined(state: HostState) -> dict[str, list[tuple[str, str]]]:
+    units = sandbox.confined(tuple(file.path for file in state.files))
+    return {unit: directives(content(state, sandbox.path_of(unit))) for unit in units}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_service_that_faces_others_is_confined(suite: str) -> None:
+    target = target_of("both", suite)
+    state = desired(target)
+    found = confined(state)
+    services = {"unbound.service", "opendkim.service", "dovecot.service", "fail2ban.service"}
+    assert set(found) == {*postfix.units(target), *services}
+    for unit, rows in found.items():
+        names = [key for key, _ in rows]
+        # Lists add to what the package allows, unless they are emptied first.
+        for key in ("CapabilityBoundingSet", "RestrictAddressFamilies", "SystemCallFilter"):
+            assert (key, "") in rows
+            assert names.index(key) == rows.index((key, ""))
+        assert ("ProtectSystem", "strict") in rows
+        assert ("NoNewPrivileges", "yes") in rows
+        (file,) = (f for f in state.files if f.path == sandbox.path_of(unit))
+        assert {"units", unit} <= set(file.affects)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_an_instance_writes_its_own_queue_and_a_new_sandbox_restarts_it(suite: str) -> None:
+    state = desired(target_of("both", suite))
+    unit = postfix.unit(suite, "postfix-orders")
+    paths = [value for key, value in confined(state)[unit] if key == "ReadWritePaths"]
+    assert paths == ["/var/log/postfix", "/var/spool/postfix-orders", "/var/lib/postfix-orders"]
+    (file,) = (f for f in state.files if f.path == sandbox.path_of(unit))
+    # A reload, by which the instance learns of other changes, would keep the old sandbox.
+    assert file.affects == ("units", "stop-postfix-orders", unit)
+    actions = [action.name for action in state.actions]
+    assert actions.index("units") < actions.index("stop-postfix-orders")
+
+
+def test_the_signer_has_neither_root_nor_network() -> None:
+    rows = confined(desired(target_of("both")))["opendkim.service"]
+    assert [value for key, value in rows if key == "CapabilityBoundingSet"] == [""]
+    assert {("User", "opendkim"), ("PrivateNetwork", "yes")} <= set(rows)
+    assert ("RestrictAddressFamilies", "AF_UNIX") in rows
+
+
+def test_an_unknown_service_has_no_sandbox() -> None:
+    with pytest.raises(KeyError):
+        sandbox.drop_in("exim4.service")
+
+
+def test_port_25_out_is_for_postfix() -> None:
+    state = desired(target_of("both"))
+    rules = content(state, "/etc/ufw/mailfleet-egress.rules").splitlines()
+    assert [rule for rule in rules if rule.startswith("-A")] == [
+        "-A mailfleet-egress -m owner --uid-owner postfix -j RETURN",
+        '-A mailfleet-egress -m limit --limit 3/min --limit-burst 10 -j LOG --log-prefix "[UFW BLOCK] "',
+        "-A mailfleet-egress -p tcp -j REJECT --reject-with tcp-reset",
+    ]
+    (script,) = (file for file in state.files if file.path == "/etc/ufw/before.init")
+    # ufw runs it only if it may be executed.
+    assert script.mode == 0o750
+    assert 'jump="! -o lo -p tcp -m tcp --dport 25 --syn -j $chain"' in script.content
+    assert script.content.count("iptables ip6tables") == 2
+
+
+def test_upgrades_take_the_security_suites_alone() -> None:
+    text = content(desired(target_of("both")), "/etc/apt/apt.conf.d/52-mailfleet")
+    origins = re.findall(r'^ +"(origin=[^"]+)";$', text, re.MULTILINE)
+    assert len(origins) == 2
+    assert all("-security" in origin for origin in origins)
+    assert text.index("#clear Unattended-Upgrade::Origins-Pattern") < text.index("Pattern {")
+    restart = content(desired(target_of("both")), "/etc/needrestart/conf.d/mailfleet.conf")
+    assert "$nrconf{restart} = 'a';" in restart
