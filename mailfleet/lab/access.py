@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
 
-from mailfleet.lab import lifecycle, namespaces, plan, receiver, requirements
+from mailfleet.lab import acme, lifecycle, namespaces, plan, receiver, requirements
 from mailfleet.lab.paths import LabPaths
 from mailfleet.lab.plan import Address
 from mailfleet.lab.spec import check_name
@@ -30,7 +30,10 @@ class LabFiles:
     ssh_key: Path
     known_hosts: Path
     ca_certificate: Path
-    ca_key: Path
+    """Everyone whose certificates the lab trusts: its own authority's and Pebble's roots."""
+    own_ca: Path
+    """The lab's own authority alone, which signed the certificate of Pebble's interface."""
+    acme_directory: str
     root_hints: Path
     trust_anchor: Path
     tsig: Tsig
@@ -89,7 +92,8 @@ def files(name: str) -> LabFiles:
         ssh_key=lab.ssh_key,
         known_hosts=lab.known_hosts,
         ca_certificate=lab.ca_certificate,
-        ca_key=lab.ca_key,
+        own_ca=lab.own_ca,
+        acme_directory=acme.DIRECTORY,
         root_hints=lab.root_hints,
         trust_anchor=lab.trust_anchor,
         tsig=Tsig(**json.loads(lab.tsig.read_text())),

@@ -8,10 +8,12 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 
 import mailfleet
 from mailfleet.lab import (
+    acme,
     authority,
     cgroups,
     hosts,
@@ -72,8 +74,8 @@ def build(lab: LabPaths, spec: LabSpec, mirrors: Mirrors, report: Report) -> Non
 def _own_files(lab: LabPaths, spec: LabSpec) -> dict[str, tuple[HostFile, ...]]:
     """Make the lab's secrets, keep them, and return what `ns` and `receiver` need of them."""
     ca = authority.new_authority(f"mailfleet lab {lab.name}")
+    write_private(lab.own_ca, ca.certificate_pem)
     write_private(lab.ca_certificate, ca.certificate_pem)
-    write_private(lab.ca_key, ca.key_pem)
     tsig = authority.new_tsig_secret()
     write_private(
         lab.tsig,
@@ -91,7 +93,10 @@ def _own_files(lab: LabPaths, spec: LabSpec) -> dict[str, tuple[HostFile, ...]]:
     certificate = ca.issue((plan.RECEIVER_NAME, plan.RECEIVER_V4_NAME, plan.RECEIVER_V6_NAME))
     texts = zones.zone_texts(keys, certificate.spki_sha256)
     return {
-        "ns": nameserver.files(keys, texts, tsig),
+        "ns": (
+            *nameserver.files(keys, texts, tsig),
+            *acme.files(ca.issue((plan.ACME_NAME,))),
+        ),
         "receiver": receiver.files(certificate),
     }
 
@@ -139,7 +144,7 @@ def start(lab: LabPaths, spec: LabSpec, host: Host) -> None:
         if not readiness.ssh_answers(host.addresses[0]):
             return False
         if host.kind == "nameserver":
-            return readiness.zones_validate(zones.all_zones(spec.zones))
+            return readiness.zones_validate(zones.all_zones(spec.zones)) and trust_acme(lab)
         return host.kind != "receiver" or readiness.mail_answers(host.addresses)
 
     try:
@@ -154,6 +159,15 @@ def start(lab: LabPaths, spec: LabSpec, host: Host) -> None:
         )
     except LabError as error:
         raise LabError(error.problem, _last_signs(lab, host)) from error
+
+
+def trust_acme(lab: LabPaths) -> bool:
+    """Learn the root that Pebble has now; whether it has told. Runs within the lab's internet."""
+    try:
+        acme.trust(lab.ca_certificate, acme.root(lab.own_ca))
+    except (OSError, HTTPException):
+        return False
+    return True
 
 
 def _last_signs(lab: LabPaths, host: Host) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailfleet.lab import plan
@@ -90,6 +90,7 @@ def service(
     before_start: Sequence[str] = (),
     kind: str = "simple",
     after: str = "",
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[HostFile, ...]:
     """A service of the lab's own hosts: in the foreground, from boot on, restarted if it dies.
 
@@ -101,6 +102,7 @@ def service(
         *([f"After={after}.service"] if after else []),
         "[Service]",
         f"Type={kind}",
+        *(f"Environment={name}={value}" for name, value in (environment or {}).items()),
         *(f"ExecStartPre={command}" for command in before_start),
         f"ExecStart={start}",
         "Restart=always",

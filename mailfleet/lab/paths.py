@@ -85,12 +85,14 @@ class LabPaths:
         return self.state / "tsig.json"
 
     @property
-    def ca_certificate(self) -> Path:
-        return self.state / "ca.pem"
+    def own_ca(self) -> Path:
+        """Who vouches for the lab's own servers: the receiver, and Pebble's interface."""
+        return self.state / "own-ca.pem"
 
     @property
-    def ca_key(self) -> Path:
-        return self.state / "ca.key"
+    def ca_certificate(self) -> Path:
+        """All that the lab trusts: its own authority, and every root that Pebble has had."""
+        return self.state / "ca.pem"
 
     @property
     def root_hints(self) -> Path:

@@ -38,6 +38,7 @@ REGIONS = ("eu", "us")
 
 NAMESERVER: tuple[IPv4Address, IPv6Address] = (CORE.v4[53], CORE.v6[0x53])
 RESOLVER: tuple[IPv4Address, IPv6Address] = (CORE.v4[54], CORE.v6[0x54])
+ACME: tuple[IPv4Address, IPv6Address] = (CORE.v4[14], CORE.v6[0x14])
 RECEIVER: tuple[IPv4Address, IPv6Address] = (CORE.v4[25], CORE.v6[0x25])
 PACKAGES = CORE.gateways
 """Where the package proxy listens, on `PACKAGES_PORT`."""
@@ -45,6 +46,7 @@ PACKAGES_PORT = 3142
 
 NAMESERVER_NAME = "ns.core.test"
 RESOLVER_NAME = "resolver.core.test"
+ACME_NAME = "acme.core.test"
 CORE_ZONE = "core.test"
 INBOX_ZONE = "inbox.test"
 INBOX_DOMAINS = ("inbox.test", "v4.inbox.test", "v6.inbox.test")

@@ -27,7 +27,7 @@ _BASE = (
 _CLOUD = ("curl", "iputils-ping", "less", "libpam-systemd", "nano", "sudo")
 _PACKAGES: dict[Kind, tuple[str, ...]] = {
     "mta": (*_BASE, *_CLOUD),
-    "nameserver": (*_BASE, "knot", "knot-dnsutils", "unbound", "bind9-dnsutils"),
+    "nameserver": (*_BASE, "knot", "knot-dnsutils", "unbound", "bind9-dnsutils", "pebble"),
     "receiver": (*_BASE, "postfix", "rspamd"),
 }
 # Timers, consoles and the packages' own services: the lab starts its services by its own units.

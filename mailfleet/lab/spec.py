@@ -67,7 +67,7 @@ def check_name(name: str) -> None:
 def check_spec(spec: LabSpec) -> None:
     """Raise `LabUsageError` with everything that is wrong in `spec`."""
     wrong = [text for machine in spec.machines for text in _machine_faults(machine)]
-    fixed = {*plan.NAMESERVER, *plan.RESOLVER, *plan.RECEIVER}
+    fixed = {*plan.NAMESERVER, *plan.RESOLVER, *plan.ACME, *plan.RECEIVER}
     addresses = Counter(address for machine in spec.machines for address in machine.addresses)
     wrong += [
         f"{address} is used {count} times" for address, count in addresses.items() if count > 1
@@ -108,7 +108,7 @@ NAMESERVER_HOST = Host(
     kind="nameserver",
     suite=SUPPORT_SUITE,
     network=plan.CORE,
-    addresses=(*plan.NAMESERVER, *plan.RESOLVER),
+    addresses=(*plan.NAMESERVER, *plan.RESOLVER, *plan.ACME),
 )
 RECEIVER_HOST = Host(
     name="receiver",

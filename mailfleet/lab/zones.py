@@ -60,10 +60,12 @@ def zone_texts(keys: Mapping[str, ZoneKey], receiver_spki_sha256: str) -> dict[s
     texts[ROOT] += _addresses(plan.NAMESERVER_NAME, plan.NAMESERVER)
     texts[plan.CORE_ZONE] += _addresses(plan.NAMESERVER_NAME, plan.NAMESERVER)
     texts[plan.CORE_ZONE] += _addresses(plan.RESOLVER_NAME, plan.RESOLVER)
+    texts[plan.CORE_ZONE] += _addresses(plan.ACME_NAME, plan.ACME)
     texts[plan.INBOX_ZONE] += _inbox(receiver_spki_sha256)
     for name, addresses in (
         (plan.NAMESERVER_NAME, plan.NAMESERVER),
         (plan.RESOLVER_NAME, plan.RESOLVER),
+        (plan.ACME_NAME, plan.ACME),
         (plan.RECEIVER_NAME, plan.RECEIVER),
     ):
         for address in addresses:
