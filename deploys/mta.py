@@ -3,11 +3,14 @@
 from functools import partial
 
 from mailfleet.deployment import apply, current_target
-from roles import desired, opendkim, postfix, tls
+from roles import desired, opendkim, tls
 
 target = current_target()
+state = desired(target)
+need = tls.Need()
 apply(
-    desired(target),
-    partial(tls.apply, target=target, units=postfix.units(target)),
+    state,
+    partial(tls.apply, target=target, state=state, need=need),
     partial(opendkim.apply, target=target),
+    last=partial(tls.order, need=need),
 )

@@ -1,79 +1,82 @@
-"""Judging and issuing certificates. The private keys stay where they were born: on the hosts."""
+"""What a host's certificate has to cover, who issues it, and whether it is as it should be."""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
 
-# CA/Browser Forum ballot SC-081 shortens lifetimes year by year; 90 days is what Let's Encrypt gives.
-LIFETIME = dt.timedelta(days=90)
-RENEW_BEFORE = dt.timedelta(days=30)
+from mailfleet.model import Fleet, Host
+from mailfleet.records.identity import policies
 
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority whose key is at hand: PEM texts."""
-
-    certificate: str
-    key: str
+# Let's Encrypt's own (https://letsencrypt.org/docs/acme-protocol-updates/, .../staging-environment/).
+PRODUCTION = "https://acme-v02.api.letsencrypt.org/directory"
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+_DIRECTORIES = {"production": PRODUCTION, "staging": STAGING}
 
 
-def is_good(
-    certificate: str, public_key: str, names: tuple[str, ...], issuer: str | None, now: dt.datetime
-) -> bool:
-    """Whether a certificate covers exactly `names`, fits the key and is not due for renewal.
+def directory(fleet: Fleet) -> str:
+    """The URL of the fleet's ACME directory."""
+    return _DIRECTORIES.get(fleet.acme, fleet.acme)
 
-    `issuer` is the PEM certificate of the authority that must have signed it; None accepts any.
+
+def served_policies(fleet: Fleet, host: Host) -> dict[str, str]:
+    """The MTA-STS policies that a host serves, by name: its MX hosts are those that serve them."""
+    if not host.inbound:
+        return {}
+    return {
+        name: text for domain in fleet.domains for name, text in policies(domain, fleet).items()
+    }
+
+
+def names(fleet: Fleet, host: Host) -> tuple[str, ...]:
+    """What the host's certificate has to cover: host name first, HELO names, endpoints, policies.
+
+    Not what a proxy of Cloudflare's stands before: its certificate is Cloudflare's, and no challenge
+    for it reaches the host.
     """
-    if not certificate or not public_key:
-        return False
+    wanted = (*host.names, *fleet.endpoints(host), *served_policies(fleet, host))
+    return tuple(name for name in dict.fromkeys(wanted) if not _proxied(fleet, name))
+
+
+def peers(fleet: Fleet, host: Host) -> tuple[Host, ...]:
+    """The hosts that share one of this host's names, so that a challenge may come to them."""
+    own = set(names(fleet, host))
+    return tuple(one for one in fleet.hosts if one is not host and own & set(names(fleet, one)))
+
+
+def needs_rsa(fleet: Fleet, host: Host) -> bool:
+    """Whether a domain of one of the host's names asks for an RSA certificate too."""
+    found = (fleet.domain_of(name) for name in names(fleet, host))
+    return any(domain is not None and domain.rsa for domain in found)
+
+
+def fits(certificate: str, public_key: str) -> bool:
+    """Whether a certificate belongs to a key; both are PEM."""
     try:
         found = x509.load_pem_x509_certificate(certificate.encode())
-        key = serialization.load_pem_public_key(public_key.encode())
+        return found.public_key() == serialization.load_pem_public_key(public_key.encode())
+    except Exception:  # noqa: BLE001 - whatever is wrong with them, they do not fit
+        return False
+
+
+def is_good(certificate: str, public_key: str, names: tuple[str, ...], now: dt.datetime) -> bool:
+    """Whether an authority's certificate covers exactly `names`, fits the key and has not ended."""
+    if not fits(certificate, public_key):
+        return False
+    found = x509.load_pem_x509_certificate(certificate.encode())
+    try:
         alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        if issuer is not None:
-            found.verify_directly_issued_by(x509.load_pem_x509_certificate(issuer.encode()))
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is not good
+    except (ValueError, x509.ExtensionNotFound):
         return False
     return (
         set(alternatives.value.get_values_for_type(x509.DNSName)) == set(names)
-        and found.public_key() == key
-        and found.not_valid_before_utc <= now < found.not_valid_after_utc - RENEW_BEFORE
+        and found.issuer != found.subject
+        and found.not_valid_before_utc <= now < found.not_valid_after_utc
     )
 
 
-def sign(request: str, names: tuple[str, ...], authority: Authority, now: dt.datetime) -> str:
-    """A server certificate for the key in `request` (PEM), valid for `names`; PEM.
-
-    The first name becomes the common name where it fits into 64 characters (RFC 5280, A.1).
-    """
-    csr = x509.load_pem_x509_csr(request.encode())
-    issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
-    key = serialization.load_pem_private_key(authority.key.encode(), password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise TypeError("the authority's key is not an elliptic curve key")
-    common = [x509.NameAttribute(NameOID.COMMON_NAME, names[0])] if len(names[0]) <= 64 else []
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name(common))
-        .issuer_name(issuer.subject)
-        .public_key(csr.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=5))
-        .not_valid_after(now + LIFETIME)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+def _proxied(fleet: Fleet, name: str) -> bool:
+    domain = fleet.domain_of(name)
+    return domain is not None and domain.dns is not None and name in domain.dns.proxied

@@ -11,7 +11,6 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 
 from mailfleet import inventory
-from mailfleet.certificates import Authority
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Codename
 from mailfleet.hoststate import HostState
@@ -19,7 +18,7 @@ from mailfleet.model import Fleet, Stream
 from mailfleet.model.names import domain_name
 from mailfleet.operations import files, packages, services
 from mailfleet.secrets import secret, variable
-from mailfleet.target import Roots, Target
+from mailfleet.target import Authority, Roots, Target
 
 SUITES = ("bookworm", "trixie", "noble")
 _CRYPT = re.compile(r"\$[0-9a-z]+\$[./A-Za-z0-9$=,+-]+")
@@ -54,8 +53,10 @@ def target_of(fleet: Fleet, name: str, suite: str | None) -> Target:
     return Target(fleet, machine, suite or "", logins, roots, authority)
 
 
-def apply(state: HostState, *between: Callable[[], object]) -> None:
-    """Packages, `between` (keys and certificates), files, then services."""
+def apply(
+    state: HostState, *between: Callable[[], object], last: Callable[[], object] | None = None
+) -> None:
+    """Packages, `between` (keys), files, services, then `last`: what needs all hosts' services."""
     packages.install(name="Packages", packages=state.packages)
     for step in between:
         step()
@@ -68,6 +69,8 @@ def apply(state: HostState, *between: Callable[[], object]) -> None:
         services=state.services,
     )
     services.converge(name="Services", services=state.services, actions=state.actions)
+    if last is not None:
+        last()
 
 
 def _login_hash(login: str, stream: Stream, lab: str | None) -> str:
@@ -88,8 +91,7 @@ def _lab_trust(fleet: Fleet) -> tuple[Roots | None, Authority | None]:
 
     lab = lab_files(fleet.lab)
     roots = Roots(lab.root_hints.read_text("ascii"), lab.trust_anchor.read_text("ascii"))
-    authority = Authority(lab.ca_certificate.read_text("ascii"), lab.ca_key.read_text("ascii"))
-    return roots, authority
+    return roots, Authority(lab.acme_directory, lab.own_ca.read_text("ascii"))
 
 
 def _no_delay() -> None:

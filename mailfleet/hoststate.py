@@ -67,6 +67,8 @@ class Service:
     unit: str
     on_change: Literal["reload", "restart"] = "restart"
     runs: bool = True
+    reads_certificate: bool = False
+    """Whether it is to be reloaded when the host has a new certificate."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mailfleet.certificates import Authority
 from mailfleet.model import Fleet, Host
 
 
@@ -20,6 +19,16 @@ class Roots:
 
 
 @dataclass(frozen=True)
+class Authority:
+    """An ACME authority other than the fleet's: a lab's own."""
+
+    directory: str
+    """URL of its directory."""
+    certificate: str
+    """Who vouches for its web server (PEM)."""
+
+
+@dataclass(frozen=True)
 class Target:
     """`suite` is the release's code name as the host itself reports it."""
 
@@ -29,5 +38,5 @@ class Target:
     logins: Mapping[str, str] = field(repr=False)
     """Password hashes (crypt(3)) by login."""
     roots: Roots | None = None
-    authority: Authority | None = field(default=None, repr=False)
-    """Who signs certificates; None: each host signs its own."""
+    authority: Authority | None = None
+    """Who issues the certificates; None: the authority that the inventory names."""

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from mailfleet.hoststate import HostState, merge
 from mailfleet.target import Target
-from roles import base, fail2ban, firewall, opendkim, postfix, ssh, submission, tls
+from roles import base, fail2ban, firewall, opendkim, postfix, ssh, submission, tls, web
 
 # In the order in which services start: the resolver first, the mail system once it can sign and
 # authenticate, and fail2ban once there are logs.
-ROLES = (base, ssh, tls, opendkim, postfix, submission, fail2ban)
+ROLES = (base, ssh, opendkim, postfix, submission, web, fail2ban)
 
 
 def desired(target: Target) -> HostState:
-    """Everything that a host shall be. The firewall opens what the other roles listen on."""
+    """Everything that a host shall be.
+
+    The certificate's agent reloads what reads it; the firewall opens what the others listen on.
+    """
     state = merge(role.desired(target) for role in ROLES)
+    state = merge((state, tls.desired(target, state.services)))
     return merge((firewall.desired(target, state.listeners), state))

@@ -76,7 +76,7 @@ def desired(target: Target) -> HostState:
         ),
         services=(
             *((Service("postfix.service"),) if target.suite in _OLD_UNITS else ()),
-            *(Service(name, on_change="reload") for name in units(target)),
+            *(Service(name, on_change="reload", reads_certificate=True) for name in units(target)),
         ),
         listeners=tuple(listeners),
     )

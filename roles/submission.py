@@ -33,5 +33,5 @@ def desired(target: Target) -> HostState:
             drop_in(UNIT, writable=tuple(f"/var/spool/{s.instance}/private" for s, _ in streams)),
         ),
         checks=(Check("submission", 'doveconf -c "$STAGE/etc/dovecot/dovecot.conf" >/dev/null'),),
-        services=(Service(UNIT),),
+        services=(Service(UNIT, reads_certificate=True),),
     )

@@ -1,38 +1,122 @@
-"""The host's certificate: one chain file that Postfix reads, for every name the host answers to."""
+"""The host's certificate, by ACME and certbot: one lineage for every name that it answers to.
+
+`agent/certificate.py` does the work on the host, from a timer, and in a deploy where the present
+certificate is not what the host needs.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
 from pyinfra.api.deploy import deploy
 
+from mailfleet import certificates
 from mailfleet.facts.tls import CHAIN as CHAIN
-from mailfleet.hoststate import Directory, HostState
+from mailfleet.facts.tls import KEY as KEY
+from mailfleet.facts.tls import WEB_CHAIN as WEB_CHAIN
+from mailfleet.hoststate import Action, ConfigFile, Directory, HostState, Service
 from mailfleet.operations import tls
+from mailfleet.operations.tls import Need as Need
+from mailfleet.render import render
 from mailfleet.target import Target
 
-KEY = "/etc/mailfleet/tls/host.key"
+TIMER = "mailfleet-certificate.timer"
+CONFIG = "/etc/mailfleet/certificate.json"
+_BUNDLE = "/etc/mailfleet/acme.pem"
+_UNITS = "/etc/systemd/system"
+_AGENT = Path(__file__).parents[1] / "agent"
+_MODULES = ("certificate", "certificate_files", "certificate_order", "certificate_reach")
 
 
 def names(target: Target) -> tuple[str, ...]:
-    """Host name first, then HELO names and endpoints."""
-    return tuple(dict.fromkeys((*target.host.names, *target.fleet.endpoints(target.host))))
+    """Host name first, then HELO names, endpoints and the names of MTA-STS policies."""
+    return certificates.names(target.fleet, target.host)
 
 
-def desired(_target: Target) -> HostState:
-    """The folder that holds the key and the chain; both are made by `apply`."""
+def readers(services: Iterable[Service]) -> tuple[str, ...]:
+    """The units that have to learn of a new certificate."""
+    return tuple(service.unit for service in services if service.reads_certificate)
+
+
+def desired(target: Target, services: Iterable[Service]) -> HostState:
+    """certbot, the agent, its configuration and its timer; `services` are those of all roles."""
+    reload = ("certificate units",)
+    files = [
+        ConfigFile(CONFIG, config(target, readers(services))),
+        *(
+            ConfigFile(
+                f"{tls.LIBRARY}/agent/{name}.py",
+                (_AGENT / f"{name}.py").read_text(encoding="utf-8"),
+            )
+            for name in _MODULES
+        ),
+        ConfigFile(
+            f"{_UNITS}/mailfleet-certificate.service",
+            render("etc/systemd/system/mailfleet-certificate.service", library=tls.LIBRARY),
+            affects=reload,
+        ),
+        ConfigFile(
+            f"{_UNITS}/{TIMER}", render(f"etc/systemd/system/{TIMER}"), affects=(*reload, TIMER)
+        ),
+        ConfigFile(
+            f"{_UNITS}/certbot.timer.d/mailfleet.conf",
+            render("etc/systemd/system/certbot.timer.d/mailfleet.conf", config=CONFIG),
+            affects=reload,
+        ),
+    ]
+    if target.authority is not None:
+        files.append(ConfigFile(_BUNDLE, target.authority.certificate))
     return HostState(
-        packages=("openssl",),
-        directories=(Directory("/etc/mailfleet"), Directory("/etc/mailfleet/tls", mode=0o700)),
+        packages=("certbot", "openssl", "python3", "python3-cryptography", "python3-dnspython"),
+        directories=(
+            Directory("/etc/mailfleet"),
+            Directory("/etc/mailfleet/tls", mode=0o700),
+            Directory("/var/lib/mailfleet/certificate"),
+            Directory("/var/lib/mailfleet/metrics"),
+        ),
+        files=tuple(files),
+        actions=(Action(*reload, "systemctl daemon-reload"),),
+        services=(Service(TIMER),),
+    )
+
+
+def config(target: Target, units: tuple[str, ...]) -> str:
+    """What the agent reads; see `agent.certificate_order.Config`."""
+    fleet, host, lab = target.fleet, target.host, target.authority
+    directory = lab.directory if lab else certificates.directory(fleet)
+    lineages = [{"name": host.name, "key_type": "ecdsa"}]
+    if certificates.needs_rsa(fleet, host):
+        lineages.append({"name": f"{host.name}-rsa", "key_type": "rsa"})
+    content = {
+        "names": names(target),
+        "lineages": lineages,
+        "directory": directory,
+        "contact": fleet.acme_contact,
+        "addresses": [str(address) for one in fleet.hosts for address in one.all_addresses],
+        "units": units,
+        "bundle": _BUNDLE if lab else None,
+        "public": directory == certificates.PRODUCTION,
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+@deploy("TLS")
+def apply(target: Target, state: HostState, need: Need) -> None:
+    """Let the services of `state` have a certificate to start with; `need` tells if it will do."""
+    (content,) = (file.content for file in state.files if file.path == CONFIG)
+    tls.stand_in(
+        name="Certificate to start with",
+        names=names(target),
+        affects=readers(state.services),
+        settled=hashlib.sha256(content.encode()).hexdigest(),
+        need=need,
     )
 
 
 @deploy("TLS")
-def apply(target: Target, units: tuple[str, ...]) -> None:
-    """Make sure that the certificate is good; `units` read it and are told of a new one."""
-    tls.certificate(
-        name="Certificate",
-        chain=CHAIN,
-        key=KEY,
-        names=names(target),
-        affects=units,
-        authority=target.authority,
-    )
+def order(need: Need) -> None:
+    """Order the authority's certificate where one is needed, once the services of all hosts run."""
+    tls.order(name="Certificate of the authority", need=need)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from pyinfra.api import FactBase, QuoteString, StringCommand
+from pyinfra.api import FactBase, StringCommand
 
 from mailfleet.facts.dkim import DkimKeys, HostKey
-from mailfleet.facts.tls import CHAIN, spki_sha256
+from mailfleet.facts.tls import CHAIN, chains_command, chains_of, spki_sha256
 
 
 class HostPublicKeys(TypedDict):
     """What one host has."""
 
     dkim: list[HostKey]
-    certificate: str | None
-    """SHA-256, in hexadecimal, of the SubjectPublicKeyInfo of the certificate in use.
+    certificates: list[str]
+    """SHA-256, in hexadecimal, of the SubjectPublicKeyInfo of each certificate in use.
 
-    It is what a TLSA 3 1 1 record holds (RFC 7672 §3.1.1). None where there is no readable
+    It is what a TLSA 3 1 1 record holds (RFC 7672 §3.1.1). Empty where there is no readable
     certificate.
     """
 
@@ -27,17 +27,18 @@ class PublicKeys(FactBase[HostPublicKeys]):
 
     def command(self) -> StringCommand:
         # The reporter's exit code is the command's: a host without a certificate is no failure.
-        return StringCommand(
-            "openssl x509 -noout -pubkey -in", QuoteString(CHAIN), "2>/dev/null;",
-            DkimKeys().command(),
-        )  # fmt: skip
+        return StringCommand(chains_command(CHAIN), DkimKeys().command())
 
     def requires_command(self) -> str:
         return DkimKeys().requires_command()
 
     @staticmethod
     def default() -> HostPublicKeys:
-        return {"dkim": [], "certificate": None}
+        return {"dkim": [], "certificates": []}
 
     def process(self, output: list[str]) -> HostPublicKeys:
-        return {"dkim": DkimKeys().process(output), "certificate": spki_sha256(output)}
+        found = (spki_sha256(chain) for chain in chains_of(output))
+        return {
+            "dkim": DkimKeys().process(output),
+            "certificates": [key for key in found if key is not None],
+        }

@@ -1,43 +1,69 @@
-"""The certificate chain that a host serves, and the public half of its key."""
+"""The certificates that a host serves, the public half of its key, and how its orders went."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_public_key,
-)
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-CHAIN = "/etc/mailfleet/tls/chain.pem"
+FOLDER = "/etc/mailfleet/tls"
+CHAIN = f"{FOLDER}/chain.pem"
+"""Each key followed by its chain, as Postfix wants it."""
+WEB_CHAIN = f"{FOLDER}/web.pem"
+"""The first key and its chain alone, as nginx wants it."""
+KEY = f"{FOLDER}/host.key"
+ORDERS = "/var/lib/mailfleet/certificate"
+STATE = f"{ORDERS}/state.json"
+_SETTLED = f"{ORDERS}/settled"
+
+# Certificates only; a line for each key says that the next one is the first of its chain.
+_CHAINS = """\
+/^-----BEGIN.*PRIVATE KEY/ { print "chain|" }
+/^-----BEGIN CERTIFICATE/ { on = 1 }
+on { print }
+/^-----END CERTIFICATE/ { on = 0 }"""
 
 
 @dataclass(frozen=True)
 class TlsState:
-    """PEM texts; empty where there is none. `mode` is the chain file's, e.g. `640 root root`."""
+    """PEM texts; empty where there is none. Modes are e.g. `640 root root`."""
 
     public_key: str = ""
-    certificate: str = ""
+    """Of the first key in the chain file."""
+    chains: tuple[str, ...] = ()
+    """The certificates of each key in the chain file, the key's own first."""
     mode: str = ""
     key_mode: str = ""
-    """The same of the key's own file."""
+    web_mode: str = ""
+    settled: str = ""
+    """SHA-256 of the configuration that the last successful run carried out."""
+
+    @property
+    def certificate(self) -> str:
+        """The certificate of the first key."""
+        return _first(self.chains[0]) if self.chains else ""
 
 
 class Tls(FactBase[TlsState]):
-    """`chain` is a file with the private key first, then the certificates, as Postfix wants it."""
+    """`chain` is a file with private keys, each followed by its certificates."""
 
     def command(self, chain: str, key: str) -> StringCommand:
         path = QuoteString(chain)
+        stat = [
+            part
+            for mark, file in (("mode", chain), ("key", key), ("web", WEB_CHAIN))
+            for part in ("stat", "-c", QuoteString(f"{mark}|%a %U %G"), QuoteString(file), "2>/dev/null;")
+        ]
         return StringCommand(
-            "stat", "-c", QuoteString("mode|%a %U %G"), path, "2>/dev/null;",
-            "stat", "-c", QuoteString("key|%a %U %G"), QuoteString(key), "2>/dev/null;",
+            *stat,
+            "sed", QuoteString("s/^/settled|/"), _SETTLED, "2>/dev/null;",
             "openssl pkey -pubout -in", path, "2>/dev/null;",
-            "openssl x509 -in", path, "2>/dev/null; true",
+            "awk", QuoteString(_CHAINS), path, "2>/dev/null; true",
         )  # fmt: skip
 
     @staticmethod
@@ -45,28 +71,76 @@ class Tls(FactBase[TlsState]):
         return TlsState()
 
     def process(self, output: list[str]) -> TlsState:
-        text = "\n".join(output) + "\n"
-        mode = next((line[5:] for line in output if line.startswith("mode|")), "")
-        key_mode = next((line[4:] for line in output if line.startswith("key|")), "")
-        return TlsState(_pem(text, "PUBLIC KEY"), _pem(text, "CERTIFICATE"), mode, key_mode)
+        marks = dict(line.partition("|")[::2] for line in output if "|" in line)
+        return TlsState(
+            _pem("\n".join(output) + "\n", "PUBLIC KEY"),
+            chains_of(output),
+            marks.get("mode", ""),
+            marks.get("key", ""),
+            marks.get("web", ""),
+            marks.get("settled", ""),
+        )
 
 
-class SigningRequest(FactBase[str]):
-    """A certificate request made of a host's key; the subject is set by whoever signs it."""
+class OrderState(FactBase[dict[str, str]]):
+    """How the last attempt to get a certificate went: `result` and `reason`; empty before any."""
 
-    def command(self, key: str) -> StringCommand:
-        return StringCommand("openssl req -new -subj / -key", QuoteString(key))
+    def command(self) -> StringCommand:
+        return StringCommand("cat", STATE, "2>/dev/null; true")
+
+    @staticmethod
+    def default() -> dict[str, str]:
+        return {}
+
+    def process(self, output: list[str]) -> dict[str, str]:
+        return order_state("\n".join(output))
 
 
-def spki_sha256(output: Iterable[str]) -> str | None:
-    """The SHA-256, in hexadecimal, of the first public key in PEM; None without a whole one."""
+def order_state(text: str) -> dict[str, str]:
+    """`result` and `reason` from the text of the state file; empty where there is none."""
     try:
-        key = load_pem_public_key(_pem("\n".join(output) + "\n", "PUBLIC KEY").encode())
-    except (ValueError, UnsupportedAlgorithm):
+        found = json.loads(text)
+        return {name: str(found[name]) for name in ("result", "reason")}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def chains_command(chain: str) -> StringCommand:
+    """Prints what `chains_of` reads."""
+    return StringCommand("awk", QuoteString(_CHAINS), QuoteString(chain), "2>/dev/null;")
+
+
+def chains_of(output: Iterable[str]) -> tuple[str, ...]:
+    """The PEM chain of each key in a chain file; what is no certificate is left out."""
+    chains: list[list[str]] = []
+    inside = False
+    for line in output:
+        if line == "chain|":
+            chains.append([])
+        inside = inside or line == "-----BEGIN CERTIFICATE-----"
+        if inside and chains:
+            chains[-1].append(f"{line}\n")
+        inside = inside and line != "-----END CERTIFICATE-----"
+    return tuple("".join(lines) for lines in chains if lines)
+
+
+def spki_sha256(certificate: str) -> str | None:
+    """The SHA-256, in hexadecimal, of a certificate's public key (PEM); None without a whole one."""
+    try:
+        key = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+        der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, it has no key to publish
         return None
-    return hashlib.sha256(
-        key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    ).hexdigest()
+    return hashlib.sha256(der).hexdigest()
+
+
+def issuers(chain: str) -> str:
+    """A PEM chain without its first certificate."""
+    return chain[len(_first(chain)) :]
+
+
+def _first(chain: str) -> str:
+    return _pem(chain, "CERTIFICATE")
 
 
 def _pem(text: str, label: str) -> str:

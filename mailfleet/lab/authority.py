@@ -52,10 +52,6 @@ class Authority:
     def certificate_pem(self) -> str:
         return self.certificate.public_bytes(Encoding.PEM).decode()
 
-    @property
-    def key_pem(self) -> str:
-        return private_pem(self.key)
-
     def issue(self, names: Sequence[str]) -> Certificate:
         """A server certificate for `names`, with a new key."""
         key = ec.generate_private_key(ec.SECP256R1())

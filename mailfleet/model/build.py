@@ -85,6 +85,8 @@ def build_fleet(
         reverse_dns=_provider(inventory.reverse_dns) if inventory else None,
         lab=inventory.lab if inventory else None,
         never_banned=inventory.never_banned if inventory else (),
+        acme=inventory.acme if inventory else "staging",
+        acme_contact=inventory.acme_contact if inventory else None,
     )
     paths = {name: path for name, (path, _) in domain_files.items()}
     # A name that a broken file could have declared must not be reported as missing as well.
@@ -188,6 +190,7 @@ def _domain(name: str, table: DomainTable) -> Domain:
         tls_reports=table.tls_rpt.reports if table.tls_rpt else (),
         caa=Caa(**table.caa.model_dump()) if table.caa else None,
         bimi=Bimi(**table.bimi.model_dump()) if table.bimi else None,
+        rsa=table.tls.rsa,
     )
 
 

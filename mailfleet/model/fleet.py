@@ -92,6 +92,8 @@ class Domain:
     """Mail addresses for reports on TLS (RFC 8460)."""
     caa: Caa | None = None
     bimi: Bimi | None = None
+    rsa: bool = False
+    """Whether hosts that serve the domain have an RSA certificate beside the ECDSA one."""
 
     @property
     def from_domains(self) -> tuple[str, ...]:
@@ -178,6 +180,9 @@ class Fleet:
     """Name of the lab that the hosts live in; None for real servers."""
     never_banned: tuple[Network, ...] = ()
     """Networks whose addresses are never banned, besides the fleet's own."""
+    acme: str = "staging"
+    """`production` or `staging` of Let's Encrypt, or a directory's URL; a lab has its own."""
+    acme_contact: str | None = None
 
     @property
     def hosts(self) -> tuple[Host, ...]:

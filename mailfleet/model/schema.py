@@ -87,6 +87,13 @@ LabName = Annotated[
         "start with a small letter, then small letters, digits and hyphens, 20 at most, e.g. lab",
     ),
 ]
+AcmeDirectory = Annotated[
+    str,
+    matching(
+        r"production|staging|https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._~/-]*",
+        'write "production" or "staging", which are Let\'s Encrypt\'s, or an https:// address',
+    ),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Policy = Literal["none", "quarantine", "reject"]
 ServiceNames = Annotated[
@@ -193,6 +200,13 @@ class TlsRptTable(_Table):
     reports: Annotated[MailAddresses, AfterValidator(at_least_one)]
 
 
+class TlsTable(_Table):
+    """`[tls]`: the certificates of the hosts that serve the domain."""
+
+    rsa: bool = False
+    """Whether they have an RSA certificate beside the ECDSA one, for clients that know no other."""
+
+
 class CaaTable(_Table):
     """`[caa]`: RFC 8659, RFC 8657 §3."""
 
@@ -248,6 +262,7 @@ class DomainTable(_Table):
     """False: a parked domain, which takes and sends no mail."""
     mta_sts: MtaStsTable | None = None
     tls_rpt: TlsRptTable | None = None
+    tls: TlsTable = TlsTable()
     caa: CaaTable | None = None
     bimi: BimiTable | None = None
     streams: dict[Identifier, StreamTable] = {}
@@ -283,3 +298,7 @@ class InventoryTable(_Table):
     """Name of the lab that the hosts live in."""
     never_banned: Networks = ()
     """Whom fail2ban leaves alone: offices, monitoring. Example: ["203.0.113.0/24"]."""
+    acme: AcmeDirectory = "staging"
+    """Who issues the hosts' certificates (RFC 8555). Example: "production"."""
+    acme_contact: MailAddress | None = None
+    """Where that authority writes to. Example: "postmaster@shop.example"."""

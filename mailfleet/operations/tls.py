@@ -1,80 +1,95 @@
-"""A host's key and certificate: the key is born on the host and never leaves it."""
+"""A host's key and its certificate: the key is born on the host and never leaves it.
+
+Before the services start each host has a certificate, if only one that it has signed itself; once
+the services of all hosts run, and a challenge can be answered, the authority's one is ordered.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Generator
+from dataclasses import dataclass
 
-from pyinfra import host
-from pyinfra.api import OperationError, QuoteString, StringCommand, operation
+from pyinfra import host, logger
+from pyinfra.api import QuoteString, StringCommand, operation
 
-from mailfleet.certificates import Authority, is_good, sign
-from mailfleet.facts.files import STATE
-from mailfleet.facts.tls import SigningRequest, Tls
+from mailfleet.certificates import fits, is_good
+from mailfleet.facts import files
+from mailfleet.facts.tls import CHAIN, KEY, WEB_CHAIN, OrderState, Tls, TlsState
 
+LIBRARY = "/usr/local/lib/mailfleet"
+"""Where the agent's modules are on a host, below the folder `agent`."""
 _MODE = "640 root root"
 _KEY_MODE = "600 root root"
-_KEY = """\
+# What certbot holds is better than what the host could sign. All units that read the chain are marked
+# first, and it changes by a rename: a host that loses its power in between is told by the next run.
+_STAND_IN = f"""\
 set -eu
 umask 077
-mkdir -p "${1%/*}"
-[ -s "$1" ] || { openssl ecparam -genkey -name prime256v1 -noout -out "$1.new"; mv "$1.new" "$1"; }
-chown root:root "$1"
-chmod 600 "$1"
+folder={CHAIN.rpartition("/")[0]} state={files.STATE}
+mkdir -p "$folder" "$state/pending"
+[ -s {KEY} ] || {{ openssl ecparam -genkey -name prime256v1 -noout -out {KEY}.new; mv {KEY}.new {KEY}; }}
+chown root:root {KEY}
+chmod 600 {KEY}
+if PYTHONPATH={LIBRARY} python3 -B -m agent.certificate install 2>/dev/null; then exit 0; fi
+subject=$1
+shift
+openssl req -x509 -new -subj / -days 825 -key {KEY} -addext "$subject" > "$folder/own.new"
+cat {KEY} "$folder/own.new" > {CHAIN}.new
+rm "$folder/own.new"
+cp {CHAIN}.new {WEB_CHAIN}.new
+chmod 640 {CHAIN}.new {WEB_CHAIN}.new
+for unit in "$@"; do : > "$state/pending/$unit"; done
+mv {WEB_CHAIN}.new {WEB_CHAIN}
+mv {CHAIN}.new {CHAIN}
 """
-# Key first, then the certificate, in one file: both change in one rename (smtpd_tls_chain_files).
-_CHAIN = """\
-set -eu
-umask 077
-chain=$1 key=$2
-shift 2
-mkdir -p {state}/pending
-cat "$key" - > "$chain.new"
-chmod 640 "$chain.new"
-openssl x509 -noout -in "$chain.new"
-for unit in "$@"; do : > {state}/pending/"$unit"; done
-mv "$chain.new" "$chain"
-""".replace("{state}", STATE)
+
+
+@dataclass
+class Need:
+    """Whether a host needs an order: found out before its services start, acted on afterwards."""
+
+    order: bool = False
 
 
 @operation()
-def certificate(
-    chain: str,
-    key: str,
-    names: tuple[str, ...],
-    affects: tuple[str, ...],
-    authority: Authority | None,
+def stand_in(
+    names: tuple[str, ...], affects: tuple[str, ...], settled: str, need: Need
 ) -> Generator[StringCommand, None, None]:
-    """Serve a certificate for `names` from the file `chain`; `affects` are the units that read it.
+    """Let there be a key and a certificate that services can start with; `need` tells if it will do.
 
-    `key` is the file of the private key alone, in the same folder.
-
-    Signed by `authority`, or self-signed where there is none: enough for opportunistic TLS (RFC
-    7435), while submission clients that check the name will refuse it.
+    A certificate that the host signs itself is enough for opportunistic TLS (RFC 7435). `affects` are
+    the units that read it, `settled` is the SHA-256 of the configuration that the host's certificate
+    has to be ordered by.
     """
-    state = host.get_fact(Tls, chain=chain, key=key)
-    issuer = authority.certificate if authority else None
-    now = dt.datetime.now(dt.UTC)
-    guarded = (state.mode, state.key_mode) == (_MODE, _KEY_MODE)
-    if guarded and is_good(state.certificate, state.public_key, names, issuer, now):
+    state: TlsState = host.get_fact(Tls, chain=CHAIN, key=KEY)
+    guarded = (state.mode, state.key_mode, state.web_mode) == (_MODE, _KEY_MODE, _MODE)
+    usable = guarded and fits(state.certificate, state.public_key)
+    good = is_good(state.certificate, state.public_key, names, dt.datetime.now(dt.UTC))
+    need.order = not (usable and good and state.settled == settled)
+    if usable:
+        host.noop("there is a certificate")
+        return
+    subject = QuoteString(f"subjectAltName={','.join(f'DNS:{name}' for name in names)}")
+    yield StringCommand(
+        "sh", "-c", QuoteString(_STAND_IN), "certificate", subject, *map(QuoteString, affects)
+    )
+
+
+@operation()
+def order(need: Need) -> Generator[StringCommand, None, None]:
+    """Have the agent order the certificate where `need` says so.
+
+    Names that do not lead here yet are no failure: DNS is published after the first deploy.
+    """
+    if not need.order:
         host.noop("the certificate is good")
         return
-    yield StringCommand("sh", "-c", QuoteString(_KEY), "key", QuoteString(key))
-    install = StringCommand(
-        "sh", "-c", QuoteString(_CHAIN), "chain", QuoteString(chain), QuoteString(key),
-        *map(QuoteString, affects),
-    )  # fmt: skip
-    if authority is None:
-        alternatives = QuoteString(",".join(f"DNS:{name}" for name in names))
-        yield StringCommand(
-            "openssl req -x509 -new -subj / -days 825 -key", QuoteString(key),
-            "-addext", StringCommand("subjectAltName=", alternatives, _separator=""), "|", install,
-        )  # fmt: skip
-        return
-    request = host.get_fact(SigningRequest, key=key)
-    # Without a request this is a dry run: the key does not exist yet.
-    try:
-        issued = sign(request, names, authority, now) if request else ""
-    except ValueError as error:
-        raise OperationError(f"the certificate request of {key} cannot be read: {error}") from None
-    yield StringCommand(*install.bits, _stdin=issued)
+    agent = f"cd {LIBRARY} && python3 -B -m agent.certificate run"
+    yield StringCommand(f"{{ {agent}; }} || [ $? -eq 75 ]")
+    outcome = host.get_fact(OrderState)
+    if outcome.get("result") == "waiting":
+        logger.warning(
+            f"{host.print_prefix}no certificate was ordered yet: {outcome['reason']}. Push DNS and "
+            "deploy again; the host tries by itself every half hour as well"
+        )

@@ -33,7 +33,11 @@ def tlsa_name(host: str) -> str:
 
 def certificates_of(found: Mapping[str, Mapping[str, object]]) -> dict[str, tuple[str, ...]]:
     """Those in what the fact `mailfleet.facts.public_keys.PublicKeys` found, by host name."""
-    return {host: (str(one["certificate"]),) for host, one in found.items() if one["certificate"]}
+    return {
+        host: tuple(one["certificates"])
+        for host, one in found.items()
+        if isinstance(one["certificates"], list) and one["certificates"]
+    }
 
 
 def zones(fleet: Fleet) -> Iterator[tuple[Host, str]]:

@@ -33,9 +33,19 @@ def identity(fleet: Fleet, domain: Domain) -> Iterator[Entry]:
             yield f"default._bimi.{name}", "TXT", txt(_bimi(domain.bimi))
 
 
+def policies(domain: Domain, fleet: Fleet) -> dict[str, str]:
+    """The MTA-STS policies of a domain file, by the names that serve them (RFC 8461 §3.3)."""
+    if domain.mta_sts is None:
+        return {}
+    return {
+        f"mta-sts.{name}": mta_sts.policy_text(domain.mta_sts, servers)
+        for name, servers in exchangers(fleet, domain).items()
+    }
+
+
 def policy_hosts(domain: Domain, fleet: Fleet) -> list[str]:
-    """The names under which the fleet serves MTA-STS policies of a domain file (RFC 8461 §3.3)."""
-    return [f"mta-sts.{name}" for name in exchangers(fleet, domain) if domain.mta_sts]
+    """The names under which the fleet serves MTA-STS policies of a domain file."""
+    return list(policies(domain, fleet))
 
 
 def issuers(fleet: Fleet) -> Iterator[Entry]:

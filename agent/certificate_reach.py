@@ -1,0 +1,159 @@
+"""Whether the authority would find every name here, asked before it is: a failed order counts.
+
+Each name must lead to hosts of this fleet, and each of those must answer with a file that is put
+under /.well-known/acme-challenge/ (RFC 8555 §8.3), its own or a peer's.
+"""
+
+from __future__ import annotations
+
+import http.client
+import pathlib
+import secrets
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+
+TIMEOUT = 5.0  # seconds for one server; what the authority waits is about twice that
+FOLDER = ".well-known/acme-challenge"
+PORT = 80
+
+
+class NotReachableError(Exception):
+    """A name that cannot be validated now; the text says why."""
+
+
+def problems(
+    names: Iterable[str], fleet: Iterable[str], webroot: str, port: int = PORT
+) -> list[str]:
+    """Why `names` could not be validated now, one line each; empty if all could.
+
+    `fleet` are the addresses that a name may lead to.
+    """
+    known = frozenset(fleet)
+    ask = Authorities()
+    token = secrets.token_urlsafe(16)
+    path = pathlib.Path(webroot, FOLDER, token)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(token, encoding="ascii")
+    try:
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            found = list(pool.map(lambda name: _problem(name, known, token, ask, port), names))
+    finally:
+        path.unlink()
+    return [text for text in found if text]
+
+
+def _problem(
+    name: str, known: frozenset[str], token: str, ask: Callable[[str], set[str]], port: int
+) -> str:
+    try:
+        found = ask(name)
+    except NotReachableError as error:
+        return str(error)
+    if foreign := sorted(found - known):
+        return f"{name} leads to {', '.join(foreign)}, which is no host of this fleet"
+    answers = {address: served(address, port, name, token) for address in sorted(found)}
+    failed = {a: said for a, said in answers.items() if said not in ("", _NO_ROUTE)}
+    if failed:
+        return "; ".join(f"{name} at {a} port {port} {said}" for a, said in failed.items())
+    if set(answers.values()) == {_NO_ROUTE}:
+        return f"{name}: none of {', '.join(answers)} can be reached from here"
+    return ""
+
+
+_NO_ROUTE = "has no route"
+
+
+def served(address: str, port: int, name: str, token: str) -> str:
+    """Empty if the file is served there under `name`, else what is wrong."""
+    connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT)
+    try:
+        connection.request("GET", f"/{FOLDER}/{token}", headers={"Host": name})
+        answer = connection.getresponse()
+        text = answer.read(200).decode("ascii", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        # A host without IPv6 cannot ask IPv6 addresses.
+        if isinstance(error, OSError) and error.errno in (99, 101):
+            return _NO_ROUTE
+        return f"does not answer: {error}"
+    finally:
+        connection.close()
+    if answer.status != 200 or text != token:
+        return f"does not serve this host's challenge files (HTTP status {answer.status})"
+    return ""
+
+
+class Authorities:
+    """Asks every authoritative server for a name's addresses, as the authority's resolvers do.
+
+    This host's own resolver would remember for a while that a name was missing.
+    """
+
+    def __init__(self) -> None:
+        self._resolver = dns.resolver.Resolver()
+        self._resolver.lifetime = 2 * TIMEOUT
+
+    def __call__(self, name: str, depth: int = 8) -> set[str]:
+        """The addresses of `name`; NotReachableError where servers disagree or have none."""
+        try:
+            zone = dns.resolver.zone_for_name(name, resolver=self._resolver)
+            servers = self._addresses_of_servers(zone)
+            answers = {server: self._ask(server, name) for server in servers}
+        except (dns.exception.DNSException, OSError) as error:
+            raise NotReachableError(
+                f"the name servers of {name} cannot be asked: {error}"
+            ) from None
+        asked = {server: found for server, found in answers.items() if found is not None}
+        if not asked:
+            raise NotReachableError(f"no name server of {name} can be asked")
+        for server, (addresses, alias) in asked.items():
+            if not addresses and not alias:
+                raise NotReachableError(f"{name} has no address at the name server {server}")
+        found = {address for addresses, _ in asked.values() for address in addresses}
+        for alias in {alias for _, alias in asked.values() if alias}:
+            if depth == 0:
+                raise NotReachableError(f"{name} is an alias that leads nowhere")
+            found |= self(alias, depth - 1)
+        return found
+
+    def _addresses_of_servers(self, zone: dns.name.Name) -> list[str]:
+        found = []
+        for record in self._resolver.resolve(zone, "NS"):
+            for family in ("A", "AAAA"):
+                try:
+                    found += [a.address for a in self._resolver.resolve(record.target, family)]
+                except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
+                    continue
+        return found
+
+    def _ask(self, server: str, name: str) -> tuple[set[str], str] | None:
+        """Addresses and alias (empty: none) that one server tells; None if there is no way to it."""
+        addresses: set[str] = set()
+        alias = ""
+        for family in (dns.rdatatype.A, dns.rdatatype.AAAA):
+            query = dns.message.make_query(name, family, use_edns=0, payload=1232)
+            query.flags &= ~dns.flags.RD
+            try:
+                answer, _ = dns.query.udp_with_fallback(query, server, timeout=TIMEOUT)
+            except OSError:
+                return None
+            if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+                raise NotReachableError(
+                    f"the name server {server} answers {dns.rcode.to_text(answer.rcode())} for {name}"
+                )
+            for rrset in answer.answer:
+                for record in rrset:
+                    if rrset.rdtype == family:
+                        addresses.add(record.address)
+                    elif (
+                        rrset.rdtype == dns.rdatatype.CNAME and rrset.name == query.question[0].name
+                    ):
+                        alias = record.target.to_text()
+        return addresses, "" if addresses else alias

@@ -1,0 +1,52 @@
+"""nginx: answers the certificate authority's challenges, and serves MTA-STS policies."""
+
+from __future__ import annotations
+
+from mailfleet import certificates
+from mailfleet.facts.tls import WEB_CHAIN
+from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Listener, Service
+from mailfleet.render import render
+from mailfleet.target import Target
+
+UNIT = "nginx.service"
+WEBROOT = "/var/lib/mailfleet/acme"
+_POLICIES = "/var/lib/mailfleet/mta-sts"
+
+
+def desired(target: Target) -> HostState:
+    """Port 80 for challenges, a peer's too (decision D6); port 443 only where policies are served."""
+    fleet, host = target.fleet, target.host
+    policies = certificates.served_policies(fleet, host)
+    versions = {address.version for address in host.addresses}
+    peers = [
+        f"[{address}]" if address.version == 6 else str(address)
+        for peer in certificates.peers(fleet, host)
+        for address in peer.addresses
+        if address.version in versions
+    ]
+    text = render(
+        "etc/nginx/nginx.conf",
+        peers=peers,
+        versions=versions,
+        policies=policies,
+        folder=_POLICIES,
+        webroot=WEBROOT,
+        chain=WEB_CHAIN,
+    )
+    listeners = [Listener("certificate challenges", "tcp", 80)]
+    if policies:
+        listeners.append(Listener("MTA-STS policies", "tcp", 443))
+    return HostState(
+        packages=("nginx",),
+        directories=(Directory(WEBROOT), Directory(_POLICIES)),
+        files=(
+            ConfigFile("/etc/nginx/nginx.conf", text, affects=(UNIT,)),
+            *(ConfigFile(f"{_POLICIES}/{name}.txt", policies[name]) for name in policies),
+        ),
+        checks=(Check("web server", _CHECK),),
+        services=(Service(UNIT, on_change="reload", reads_certificate=True),),
+        listeners=tuple(listeners),
+    )
+
+
+_CHECK = 'nginx -t -q -c "$STAGE/etc/nginx/nginx.conf"'
