@@ -30,7 +30,7 @@ CONFIG = "/etc/mailfleet/certificate.json"
 FOLDER = "/var/lib/mailfleet/certificate"
 WEBROOT = "/var/lib/mailfleet/acme"
 METRICS = "/var/lib/mailfleet/metrics/certificate.prom"
-HOOK = f"PYTHONPATH={pathlib.Path(__file__).parents[1]} python3 -B -m agent.certificate install"
+HOOK = f"env PYTHONPATH={pathlib.Path(__file__).parents[1]} python3 -B -m agent.certificate install"
 GOOD, FAILED, WAITING = 0, 1, 75
 _CERTBOT_SECONDS = 600
 

@@ -97,8 +97,7 @@ def flaw(material: Material, *, public: bool) -> str:
     `public`: the chain has to end at a root that this host trusts.
     """
     try:
-        key = serialization.load_pem_private_key(material.key.encode(), password=None)
-        if key.public_key() != material.leaf.public_key():
+        if not _fits(material):
             return "the private key belongs to another certificate"
     except ValueError as error:
         return f"the private key cannot be read: {error}"
@@ -130,6 +129,19 @@ def flaw(material: Material, *, public: bool) -> str:
     return (said[0] if said else "openssl does not accept the chain") if done.returncode else ""
 
 
+def _fits(material: Material) -> bool:
+    """Whether key and certificate belong together; ValueError where one cannot be read."""
+    key = serialization.load_pem_private_key(material.key.encode(), password=None)
+    # Before version 40 of python3-cryptography keys cannot be compared.
+    own, certified = (
+        public.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        for public in (key.public_key(), material.leaf.public_key())
+    )
+    return own == certified
+
+
 def _issuers(material: Material, folder: str) -> str:
     """A file of the chain without its first certificate."""
     end = "-----END CERTIFICATE-----\n"
@@ -144,8 +156,7 @@ def serving() -> Certificate | None:
         text = pathlib.Path(WEB_CHAIN).read_text("ascii")
         begin = text.index("-----BEGIN CERTIFICATE-----")
         found = Material(text[:begin], text[begin:])
-        key = serialization.load_pem_private_key(found.key.encode(), password=None)
-        return described(found) if key.public_key() == found.leaf.public_key() else None
+        return described(found) if _fits(found) else None
     except (OSError, ValueError):
         return None
 
@@ -203,7 +214,7 @@ def adopt(name: str) -> bool:
         link.unlink(missing_ok=True)
         link.symlink_to(f"../../archive/{name}/{kind}1.pem")
     lines = [f"archive_dir = {archive}", *(f"{kind} = {live}/{kind}.pem" for kind in texts)]
-    write(str(conf), "".join(f"{line}\n" for line in (*lines, "[renewalparams]")), 0o644)
+    write(str(conf), "".join(f"{line}\n" for line in (*lines, "[renewalparams]", "reuse_key = True")), 0o644)
     return True
 
 
