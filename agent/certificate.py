@@ -47,8 +47,10 @@ def run(config: Config, settled: str, *, forced: bool = False) -> int:
     """Order what is needed and install it; `settled` marks this configuration as carried out."""
     with _alone("order"):
         state = _read_state()
+        before = files.content(files.CHAIN)
         try:
-            made = [_obtain(config, one, state, forced=forced) for one in config.lineages]
+            for one in config.lineages:
+                _obtain(config, one, state, forced=forced)
             install(config)
         except NotGoodError as error:
             state.result = "waiting" if error.waiting else "failed"
@@ -57,21 +59,23 @@ def run(config: Config, settled: str, *, forced: bool = False) -> int:
             print(error, file=sys.stderr)
             return WAITING if error.waiting else FAILED
         state.result, state.reason = "good", ""
-        if any(made):
+        # certbot's hook may have been the one who installed it.
+        changed = files.content(files.CHAIN) != before
+        if changed:
             state.success = _now().timestamp()
         _write_state(state, config)
         files.write(f"{FOLDER}/settled", f"{settled}\n", 0o644)
-        print("a new certificate is in service" if any(made) else "the certificate is good")
+        print("a new certificate is in service" if changed else "the certificate is good")
         return GOOD
 
 
-def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool) -> bool:
-    """Order one certificate if need be; whether there is a new one."""
+def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool) -> None:
+    """Order one certificate if need be; NotGoodError where it cannot be had."""
     held = files.lineage(lineage.name)
     present = files.described(held, files.directory_of(lineage.name)) if held else None
     reason = order.need(present, config, _now(), forced=forced)
     if not reason:
-        return False
+        return
     print(f"ordering {lineage.name}: {reason}")
     until = order.pause(state.failures, _now())
     if until is not None:
@@ -80,7 +84,7 @@ def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool) -> 
     from agent.certificate_reach import problems
 
     if found := problems(config.names, config.addresses, WEBROOT):
-        raise NotGoodError("; ".join(found), waiting=True)
+        raise NotGoodError(order.listed(found), waiting=True)
     if held is None and lineage == config.lineages[0]:
         files.adopt(lineage.name)
     code, said = _certbot(config, lineage)
@@ -91,7 +95,6 @@ def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool) -> 
     if code:
         state.failures = [*order.recent_failures(state.failures, _now()), _now().timestamp()]
         raise NotGoodError(f"{config.directory} gave no certificate: {order.told(said)}")
-    return True
 
 
 def _certbot(config: Config, lineage: Lineage) -> tuple[int, str]:
@@ -143,7 +146,7 @@ def install(config: Config) -> None:
             files.WEB_CHAIN: parts[0].text,
             files.KEY: parts[0].key,
         }
-        if any(_differs(path, text) for path, text in wanted.items()):
+        if any(files.content(path) != text for path, text in wanted.items()):
             # First the mark: a host that loses its power now reloads at the next run.
             files.write(marker, "".join(f"{unit}\n" for unit in config.units), 0o644)
         for path, text in wanted.items():
@@ -151,13 +154,6 @@ def install(config: Config) -> None:
         if os.path.exists(marker):
             _reload(config.units)
             os.unlink(marker)
-
-
-def _differs(path: str, text: str) -> bool:
-    try:
-        return pathlib.Path(path).read_text("ascii") != text
-    except (OSError, ValueError):
-        return True
 
 
 def _reload(units: tuple[str, ...]) -> None:

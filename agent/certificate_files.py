@@ -161,6 +161,14 @@ def serving() -> Certificate | None:
         return None
 
 
+def content(path: str) -> str:
+    """The text of a file; empty where it cannot be read."""
+    try:
+        return pathlib.Path(path).read_text("ascii")
+    except (OSError, ValueError):
+        return ""
+
+
 def write(path: str, text: str, mode: int = 0o640) -> bool:
     """Make the file exactly so, by a rename; whether anything differed."""
     file = pathlib.Path(path)
@@ -214,7 +222,11 @@ def adopt(name: str) -> bool:
         link.unlink(missing_ok=True)
         link.symlink_to(f"../../archive/{name}/{kind}1.pem")
     lines = [f"archive_dir = {archive}", *(f"{kind} = {live}/{kind}.pem" for kind in texts)]
-    write(str(conf), "".join(f"{line}\n" for line in (*lines, "[renewalparams]", "reuse_key = True")), 0o644)
+    write(
+        str(conf),
+        "".join(f"{line}\n" for line in (*lines, "[renewalparams]", "reuse_key = True")),
+        0o644,
+    )
     return True
 
 

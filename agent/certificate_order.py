@@ -164,6 +164,12 @@ def told(output: str) -> str:
     return " ".join(telling or kept[-4:])[:600] or "certbot gave no reason"
 
 
+def listed(problems: Sequence[str], most: int = 3) -> str:
+    """The first of many problems, and how many there are beside them."""
+    more = len(problems) - most
+    return "; ".join(problems[:most]) + (f"; and {more} names more" if more > 0 else "")
+
+
 def metrics(state: State, certificates: Sequence[tuple[str, Certificate]]) -> str:
     """The state in Prometheus's text format, for node_exporter's textfile collector."""
     lines: list[str] = []

@@ -43,7 +43,7 @@ def readers(services: Iterable[Service]) -> tuple[str, ...]:
 
 def desired(target: Target, services: Iterable[Service]) -> HostState:
     """certbot, the agent, its configuration and its timer; `services` are those of all roles."""
-    reload = ("certificate units",)
+    reload = ("certificate-units",)
     files = [
         ConfigFile(CONFIG, config(target, readers(services))),
         *(

@@ -57,7 +57,13 @@ class Tls(FactBase[TlsState]):
         stat = [
             part
             for mark, file in (("mode", chain), ("key", key), ("web", WEB_CHAIN))
-            for part in ("stat", "-c", QuoteString(f"{mark}|%a %U %G"), QuoteString(file), "2>/dev/null;")
+            for part in (
+                "stat",
+                "-c",
+                QuoteString(f"{mark}|%a %U %G"),
+                QuoteString(file),
+                "2>/dev/null;",
+            )
         ]
         return StringCommand(
             *stat,

@@ -78,8 +78,8 @@ class Look:
         return str(self.found["error"])
 
 
-def from_here(ports: Sequence[Port], ca: Path | None) -> list[Look]:
-    """Look at ports from this machine; `ca` is whom the certificates have to come from."""
+def from_here(ports: Sequence[Port], ca: str) -> list[Look]:
+    """Look at ports from this machine; `ca` is whom to trust, see `smtp_session.context`."""
     asks = [_ask(port, "verify.example.org", ca=ca, old_tls=True) for port in ports]
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(smtp_session.look, asks))
@@ -133,7 +133,7 @@ def _ask(
     helo: str,
     *,
     source: Address | None = None,
-    ca: Path | None = None,
+    ca: str | None = None,
     old_tls: bool = False,
     tries: Iterable[tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _ask(
         "source": str(source) if source else None,
         "helo": helo,
         "tries": list(port.tries() if tries is None else tries),
-        "ca": str(ca) if ca else None,
+        "ca": ca,
         "old_tls": old_tls,
     }
 

@@ -13,6 +13,7 @@ from mailfleet.facts.dkim import DkimKeys, HostKey
 from mailfleet.facts.files import Tree, TreeState
 from mailfleet.facts.packages import Packages, PackageState
 from mailfleet.facts.services import Services, ServicesState
+from mailfleet.facts.tls import STATE as ORDER_STATE
 from mailfleet.facts.tls import Tls, TlsState
 from mailfleet.hoststate import HostState
 from mailfleet.verify.firewall import EGRESS
@@ -85,6 +86,7 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
         ),
         "opendkim": "opendkim -n -x /etc/opendkim.conf",
         "postmulti": "postmulti -l",
+        "certificate orders": f"cat {ORDER_STATE}",
     }
     for instance in instances:
         folder = shlex.quote(f"/etc/{instance}")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cryptography import x509
 
 from mailfleet.verify.ports import Greeting, Look
 
-# A certificate is renewed 30 days before its end; less than half of that left means nobody did.
-_LEAST_LEFT = dt.timedelta(days=14)
+# A certificate is renewed with a third of its life left; less than half of that means nobody did.
+_LEAST_LEFT = 1 / 6
 
 
 def unreachable(looks: Iterable[Look]) -> list[str]:
@@ -65,20 +65,15 @@ def tls_problems(looks: Iterable[Look]) -> list[str]:
     return found
 
 
-def certificate_problems(
-    looks: Iterable[Look], now: dt.datetime, *, installed: str, judged: bool
-) -> list[str]:
-    """Certificates that clients would not accept, or that are not the `installed` one (PEM).
-
-    `judged`: whether the looks had an authority to trust; a host that signs its own has none.
-    """
+def certificate_problems(looks: Iterable[Look], now: dt.datetime, *, installed: str) -> list[str]:
+    """Certificates that clients would not accept, or that are not the `installed` one (PEM)."""
     found = []
     on_disk = _certificate(installed)
     for look in looks:
         if look.error or not look.found["certificate"]:
             continue
         served = x509.load_der_x509_certificate(base64.b64decode(look.found["certificate"]))
-        if judged and look.found["untrusted"]:
+        if look.found["untrusted"]:
             found.append(f"{look.port}: the certificate is not trusted: {look.found['untrusted']}")
         if served != on_disk:
             found.append(f"{look.port} serves another certificate than the one that is installed")
@@ -86,11 +81,23 @@ def certificate_problems(
         if missing:
             found.append(f"{look.port}: the certificate does not cover {', '.join(missing)}")
         until = served.not_valid_after_utc
-        if until - now < _LEAST_LEFT:
+        if until - now < (until - served.not_valid_before_utc) * _LEAST_LEFT:
             found.append(f"{look.port}: the certificate ends on {until:%Y-%m-%d %H:%M} UTC")
         if served.not_valid_before_utc > now:
             found.append(f"{look.port}: the certificate is not valid yet")
     return found
+
+
+def order_problems(state: Mapping[str, str]) -> list[str]:
+    """Why the last attempt to get a certificate was no success; `state` is what the host kept."""
+    reason = state.get("reason", "")
+    if state.get("result") == "good":
+        return []
+    if state.get("result") == "failed":
+        return [f"the last attempt to get a certificate failed: {reason}"]
+    if state.get("result") == "waiting":
+        return [f"no certificate could be ordered: {reason}"]
+    return ["no certificate was ever ordered; deploy again"]
 
 
 def banner_problems(looks: Iterable[Look]) -> list[str]:

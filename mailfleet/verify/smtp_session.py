@@ -24,8 +24,8 @@ def look(ask: dict[str, Any]) -> dict[str, Any]:
     """Connect as `ask` says and tell what was found; `error` is why it ended early.
 
     An ask has: address, port, name (for TLS's server name), implicit (TLS from the first byte),
-    source (address to bind to, or None), helo, tries (pairs of sender and recipient), ca (file of
-    trusted certificates, or None) and old_tls (whether to try TLS 1.1 too, on its own connection).
+    source (address to bind to, or None), helo, tries (pairs of sender and recipient), ca (whom to
+    trust, see `context`) and old_tls (whether to try TLS 1.1 too, on its own connection).
     """
     found: dict[str, Any] = {
         "error": "",
@@ -41,10 +41,10 @@ def look(ask: dict[str, Any]) -> dict[str, Any]:
     }
     try:
         try:
-            _converse(ask, found, _context(ask["ca"]))
+            _converse(ask, found, context(ask["ca"]))
         except ssl.SSLCertVerificationError as error:
             found["untrusted"] = error.verify_message
-            _converse(ask, found, _context(None))
+            _converse(ask, found, context(None))
         if ask["old_tls"]:
             found["old_tls"] = _old_tls(ask)
     except (OSError, smtplib.SMTPException) as error:
@@ -52,15 +52,15 @@ def look(ask: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _converse(ask: dict[str, Any], found: dict[str, Any], context: ssl.SSLContext) -> None:
-    with _connected(ask, context if ask["implicit"] else None) as connection:
+def _converse(ask: dict[str, Any], found: dict[str, Any], tls: ssl.SSLContext) -> None:
+    with _connected(ask, tls if ask["implicit"] else None) as connection:
         found["source"] = connection.getsockname()[0]
         with _client(ask, connection) as smtp:
-            _talk(smtp, ask, found, context)
+            _talk(smtp, ask, found, tls)
 
 
 def _talk(
-    smtp: smtplib.SMTP, ask: dict[str, Any], found: dict[str, Any], context: ssl.SSLContext
+    smtp: smtplib.SMTP, ask: dict[str, Any], found: dict[str, Any], tls: ssl.SSLContext
 ) -> None:
     code, text = smtp.getreply()
     found["banner"] = f"{code} {_decoded(text)}"
@@ -68,7 +68,7 @@ def _talk(
     if not ask["implicit"]:
         found["plain_features"] = sorted(smtp.esmtp_features)
         if smtp.has_extn("starttls"):
-            _start_tls(smtp, ask, context)
+            _start_tls(smtp, ask, tls)
             smtp.ehlo(ask["helo"])
     if isinstance(smtp.sock, ssl.SSLSocket):
         found["tls"] = smtp.sock.version()
@@ -99,41 +99,50 @@ def _client(ask: dict[str, Any], connection: socket.socket) -> smtplib.SMTP:
     return smtp
 
 
-def _start_tls(smtp: smtplib.SMTP, ask: dict[str, Any], context: ssl.SSLContext) -> None:
+def _start_tls(smtp: smtplib.SMTP, ask: dict[str, Any], tls: ssl.SSLContext) -> None:
     # As smtplib's own starttls does, which knows no name when it connects to an address.
     code, text = smtp.docmd("STARTTLS")
     if code != 220 or smtp.sock is None:
         raise smtplib.SMTPResponseException(code, text)
-    smtp.sock = context.wrap_socket(smtp.sock, server_hostname=ask["name"])
+    smtp.sock = tls.wrap_socket(smtp.sock, server_hostname=ask["name"])
     smtp.file = None
 
 
-def _context(ca: str | None) -> ssl.SSLContext:
-    """Trusting `ca`, or anybody; names are for whoever asked to compare."""
-    context = ssl.create_default_context(cafile=ca) if ca else ssl.create_default_context()
-    context.check_hostname = False
+SYSTEM = "system"
+
+
+def context(ca: str | None) -> ssl.SSLContext:
+    """Trusting this machine's roots (SYSTEM), the certificates in the file `ca`, or anybody (None).
+
+    Names are for whoever asked to compare.
+    """
+    file = None if ca in (None, SYSTEM) else ca
+    found = ssl.create_default_context(cafile=file)
+    found.check_hostname = False
+    # The authorities in a file are trusted as they are, whoever has signed them.
+    found.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN if file else 0
     if ca is None:
-        context.verify_mode = ssl.CERT_NONE
-    return context
+        found.verify_mode = ssl.CERT_NONE
+    return found
 
 
 def _old_tls(ask: dict[str, Any]) -> str:
     """The version that a client gets which knows no TLS 1.2; empty where it is turned away."""
-    context = _context(None)
+    old = context(None)
     # Debian's OpenSSL offers nothing that old unless told to.
-    context.set_ciphers("ALL:@SECLEVEL=0")
+    old.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = ssl.TLSVersion.TLSv1
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        old.minimum_version = ssl.TLSVersion.TLSv1
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
     try:
-        with _connected(ask, context if ask["implicit"] else None) as connection:
+        with _connected(ask, old if ask["implicit"] else None) as connection:
             if isinstance(connection, ssl.SSLSocket):
                 return str(connection.version())
             with _client(ask, connection) as smtp:
                 smtp.getreply()
                 smtp.ehlo(ask["helo"])
-                _start_tls(smtp, ask, context)
+                _start_tls(smtp, ask, old)
                 return str(smtp.sock.version()) if isinstance(smtp.sock, ssl.SSLSocket) else ""
     except (ssl.SSLError, smtplib.SMTPException, ConnectionError):
         return ""

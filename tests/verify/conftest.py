@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Mapping
+import tempfile
+from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from mailfleet import inventory, sandbox
+from mailfleet import certificates, inventory
 from mailfleet.deployment import target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.dkim import KEYS
 from mailfleet.facts.release import Codename
+from mailfleet.facts.tls import issuers
 from mailfleet.hoststate import ConfigFile, HostState
 from mailfleet.model import Fleet, Host
 from mailfleet.operations.dkim import WantedKey, tables
@@ -24,6 +29,7 @@ from mailfleet.target import Target
 from mailfleet.verify import jails as verify_jails
 from mailfleet.verify import kernel, ports
 from mailfleet.verify import sandbox as verify_sandbox
+from mailfleet.verify import ports, web
 from mailfleet.verify.access import Access
 from mailfleet.verify.dns import Names, resolver_of
 from mailfleet.verify.once import OncePerHost
@@ -31,6 +37,9 @@ from mailfleet.verify.ports import Greeting, Look, Port
 from mailfleet.verify.reading import Reading, read
 from mailfleet.verify.selection import chosen
 from roles import desired, fail2ban, opendkim, postfix, tls
+from mailfleet.verify.smtp_session import SYSTEM
+from mailfleet.verify.web import Page
+from roles import desired, opendkim, postfix, tls
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,14 @@ class Expected:
         return next(file.content for file in self.files if file.path == path)
 
 
+@dataclass(frozen=True)
+class WebPages:
+    """What the web server of one host answered."""
+
+    challenges: list[Page]
+    policies: list[Page]
+
+
 class Verification:
     """One run over the chosen hosts of a fleet."""
 
@@ -77,7 +94,13 @@ class Verification:
         self.outside = OncePerHost(names, self._look_from_here)
         self.inside = OncePerHost(names, self._look_from_host)
         self.greetings = OncePerHost(names, self._greet)
+        self.web = OncePerHost(names, self._ask_web)
         self.told: set[str] = set()
+        self._folder = tempfile.TemporaryDirectory()
+
+    def close(self) -> None:
+        self.access.close()
+        self._folder.cleanup()
 
     def _expected(self, name: str) -> Expected:
         asked = Codename()
@@ -88,8 +111,8 @@ class Verification:
             (f"{KEYS}/{key.domain}/{key.selector}.private", 0o600, "opendkim", "opendkim")
             for key in wanted
         ]
-        keys += [(tls.CHAIN, 0o640, "root", "root")]
-        keys += [(f"{tls.CHAIN.rpartition('/')[0]}/host.key", 0o600, "root", "root")]
+        keys += [(path, 0o640, "root", "root") for path in (tls.CHAIN, tls.WEB_CHAIN)]
+        keys += [(tls.KEY, 0o600, "root", "root")]
         instances = (postfix.INBOUND, *(s.instance for s in target.host.sending))
         state = desired(target)
         files = (*state.files, *tables(list(wanted), opendkim.UNIT))
@@ -115,12 +138,31 @@ class Verification:
         )
 
     def _look_from_here(self, name: str) -> list[Look]:
-        ca = None
+        return ports.from_here(self._ports(name), self._trusted(name))
+
+    def _ask_web(self, name: str) -> WebPages:
+        host = self.fleet.host(name)
+        policies = certificates.served_policies(self.fleet, host)
+        names = [one for one in policies if one in certificates.names(self.fleet, host)]
+        return WebPages(
+            web.challenge_pages(name, host.all_addresses),
+            web.policy_pages(names, host.addresses, self._trusted(name)),
+        )
+
+    def _trusted(self, name: str) -> str:
+        """Whom the certificates have to come from; see `smtp_session.context`."""
         if self.fleet.lab is not None:
             from mailfleet.lab import files
 
-            ca = files(self.fleet.lab).ca_certificate
-        return ports.from_here(self._ports(name), ca)
+            return str(files(self.fleet.lab).ca_certificate)
+        chains = self.readings[name].tls.chains
+        authorities = issuers(chains[0]) if chains else ""
+        if certificates.directory(self.fleet) == certificates.PRODUCTION or not authorities:
+            return SYSTEM
+        # Nobody's roots lead to staging: the host has to serve what its authority gave it.
+        path = Path(self._folder.name, f"{name}.pem")
+        path.write_text(authorities, encoding="ascii")
+        return str(path)
 
     def _look_from_host(self, name: str) -> list[Look]:
         return ports.from_host(self._ports(name), lambda command: self.access.run(name, command))
@@ -161,6 +203,10 @@ class Machine:
         return self.run.outside[self.name]
 
     @property
+    def web_pages(self) -> WebPages:
+        return self.run.web[self.name]
+
+    @property
     def from_inside(self) -> list[Look]:
         return self.run.inside[self.name]
 
@@ -198,7 +244,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _RUN in config.stash:
-        config.stash[_RUN].access.close()
+        config.stash[_RUN].close()
 
 
 @pytest.hookimpl(wrapper=True)

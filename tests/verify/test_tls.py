@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mailfleet.facts.tls import order_state
 from mailfleet.verify import smtp
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ def test_certificates(machine: Machine) -> None:
         machine.from_outside,
         dt.datetime.now(dt.UTC),
         installed=machine.reading.tls.certificate,
-        judged=machine.expected.target.authority is not None,
     )
     machine.check(found)
+
+
+def test_orders(machine: Machine) -> None:
+    """the last attempt to get or renew the certificate was a success"""
+    state = order_state(machine.reading.texts["certificate orders"])
+    machine.check(smtp.order_problems(state))

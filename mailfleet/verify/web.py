@@ -1,0 +1,102 @@
+"""The web server of a host: it answers challenges, and serves the MTA-STS policies as planned."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mailfleet.model import Address
+from mailfleet.verify.smtp_session import context
+
+_TIMEOUT = 10.0
+POLICY = "/.well-known/mta-sts.txt"
+# No challenge has this name; a server that knows the folder says so.
+_CHALLENGE = "/.well-known/acme-challenge/mailfleet-verify"
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was asked of a web server, and what it answered: `status` is 0 where it did not."""
+
+    address: Address
+    name: str
+    path: str
+    status: int = 0
+    kind: str = ""
+    text: str = ""
+    error: str = ""
+
+
+def challenge_pages(name: str, addresses: Iterable[Address]) -> list[Page]:
+    """Ask for a challenge that nobody has set, over plain HTTP at each address."""
+    return [_page(address, name, _CHALLENGE, None) for address in addresses]
+
+
+def policy_pages(names: Iterable[str], addresses: Iterable[Address], ca: str) -> list[Page]:
+    """Ask for each policy at each address as a sending mail server does (RFC 8461 §3.3)."""
+    tls = context(ca)
+    tls.check_hostname = True
+    every = tuple(addresses)
+    return [_page(address, name, POLICY, tls) for name in names for address in every]
+
+
+def challenge_problems(pages: Iterable[Page]) -> list[str]:
+    """Addresses at which the certificate authority would not find this host's web server."""
+    return [
+        f"{page.address} port 80 {page.error or f'answers HTTP status {page.status}'}, expected 404 "
+        "for a challenge that nobody has set"
+        for page in pages
+        if page.status != 404
+    ]
+
+
+def policy_problems(pages: Iterable[Page], policies: Mapping[str, str]) -> list[str]:
+    """Policies that are not served, or otherwise than planned."""
+    found = []
+    for page in pages:
+        where = f"https://{page.name}{page.path} at {page.address}"
+        if page.error:
+            found.append(f"{where} {page.error}")
+        elif page.status != 200:
+            found.append(f"{where} answers HTTP status {page.status}, expected 200")
+        elif page.kind.partition(";")[0] != "text/plain":
+            found.append(f"{where} is {page.kind or 'of no type'}, expected text/plain")
+        elif page.text != policies[page.name]:
+            found.append(
+                f"{where} is another policy than planned: {page.text.split()}, "
+                f"expected {policies[page.name].split()}"
+            )
+    return found
+
+
+def _page(address: Address, name: str, path: str, tls: ssl.SSLContext | None) -> Page:
+    connection = _At(address, name, 443 if tls else 80, tls)
+    try:
+        connection.request("GET", path, headers={"Host": name})
+        answer = connection.getresponse()
+        text = answer.read(65_536).decode("utf-8", "replace")
+        return Page(
+            address, name, path, answer.status, answer.getheader("Content-Type") or "", text
+        )
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "verify_message", "") or getattr(error, "strerror", "") or error
+        return Page(address, name, path, error=f"does not answer: {reason}")
+    finally:
+        connection.close()
+
+
+class _At(http.client.HTTPConnection):
+    """HTTP, or HTTPS with `tls`, to one address under a name."""
+
+    def __init__(self, address: Address, name: str, port: int, tls: ssl.SSLContext | None) -> None:
+        super().__init__(name, port, timeout=_TIMEOUT)
+        self._address, self._tls = str(address), tls
+
+    def connect(self) -> None:
+        plain = socket.create_connection((self._address, self.port), _TIMEOUT)
+        self.sock = plain
+        if self._tls is not None:
+            self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)

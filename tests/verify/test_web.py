@@ -1,0 +1,26 @@
+"""The web server: challenges of the certificate authority, and MTA-STS policies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailfleet import certificates
+from mailfleet.verify import web
+
+if TYPE_CHECKING:
+    from tests.verify.conftest import Machine
+
+pytestmark = pytest.mark.verify
+
+
+def test_challenges(machine: Machine) -> None:
+    """the certificate authority can ask for challenges at every address"""
+    machine.check(web.challenge_problems(machine.web_pages.challenges))
+
+
+def test_policies(machine: Machine) -> None:
+    """every MTA-STS policy is served as planned, under a certificate that covers its name"""
+    policies = certificates.served_policies(machine.fleet, machine.host)
+    machine.check(web.policy_problems(machine.web_pages.policies, policies))
