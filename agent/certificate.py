@@ -33,6 +33,7 @@ METRICS = "/var/lib/mailfleet/metrics/certificate.prom"
 HOOK = f"env PYTHONPATH={pathlib.Path(__file__).parents[1]} python3 -B -m agent.certificate install"
 GOOD, FAILED, WAITING = 0, 1, 75
 _CERTBOT_SECONDS = 600
+_LOG = "/var/log/letsencrypt/letsencrypt.log"
 
 
 class NotGoodError(Exception):
@@ -88,7 +89,8 @@ def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool) -> 
     if held is None and lineage == config.lineages[0]:
         files.adopt(lineage.name)
     code, said = _certbot(config, lineage)
-    if code and "accountDoesNotExist" in said:
+    # certbot 2.1 trips over this answer and tells something else; its log has it.
+    if code and "acme:error:accountDoesNotExist" in files.content(_LOG):
         # Staging forgets its accounts now and then, a lab's authority at each start.
         _forget_account(config)
         code, said = _certbot(config, lineage)

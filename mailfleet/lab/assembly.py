@@ -161,6 +161,20 @@ def start(lab: LabPaths, spec: LabSpec, host: Host) -> None:
         raise LabError(error.problem, _last_signs(lab, host)) from error
 
 
+def await_acme(lab: LabPaths, spec: LabSpec) -> None:
+    """Learn Pebble's root once more: if it was restarted, it has another one."""
+    server = next(host for host in hosts_of(spec) if host.kind == "nameserver")
+    namespaces.inside(
+        namespaces.internet(lab.name),
+        lambda: readiness.await_true(
+            "the lab's certificate authority",
+            lambda: trust_acme(lab),
+            alive=lambda: hosts.running(lab.name, server),
+            seconds=_START_SECONDS,
+        ),
+    )
+
+
 def trust_acme(lab: LabPaths) -> bool:
     """Learn the root that Pebble has now; whether it has told. Runs within the lab's internet."""
     try:

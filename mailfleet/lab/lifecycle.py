@@ -143,7 +143,7 @@ def _keep_up(lab: LabPaths, spec: LabSpec, report: Report) -> None:
         report(f"lab {lab.name}: starting {host.name} again")
         hosts.shut_down(lab, host)
         assembly.start(lab, spec, host)
-    namespaces.inside(namespaces.internet(lab.name), lambda: assembly.trust_acme(lab))
+    assembly.await_acme(lab, spec)
     report(f"lab {lab.name} is up" + ("" if dead else " already"))
 
 
