@@ -15,6 +15,7 @@ from pyinfra.api.deploy import deploy
 
 from mailfleet import certificates
 from mailfleet.facts.tls import CHAIN as CHAIN
+from mailfleet.facts.tls import FOLDER as FOLDER
 from mailfleet.facts.tls import KEY as KEY
 from mailfleet.facts.tls import WEB_CHAIN as WEB_CHAIN
 from mailfleet.hoststate import Action, ConfigFile, Directory, HostState, Service

@@ -21,9 +21,10 @@ ORDERS = "/var/lib/mailfleet/certificate"
 STATE = f"{ORDERS}/state.json"
 _SETTLED = f"{ORDERS}/settled"
 
-# Certificates only; a line for each key says that the next one is the first of its chain.
+# Certificates only; a line for each key says that the next one is the first of its chain. No text that
+# looks like a key's may stand in a log, hence the dot.
 _CHAINS = """\
-/^-----BEGIN.*PRIVATE KEY/ { print "chain|" }
+/^-----BEGIN .*PRIVATE.KEY-/ { print "chain|" }
 /^-----BEGIN CERTIFICATE/ { on = 1 }
 on { print }
 /^-----END CERTIFICATE/ { on = 0 }"""

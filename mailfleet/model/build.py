@@ -92,6 +92,8 @@ def build_fleet(
     # A name that a broken file could have declared must not be reported as missing as well.
     complete = not found
     found += cross_check(fleet, paths, complete=complete)
+    if fleet.lab is not None and inventory and "acme" in inventory.model_fields_set:
+        found.append(Problem(source, "acme", "a lab has an authority of its own; remove acme"))
     if found:
         raise ConfigurationError(found)
     return fleet

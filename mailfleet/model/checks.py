@@ -7,6 +7,7 @@ Here: the list of all checks, and those of hosts and addresses. Those of streams
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 
 from mailfleet.errors import Problem
 from mailfleet.model import identity_checks, policy_checks
@@ -39,7 +40,14 @@ def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> li
 
 
 def deploy_problems(fleet: Fleet) -> list[Problem]:
-    """What forbids to connect to the hosts, though the fleet loads and plans: example addresses."""
+    """What forbids to connect to the hosts, though the fleet loads and plans.
+
+    Example addresses, and names for which no certificate could ever be had.
+    """
+    return [*_example_addresses(fleet), *_peers_out_of_reach(fleet)]
+
+
+def _example_addresses(fleet: Fleet) -> list[Problem]:
     if fleet.lab is not None:
         return []
     return [
@@ -53,6 +61,26 @@ def deploy_problems(fleet: Fleet) -> list[Problem]:
         for address in host.all_addresses
         if is_documentation(address)
     ]
+
+
+def _peers_out_of_reach(fleet: Fleet) -> Iterator[Problem]:
+    """Hosts that share a name, but no IP version: the authority may ask either for a challenge of
+    the other (RFC 8555 §8.3), which neither could fetch.
+    """
+    policies = any(domain.mta_sts is not None for domain in fleet.domains)
+    for one, other in combinations(fleet.hosts, 2):
+        if {a.version for a in one.addresses} & {a.version for a in other.addresses}:
+            continue
+        streams = sorted({s.stream for s in one.sending} & {s.stream for s in other.sending})
+        shared = [f"the endpoint of stream {stream}" for stream in streams]
+        shared += ["the MTA-STS policy"] * (policies and one.inbound and other.inbound)
+        if shared:
+            text = (
+                f"serves {shared[0]} together with {other.name}, with which it shares no IP "
+                "version, so that neither gets a certificate for it; give one of the two an "
+                "address of its own of the other version"
+            )
+            yield Problem(fleet.source, f"host {one.name}: addresses", text)
 
 
 def _duplicate_names(fleet: Fleet) -> Iterator[Problem]:

@@ -43,10 +43,12 @@ def converged(target: Target, certificate: Iterable[str]) -> Answers:
         for k in wanted
     ]  # fmt: skip
     units = tuple(service.unit for service in state.services)
+    (config,) = (file.content for file in state.files if file.path == tls.CONFIG)
+    settled = f"settled|{hashlib.sha256(config.encode()).hexdigest()}"
     return {
         text(Codename().command()): target.suite,
         text(Packages().command(state.packages)): [f"{name} ii " for name in state.packages],
-        text(Tls().command(tls.CHAIN, tls.KEY)): list(certificate),
+        text(Tls().command(tls.CHAIN, tls.KEY)): [settled, *certificate],
         text(DkimKeys().command()): [json.dumps(keys)],
         **_tree("host", state.files, state.directories),
         **_tree("dkim", tables(list(wanted), opendkim.UNIT)),

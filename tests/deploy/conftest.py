@@ -18,6 +18,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from mailfleet import inventory
 from mailfleet.deployment import target_of
@@ -211,7 +212,7 @@ Certify = Callable[..., list[str]]
 
 @pytest.fixture
 def certify() -> Certify:
-    """Makes certificates, self-signed like those that the host makes itself."""
+    """Makes certificates like an authority's."""
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -222,7 +223,7 @@ def certify() -> Certify:
         certificate = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
-            .issuer_name(x509.Name([]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An authority")]))
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(days=1))
@@ -236,7 +237,10 @@ def certify() -> Certify:
         return [
             "mode|640 root root",
             "key|600 root root",
-            *(public + certificate).decode().splitlines(),
+            "web|640 root root",
+            *public.decode().splitlines(),
+            "chain|",
+            *certificate.decode().splitlines(),
         ]
 
     return make

@@ -25,7 +25,7 @@ def test_nothing_changes_within_the_budget(project: Project, certify: Certify) -
     project.converge(certify)
     run = project.pyinfra("-y", "--json")
     assert run.code == 0, run.stderr
-    assert run.totals == {"success": 0, "error": 0, "no_change": 10}
+    assert run.totals == {"success": 0, "error": 0, "no_change": 12}
     assert Counter(command.host for command in run.commands) == dict.fromkeys(project.hosts, BUDGET)
 
 
@@ -59,25 +59,81 @@ def test_one_drifted_file_costs_one_more_command(project: Project, certify: Cert
     ]
     project.answer(answers)
     run = project.pyinfra("-y", "--json")
-    assert run.totals == {"success": 1, "error": 0, "no_change": 9}
+    assert run.totals == {"success": 1, "error": 0, "no_change": 11}
     assert len(run.on(host)) == BUDGET + 1
     assert len(run.on(project.hosts[1])) == BUDGET
     assert "differs: /etc/resolv.conf" in run.stderr
     assert run.stderr.count("differs:") == 1
 
 
+ORDER = "agent.certificate run"
+
+
 @pytest.mark.parametrize(
-    ("days", "renewed"),
-    [(31, False), (29, True)],
-    ids=["fresh enough", "due"],
+    ("days", "ordered"),
+    [(29, False), (1, False), (0, True)],
+    ids=["due", "its last day", "ended"],
 )
-def test_a_certificate_is_renewed_in_its_last_month(
-    project: Project, certify: Certify, days: int, renewed: bool
+def test_renewing_is_the_timers_work_until_the_certificate_has_ended(
+    project: Project, certify: Certify, days: int, ordered: bool
 ) -> None:
     project.converge(lambda names: certify(names, dt.timedelta(days=days)))
     run = project.pyinfra("-y", "--json")
-    assert run.totals["success"] == (2 if renewed else 0)
-    assert any("openssl req -x509" in c.text for c in run.commands) == renewed
+    assert run.totals["success"] == (2 if ordered else 0)
+    assert any(ORDER in command.text for command in run.commands) == ordered
+    assert not any("openssl req -x509" in command.text for command in run.commands)
+
+
+def test_another_name_is_ordered_while_the_present_certificate_serves_on(
+    project: Project, certify: Certify
+) -> None:
+    project.converge(lambda names: certify(names[:-1]))
+    run = project.pyinfra("-y", "--json")
+    assert run.totals == {"success": 2, "error": 0, "no_change": 10}
+    for host in project.hosts:
+        (order,) = (c.text for c in run.on(host) if ORDER in c.text)
+        # The authority is not asked before every name leads here: that is no failure.
+        assert order.endswith("|| [ $? -eq 75 ]")
+        assert not any("openssl req -x509" in c.text for c in run.on(host))
+
+
+def test_another_authority_or_key_type_means_another_order(
+    project: Project, certify: Certify
+) -> None:
+    project.converge(certify)
+    text = (project.folder / "inventories/prod").read_text()
+    changed = text.replace(
+        'domains=["shop.example"]', 'domains=["shop.example"], acme="production"'
+    )
+    project.write("inventories/prod", changed)
+    run = project.pyinfra("-y", "--json")
+    assert all(any(ORDER in c.text for c in run.on(host)) for host in project.hosts)
+
+
+def test_an_order_that_waits_says_what_to_do(project: Project, certify: Certify) -> None:
+    project.converge(lambda names: certify(names[:-1]))
+    answers = project.answers()
+    state = '{"result": "waiting", "reason": "smtp.x.example has no address"}'
+    for host in project.hosts:
+        answers[host]["cat /var/lib/mailfleet/certificate/state.json"] = [state]
+    project.answer(answers)
+    run = project.pyinfra("-y")
+    assert run.code == 0, run.stderr
+    said = (
+        "no certificate was ordered yet: smtp.x.example has no address. Push DNS and deploy again"
+    )
+    assert run.output.count(said) == 2
+
+
+def test_a_failed_order_is_a_failed_deploy(project: Project, certify: Certify) -> None:
+    project.converge(lambda names: certify(names[:-1]))
+    answers = project.answers()
+    for host in project.hosts:
+        answers[host][ORDER] = {"success": False, "stderr": ["https://ca/dir gave no certificate"]}
+    project.answer(answers)
+    run = project.pyinfra("-y")
+    assert run.code == 1
+    assert "https://ca/dir gave no certificate" in run.output
 
 
 def test_another_key_in_the_chain_means_another_certificate(
@@ -90,12 +146,12 @@ def test_another_key_in_the_chain_means_another_certificate(
 
     def mismatched(names: tuple[str, ...]) -> list[str]:
         lines = certify(names)
-        start = lines.index("-----BEGIN CERTIFICATE-----")
-        return [lines[0], *pem.splitlines(), *lines[start:]]
+        start = lines.index("chain|")
+        return [*lines[:3], *pem.splitlines(), *lines[start:]]
 
     project.converge(mismatched)
     run = project.pyinfra("-y", "--json")
-    assert run.totals["success"] == 2
+    assert run.totals["success"] == 4, "one to start with, then the authority's"
 
 
 def test_the_made_certificates_are_real(certify: Certify) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import shlex
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
@@ -19,7 +22,14 @@ from mailfleet.facts.packages import Packages, PackageState
 from mailfleet.facts.public_keys import PublicKeys
 from mailfleet.facts.release import Codename
 from mailfleet.facts.services import Services, ServicesState
-from mailfleet.facts.tls import Tls, TlsState, spki_sha256
+from mailfleet.facts.tls import (
+    OrderState,
+    Tls,
+    TlsState,
+    chains_of,
+    issuers,
+    spki_sha256,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -131,10 +141,16 @@ def test_no_unit_comes_of_odd_output(lines: list[str]) -> None:
 def test_a_certificate_chain() -> None:
     public = ["-----BEGIN PUBLIC KEY-----", "MFkw", "-----END PUBLIC KEY-----"]
     chain = ["-----BEGIN CERTIFICATE-----", "MIIB", "-----END CERTIFICATE-----"]
-    state = Tls().process(["mode|640 root root", *public, *chain])
-    assert state.mode == "640 root root"
+    issuer = [chain[0], "MIIC", chain[-1]]
+    marks = ["mode|640 root root", "key|600 root root", "web|640 root adm", "settled|ab"]
+    state = Tls().process([*marks, *public, "chain|", *chain, *issuer, "chain|", *issuer])
+    assert (state.mode, state.key_mode, state.web_mode) == tuple(m.split("|")[1] for m in marks[:3])
+    assert state.settled == "ab"
     assert state.public_key == "\n".join(public) + "\n"
     assert state.certificate == "\n".join(chain) + "\n"
+    assert state.chains == ("\n".join([*chain, *issuer]) + "\n", "\n".join(issuer) + "\n")
+    assert issuers(state.chains[0]) == "\n".join(issuer) + "\n"
+    assert issuers(state.chains[1]) == ""
     assert Tls().process(["mode|600 root root"]) == TlsState(mode="600 root root")
     assert Tls().process(public).certificate == ""
 
@@ -155,23 +171,48 @@ def test_dkim_keys() -> None:
             DkimKeys().process(output)
 
 
+def certificate() -> tuple[list[str], str]:
+    """A certificate in lines of PEM, and the SHA-256 of its public key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(x509.Name([]))
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return made.public_bytes(Encoding.PEM).decode().splitlines(), hashlib.sha256(der).hexdigest()
+
+
+def test_how_the_last_order_went() -> None:
+    state = {"result": "failed", "reason": "no route", "attempt": 1.5, "failures": []}
+    assert OrderState().process([json.dumps(state)]) == {"result": "failed", "reason": "no route"}
+    for output in ([], ["[]"], ["{"], ['{"result": "good"}']):
+        assert OrderState().process(output) == {}
+
+
 def test_the_public_halves_that_dns_publishes() -> None:
-    public = ec.generate_private_key(ec.SECP256R1()).public_key()
-    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    made = [certificate() for _ in range(3)]
+    pem = ["chain|", *made[0][0], *made[1][0], "chain|", *made[2][0]]
     keys = [{"domain": "a.example", "selector": "s", "p": "AA", "bits": 2048,
              "visible": True, "owner": "600 a a", "signing": False}]  # fmt: skip
-    found = PublicKeys().process([*pem.splitlines(), json.dumps(keys)])
-    assert found == {"dkim": keys, "certificate": hashlib.sha256(der).hexdigest()}
+    found = PublicKeys().process([*pem, json.dumps(keys)])
+    # Of each key its own certificate, not those of the authority.
+    assert found == {"dkim": keys, "certificates": [made[0][1], made[2][1]]}
     assert PublicKeys().process(["[]"]) == PublicKeys.default()
     with pytest.raises(FactProcessError, match="printed no JSON"):
-        PublicKeys().process(pem.splitlines())
+        PublicKeys().process(pem)
 
 
 @given(LINES)
 def test_no_hash_of_what_is_no_key(lines: list[str]) -> None:
-    begin, end = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
-    assert spki_sha256(line.replace("-", "") for line in lines) is None
-    assert spki_sha256([begin, end]) is None
-    assert spki_sha256([begin, "MFkw"]) is None
-    assert spki_sha256([begin, "no key!", end]) is None
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    assert chains_of(line.replace("-", "") for line in lines) == ()
+    assert chains_of([begin, "MIIB", end]) == (), "of no key"
+    for text in ("", f"{begin}\n{end}\n", f"{begin}\nMFkw\n", f"{begin}\nno key!\n{end}\n"):
+        assert spki_sha256(text) is None

@@ -61,7 +61,7 @@ IN_DOMAIN_FILE = [
     (
         {"zzz": 1},
         "zzz: unknown key; known are dns, dkim, dmarc, spf, mx, ttl, sends, mta_sts, "
-        "tls_rpt, caa, bimi, streams",
+        "tls_rpt, tls, caa, bimi, streams",
     ),
     ({"streams": ["x"]}, "streams: a list is not a table; write keys with values"),
     ({"streams": {"orders": 5}}, "streams.orders: 5 is not a table; write keys with values"),

@@ -22,6 +22,7 @@ _TABLES = [
     schema.SpfTable,
     schema.MtaStsTable,
     schema.TlsRptTable,
+    schema.TlsTable,
     schema.CaaTable,
     schema.BimiTable,
     schema.StreamTable,

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent import certificate_order as order
 from mailfleet import inventory
 from mailfleet.hoststate import HostState
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.render import FOLDER
 from mailfleet.sandbox import path_of
 from mailfleet.target import Roots, Target
+from mailfleet.target import Authority, Roots, Target
 from roles import desired, postfix, tls
 
 pytestmark = pytest.mark.unit
@@ -54,14 +58,14 @@ DOMAINS: dict[str, dict[str, Any]] = {
 }
 
 
-def fleet_of(data: dict[str, Any]) -> Fleet:
+def fleet_of(data: dict[str, Any], more: dict[str, Any] | None = None) -> Fleet:
     """A fleet of the host under test and another one that takes inbound mail."""
     other = {"streams": {"orders": ["192.0.2.91"], "news": ["192.0.2.92"]}}
     return build_fleet(
         "inventories/prod",
         [HostEntry("eu", NAME, data), HostEntry("us", "mta9.us.shop.example", other)],
         {"domains": list(DOMAINS)},
-        {name: (f"dns/{name}.toml", table) for name, table in DOMAINS.items()},
+        {name: (f"dns/{name}.toml", {**table, **(more or {})}) for name, table in DOMAINS.items()},
         [],
     )
 
@@ -86,10 +90,12 @@ def test_a_host_is_complete_and_consistent(kind: str, suite: str) -> None:
     assert Counter(d.path for d in state.directories).most_common(1)[0][1] == 1
     assert list(state.packages) == sorted(set(state.packages))
     for file in state.files:
-        assert file.path.startswith("/etc/")
+        # What is configured, and what of ours runs or is shown to others.
+        assert file.path.startswith(("/etc/", "/usr/local/lib/mailfleet/", "/var/lib/mailfleet/"))
         assert file.content.endswith("\n")
-        assert not re.search(r"\{\{|\{%|\bNone\b", file.content), file.path
-        assert "\n\n\n" not in file.content, file.path
+        if not file.path.endswith(".py"):
+            assert not re.search(r"\{\{|\{%|\bNone\b", file.content), file.path
+        assert "\n\n\n" not in file.content or file.path.endswith(".py"), file.path
     # Actions run because a file changed; one that no file affects would never run.
     affected = {name for file in state.files for name in file.affects}
     assert affected >= {action.name for action in state.actions}
@@ -106,6 +112,9 @@ UNREAD = {
     "/etc/sysusers.d/mailfleet-postfix.conf",
     "/etc/logrotate.d/mailfleet-postfix",
     "/etc/dovecot/mailfleet/logins",
+    # The agent of the certificate starts anew each time; what it has to do, a deploy finds out.
+    "/etc/mailfleet/certificate.json",
+    *(f"/usr/local/lib/mailfleet/agent/{path.name}" for path in ROOT.glob("agent/certificate*.py")),
 }
 
 
@@ -180,6 +189,70 @@ def test_no_table_type_that_a_release_may_lack() -> None:
     texts = {path: path.read_text() for path in FOLDER.rglob("*.j2")}
     assert len(texts) > 10
     assert [path.name for path, text in texts.items() if re.search(r"\b(hash|btree):", text)] == []
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_what_reads_the_certificate_is_told_of_a_new_one(suite: str) -> None:
+    target = target_of("both", suite)
+    state = desired(target)
+    told = json.loads(content(state, tls.CONFIG))["units"]
+    assert told == [*postfix.units(target), "dovecot.service", "nginx.service"]
+    reading = {
+        unit for file in state.files if tls.FOLDER in file.content for unit in file.affects
+    } - {action.name for action in state.actions}
+    assert reading <= {*told, tls.TIMER}
+
+
+def test_the_agent_is_told_what_the_host_needs() -> None:
+    target = target_of("both")
+    found = json.loads(content(desired(target), tls.CONFIG))
+    assert found["names"] == list(tls.names(target))
+    assert found["lineages"] == [{"name": NAME, "key_type": "ecdsa"}]
+    assert found["addresses"] == [
+        *map(str, target.host.all_addresses),
+        "192.0.2.91",
+        "192.0.2.92",
+    ]
+    assert found["directory"] == "https://acme-staging-v02.api.letsencrypt.org/directory"
+    assert (found["public"], found["bundle"], found["contact"]) == (False, None, None)
+    order.config_of(found)  # the agent understands it
+
+
+def test_a_lab_has_an_authority_of_its_own() -> None:
+    target = replace(target_of("both"), authority=Authority("https://acme.core.test/dir", "PEM\n"))
+    state = desired(target)
+    found = json.loads(content(state, tls.CONFIG))
+    assert found["directory"] == "https://acme.core.test/dir"
+    assert content(state, found["bundle"]) == "PEM\n"
+
+
+def test_the_web_server_answers_challenges_and_asks_its_peers() -> None:
+    text = content(desired(target_of("both")), "/etc/nginx/nginx.conf")
+    assert "server 192.0.2.91:80 max_fails=0;" in text
+    assert "listen 80 default_server;" in text
+    assert "listen [::]:80 default_server ipv6only=on;" in text
+    assert "443" not in text, "no policy, no TLS"
+    # No common IP version, no way to ask.
+    text = content(desired(target_of("ipv6")), "/etc/nginx/nginx.conf")
+    assert "upstream" not in text
+    assert "@peers" not in text
+    assert "listen 80" not in text
+
+
+def test_policies_are_served_where_mail_comes_in() -> None:
+    policy = {"mta_sts": {"mode": "testing"}}
+    fleet = fleet_of(HOSTS["both"], policy)
+    target = replace(target_of("both"), fleet=fleet, host=fleet.host(NAME))
+    state = desired(target)
+    text = content(state, "/etc/nginx/nginx.conf")
+    assert "server_name mta-sts.shop.example;" in text
+    assert "ssl_reject_handshake on;" in text
+    served = content(state, "/var/lib/mailfleet/mta-sts/mta-sts.shop.example.txt")
+    assert served == (
+        "version: STSv1\r\nmode: testing\r\n"
+        f"mx: {NAME}\r\nmx: mta9.us.shop.example\r\nmax_age: 604800\r\n"
+    )
+    assert {x.port for x in state.listeners if "MTA-STS" in x.purpose} == {443}
 
 
 def test_the_certificate_names_host_helo_and_endpoints() -> None:
