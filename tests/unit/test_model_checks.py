@@ -145,6 +145,48 @@ def test_example_addresses_load_but_do_not_deploy_outside_a_lab() -> None:
     assert deploy_problems(build({"mta1": MTA1}, lab="lab")) == []
 
 
+V4, V6 = ({"streams": {"orders": [address]}} for address in ("203.0.113.10", "2001:db8::10"))
+
+
+def test_hosts_that_share_a_name_need_a_common_ip_version() -> None:
+    (problem,) = deploy_problems(build({"mta1": V4, "mta2": V6}, lab="lab"))
+    assert str(problem) == (
+        f"{INVENTORY}: host mta1.shop.example: addresses: serves the endpoint of stream orders "
+        "together with mta2.shop.example, with which it shares no IP version, so that neither gets "
+        "a certificate for it; give one of the two an address of its own of the other version"
+    )
+    mended = {**V6, "addresses": ["203.0.113.20", "2001:db8::20"]}
+    assert deploy_problems(build({"mta1": V4, "mta2": mended}, lab="lab")) == []
+
+
+def test_hosts_that_serve_the_same_policies_need_a_common_ip_version() -> None:
+    streams = {"orders": stream(), "news": stream(logins=["letter"])}
+    v6 = {"streams": {"news": ["2001:db8::10"]}}
+    policy = {"streams": streams, "mta_sts": {"mode": "enforce"}}
+
+    def found(table: dict[str, Any], **keys: Any) -> int:
+        hosts = {"mta1": V4, "mta2": {**v6, **keys}}
+        return len(deploy_problems(build(hosts, {"shop.example": table}, lab="lab")))
+
+    assert found({"streams": streams}) == 0
+    assert found(policy) == 1
+    assert found(policy, inbound=False) == 0
+
+
+def test_a_lab_has_its_own_authority() -> None:
+    assert problems({"mta1": MTA1}, lab="lab", acme="production") == [
+        f"{INVENTORY}: acme: a lab has an authority of its own; remove acme"
+    ]
+    assert build({"mta1": MTA1}).acme == "staging"
+    assert build({"mta1": MTA1}, acme="https://ca.example/dir").acme == "https://ca.example/dir"
+
+
+@pytest.mark.parametrize("acme", ["prod", "http://ca.example/dir", "https://ca.example", ""])
+def test_no_acme_directory(acme: str) -> None:
+    (problem,) = problems({"mta1": MTA1}, acme=acme)
+    assert f'acme: "{acme}" does not fit; write "production" or "staging"' in problem
+
+
 def _orders(**keys: Any) -> dict[str, Any]:
     return {"streams": {"orders": stream(**keys)}}
 

@@ -1,0 +1,102 @@
+"""What the certificate agent finds out before it orders: names that could not be validated."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent import certificate_reach as reach
+
+pytestmark = pytest.mark.unit
+
+HERE = "127.0.0.1"
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[str, int]]:
+    """A web server of `tmp_path`, which it answers with under every name; its root and port."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(tmp_path))  # type: ignore[arg-type]
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = http.server.ThreadingHTTPServer((HERE, 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield str(tmp_path), server.server_address[1]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def given(monkeypatch: pytest.MonkeyPatch, addresses: dict[str, set[str]]) -> None:
+    """Let name servers know these addresses, and no other name."""
+
+    class Known:
+        def __call__(self, name: str) -> set[str]:
+            if name not in addresses:
+                raise reach.NotReachableError(f"{name} has no address")
+            return addresses[name]
+
+    monkeypatch.setattr(reach, "Authorities", Known)
+
+
+def test_names_that_lead_here_are_no_problem(
+    web: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, port = web
+    given(monkeypatch, {"a.example": {HERE}, "b.example": {HERE}})
+    assert reach.problems(["a.example", "b.example"], [HERE], root, port) == []
+    assert [path for path in Path(root).rglob("*") if path.is_file()] == [], (
+        "nothing is left behind"
+    )
+
+
+def test_each_name_that_cannot_be_validated_is_named(
+    web: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, port = web
+    given(monkeypatch, {"a.example": {HERE}, "b.example": {HERE, "203.0.113.9"}})
+    assert reach.problems(["a.example", "b.example", "c.example"], [HERE], root, port) == [
+        "b.example leads to 203.0.113.9, which is no host of this fleet",
+        "c.example has no address",
+    ]
+
+
+def test_a_server_that_has_other_files(
+    web: tuple[str, int], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given(monkeypatch, {"a.example": {HERE}})
+    other = str(tmp_path_factory.mktemp("other"))
+    assert reach.problems(["a.example"], [HERE], other, web[1]) == [
+        f"a.example at {HERE} port {web[1]} does not serve this host's challenge files"
+        " (HTTP status 404)"
+    ]
+
+
+def test_a_server_that_is_down(web: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, {"a.example": {"127.0.0.2"}})
+    (found,) = reach.problems(["a.example"], ["127.0.0.2"], web[0], web[1])
+    assert found.startswith(f"a.example at 127.0.0.2 port {web[1]} does not answer: ")
+
+
+def test_an_address_without_a_way_to_it_is_left_to_its_host(
+    web: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host without IPv6 cannot ask its peers over it; over IPv4 it has asked the same peers."""
+    root, port = web
+    given(monkeypatch, {"a.example": {HERE, "2001:db8::1"}, "b.example": {"2001:db8::1"}})
+    served = reach.served
+    monkeypatch.setattr(
+        reach, "served", lambda a, *rest: reach._NO_ROUTE if ":" in a else served(a, *rest)
+    )
+    assert reach.problems(["a.example", "b.example"], [HERE, "2001:db8::1"], root, port) == [
+        "b.example: none of 2001:db8::1 can be reached from here"
+    ]
