@@ -184,7 +184,7 @@ def test_a_lab_has_its_own_authority() -> None:
 @pytest.mark.parametrize("acme", ["prod", "http://ca.example/dir", "https://ca.example", ""])
 def test_no_acme_directory(acme: str) -> None:
     (problem,) = problems({"mta1": MTA1}, acme=acme)
-    assert f'acme: "{acme}" does not fit; write "production" or "staging"' in problem
+    assert f'acme: {acme!r} does not fit; write "production" or "staging"' in problem
 
 
 def _orders(**keys: Any) -> dict[str, Any]:
