@@ -142,6 +142,8 @@ def grown(deployed_lab: DeployedLab, tmp_path: Path) -> Iterator[str]:
     inventory.write_text(text.replace('"streams": {', '"streams": {"invoices": "transactional",'))
     yield str(inventory)
     deployed_lab.repair()
+    # The RSA key is gone only now, and its TLSA record with this push.
+    deployed_lab.pyinfra("dns/push.py")
 
 
 def test_a_new_name_and_rsa_beside_ecdsa(deployed_lab: DeployedLab, grown: str) -> None:
