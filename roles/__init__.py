@@ -19,6 +19,7 @@ def desired(target: Target) -> HostState:
 
     The certificate's agent reloads what reads it; the firewall opens what the others listen on.
     """
-    state = merge(role.desired(target) for role in ROLES)
-    state = merge((state, tls.desired(target, state.services)))
-    return merge((firewall.desired(target, state.listeners), state))
+    parts = [role.desired(target) for role in ROLES]
+    parts.append(tls.desired(target, [one for part in parts for one in part.services]))
+    listeners = [one for part in parts for one in part.listeners]
+    return merge((firewall.desired(target, listeners), *parts))

@@ -18,10 +18,11 @@ from mailfleet.facts.tls import CHAIN as CHAIN
 from mailfleet.facts.tls import FOLDER as FOLDER
 from mailfleet.facts.tls import KEY as KEY
 from mailfleet.facts.tls import WEB_CHAIN as WEB_CHAIN
-from mailfleet.hoststate import Action, ConfigFile, Directory, HostState, Service
+from mailfleet.hoststate import ConfigFile, Directory, HostState, Service
 from mailfleet.operations import tls
 from mailfleet.operations.tls import Need as Need
 from mailfleet.render import render
+from mailfleet.sandbox import RELOAD
 from mailfleet.target import Target
 
 TIMER = "mailfleet-certificate.timer"
@@ -44,7 +45,7 @@ def readers(services: Iterable[Service]) -> tuple[str, ...]:
 
 def desired(target: Target, services: Iterable[Service]) -> HostState:
     """certbot, the agent, its configuration and its timer; `services` are those of all roles."""
-    reload = ("certificate-units",)
+    reload = (RELOAD,)
     files = [
         ConfigFile(CONFIG, config(target, readers(services))),
         *(
@@ -79,7 +80,6 @@ def desired(target: Target, services: Iterable[Service]) -> HostState:
             Directory("/var/lib/mailfleet/metrics"),
         ),
         files=tuple(files),
-        actions=(Action(*reload, "systemctl daemon-reload"),),
         services=(Service(TIMER),),
     )
 

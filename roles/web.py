@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from mailfleet import certificates
 from mailfleet.facts.tls import WEB_CHAIN
-from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Listener, Service
+from mailfleet.hoststate import Action, Check, ConfigFile, Directory, HostState, Listener, Service
 from mailfleet.render import render
+from mailfleet.sandbox import drop_in
 from mailfleet.target import Target
 
 UNIT = "nginx.service"
 WEBROOT = "/var/lib/mailfleet/acme"
 _POLICIES = "/var/lib/mailfleet/mta-sts"
+_STOP = "stop-nginx"
 
 
 def desired(target: Target) -> HostState:
@@ -41,9 +43,11 @@ def desired(target: Target) -> HostState:
         directories=(Directory(WEBROOT), Directory(_POLICIES)),
         files=(
             ConfigFile("/etc/nginx/nginx.conf", text, affects=(UNIT,)),
+            drop_in(UNIT, stop=_STOP),
             *(ConfigFile(f"{_POLICIES}/{name}.txt", policies[name]) for name in policies),
         ),
         checks=(Check("web server", _CHECK),),
+        actions=(Action(_STOP, f"systemctl stop {UNIT}"),),
         services=(Service(UNIT, on_change="reload", reads_certificate=True),),
         listeners=tuple(listeners),
     )

@@ -219,29 +219,6 @@ ROUNDS = [
     ),
     (
         Breakage(
-            "the web server is stopped",
-            {
-                "services.running": "nginx.service is not running",
-                "sockets.as_planned": "nothing listens on tcp any IPv4 port 80",
-                "web.challenges": "198.51.100.11 port 80 does not answer",
-                "web.policies": "https://mta-sts.shop.test/.well-known/mta-sts.txt at 198.51.100.10",
-            },
-            "systemctl stop nginx",
-        ),
-        Breakage(
-            "a policy is changed, and an order has failed",
-            {
-                "files.contents": "/var/lib/mailfleet/mta-sts/mta-sts.shop.test.txt was changed",
-                "web.policies": "is another policy than planned: ['version:', 'STSv1', 'mode:', 'none']",
-                "tls.orders": "the last attempt to get a certificate failed: no luck",
-            },
-            "printf 'version: STSv1\\r\\nmode: none\\r\\n'"
-            " > /var/lib/mailfleet/mta-sts/mta-sts.shop.test.txt; cd /var/lib/mailfleet/certificate;"
-            """ echo '{"result": "failed", "reason": "no luck"}' > state.json; rm settled""",
-        ),
-    ),
-    (
-        Breakage(
             "a PTR record is removed",
             {"addresses.reverse_dns": f"{EU6} has no PTR record at ns.core.test"},
             dns=(ip_address(EU6).reverse_pointer, "PTR", ""),

@@ -177,16 +177,17 @@ def test_peers_share_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "directory"),
+    ("acme", "directory"),
     [
-        ({}, "https://acme-staging-v02.api.letsencrypt.org/directory"),
-        ({"acme": "staging"}, "https://acme-staging-v02.api.letsencrypt.org/directory"),
-        ({"acme": "production"}, "https://acme-v02.api.letsencrypt.org/directory"),
-        ({"acme": "https://ca.example/acme/dir"}, "https://ca.example/acme/dir"),
+        (None, "https://acme-staging-v02.api.letsencrypt.org/directory"),
+        ("staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
+        ("production", "https://acme-v02.api.letsencrypt.org/directory"),
+        ("https://ca.example/acme/dir", "https://ca.example/acme/dir"),
     ],
 )
-def test_nothing_but_production_asks_production(options: dict[str, str], directory: str) -> None:
-    assert certificates.directory(fleet(**options)) == directory
+def test_nothing_but_production_asks_production(acme: str | None, directory: str) -> None:
+    found = fleet(acme=acme) if acme else fleet()
+    assert certificates.directory(found) == directory
 
 
 def test_rsa_is_for_the_hosts_of_the_domain_that_asks() -> None:

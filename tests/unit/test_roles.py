@@ -17,7 +17,6 @@ from mailfleet.hoststate import HostState
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.render import FOLDER
 from mailfleet.sandbox import path_of
-from mailfleet.target import Roots, Target
 from mailfleet.target import Authority, Roots, Target
 from roles import desired, postfix, tls
 

@@ -7,16 +7,14 @@ read all at the same time, when the first test asks, and each kind of reading on
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from mailfleet import inventory, sandbox
-from mailfleet import certificates, inventory
+from mailfleet import certificates, inventory, sandbox
 from mailfleet.deployment import target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.dkim import KEYS
@@ -27,19 +25,17 @@ from mailfleet.model import Fleet, Host
 from mailfleet.operations.dkim import WantedKey, tables
 from mailfleet.target import Target
 from mailfleet.verify import jails as verify_jails
-from mailfleet.verify import kernel, ports
+from mailfleet.verify import kernel, ports, web
 from mailfleet.verify import sandbox as verify_sandbox
-from mailfleet.verify import ports, web
 from mailfleet.verify.access import Access
 from mailfleet.verify.dns import Names, resolver_of
 from mailfleet.verify.once import OncePerHost
 from mailfleet.verify.ports import Greeting, Look, Port
 from mailfleet.verify.reading import Reading, read
 from mailfleet.verify.selection import chosen
-from roles import desired, fail2ban, opendkim, postfix, tls
 from mailfleet.verify.smtp_session import SYSTEM
 from mailfleet.verify.web import Page
-from roles import desired, opendkim, postfix, tls
+from roles import desired, fail2ban, opendkim, postfix, tls
 
 
 @dataclass(frozen=True)
