@@ -9,11 +9,17 @@ from typing import Any
 import jinja2
 
 FOLDER = Path(__file__).parents[1] / "templates"
+_AGENTS = FOLDER.parent / "agent"
 
 
 def render(path: str, **values: Any) -> str:
     """The template of `path` with `values`; a name that is missing is an error, never empty."""
     return _environment().get_template(f"{path}.j2").render(values)
+
+
+def agent(name: str) -> str:
+    """The text of a program of ours that runs on the hosts."""
+    return (_AGENTS / name).read_text(encoding="utf-8")
 
 
 @cache

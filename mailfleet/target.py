@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from mailfleet.model import Fleet, Host
 
+POLICY_SOCKET = "/run/mailfleet-tls-policy/socket"
+"""Where a host's Postfix asks for the TLS policies of receivers."""
+
 
 @dataclass(frozen=True)
 class Roots:

@@ -6,7 +6,8 @@ from mailfleet.hoststate import Action, Check, ConfigFile, Directory, HostState,
 from mailfleet.model import Address, Host, SendingAddress, Stream
 from mailfleet.render import render
 from mailfleet.sandbox import drop_in
-from mailfleet.target import Target
+from mailfleet.target import POLICY_SOCKET, Target
+from mailfleet.tls_guideline import server_tls
 
 INBOUND = "postfix"
 # Debian 13 names the instance after what follows "postfix-", and its default instance is the plain
@@ -58,7 +59,7 @@ def desired(target: Target) -> HostState:
     ]
     directories.append(Directory("/var/log/postfix", 0o750, "root", "adm"))
     return HostState(
-        packages=("logrotate", "openssl", "postfix"),
+        packages=("logrotate", "openssl", "postfix", "postfix-lmdb"),
         directories=tuple(directories),
         files=tuple(files),
         checks=(
@@ -133,6 +134,9 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
         "limits": stream.limits,
         "domains": domains,
         "protocols": _protocols(sending.addresses),
+        "tls": server_tls(target.suite),
+        "outbound_tls": target.fleet.outbound_tls,
+        "policy_socket": POLICY_SOCKET,
     }
     return [
         ConfigFile(f"{folder}/main.cf", render("etc/postfix-stream/main.cf", **values), affects=affects),
@@ -142,6 +146,10 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
         _protocols_file(sending.instance, sending.addresses, affects),
         ConfigFile(
             f"{folder}/sender_logins", render("etc/postfix-stream/sender_logins", **values),
+            affects=affects,
+        ),
+        ConfigFile(
+            f"{folder}/tls_policy", render("etc/postfix-stream/tls_policy", **values),
             affects=affects,
         ),
         ConfigFile(
@@ -162,6 +170,7 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         "instances": [sending.instance for sending in host.sending],
         "listen": _listen(host),
         "uid": _MAIL_UID,
+        "tls": server_tls(target.suite),
     }
     files = [
         ConfigFile("/etc/postfix/main.cf", render("etc/postfix/main.cf", **values),

@@ -25,6 +25,7 @@ from mailfleet.model.fleet import (
     Stream,
 )
 from mailfleet.model.names import domain_name
+from mailfleet.model.outbound_tls import TlsDemand
 from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
 from mailfleet.model.schema import (
     DmarcTable,
@@ -87,6 +88,10 @@ def build_fleet(
         never_banned=inventory.never_banned if inventory else (),
         acme=inventory.acme if inventory else "staging",
         acme_contact=inventory.acme_contact if inventory else None,
+        outbound_tls=tuple(
+            TlsDemand(destination, demand.level, demand.names)
+            for destination, demand in (inventory.outbound_tls if inventory else {}).items()
+        ),
     )
     paths = {name: path for name, (path, _) in domain_files.items()}
     # A name that a broken file could have declared must not be reported as missing as well.

@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 from mailfleet.model.addresses import Address, Network
 from mailfleet.model.names import is_within
 from mailfleet.model.options import Option
+from mailfleet.model.outbound_tls import TlsDemand
 from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
 
 
@@ -183,6 +184,7 @@ class Fleet:
     acme: str = "staging"
     """`production` or `staging` of Let's Encrypt, or a directory's URL; a lab has its own."""
     acme_contact: str | None = None
+    outbound_tls: tuple[TlsDemand, ...] = ()
 
     @property
     def hosts(self) -> tuple[Host, ...]:

@@ -21,9 +21,11 @@ from pydantic import (
 from mailfleet.model.addresses import Address, Network
 from mailfleet.model.names import domain_name, service_name
 from mailfleet.model.options import octodns_options
+from mailfleet.model.outbound_tls import TlsLevel
 from mailfleet.model.values import (
     as_tuple,
     at_least_one,
+    domain_or_subdomains,
     ip_address_text,
     mail_address,
     matching,
@@ -33,6 +35,7 @@ from mailfleet.model.values import (
 )
 
 DomainName = Annotated[str, AfterValidator(domain_name)]
+Destination = Annotated[str, AfterValidator(domain_or_subdomains)]
 MailAddress = Annotated[str, AfterValidator(mail_address)]
 Identifier = Annotated[
     str,
@@ -285,6 +288,22 @@ class HostTable(_Table):
     """pyinfra's own key, checked here because the firewall opens this port."""
 
 
+class TlsDemandTable(_Table):
+    """What `outbound_tls` says of one recipient domain; a text alone is its level."""
+
+    level: TlsLevel
+    names: Annotated[
+        tuple[Destination, ...], BeforeValidator(as_tuple), AfterValidator(at_least_one)
+    ] = ()
+    """Names of which the certificate must have one. Example: ["mx.partner.example"]."""
+
+    @model_validator(mode="after")
+    def _has_use_for_names(self) -> TlsDemandTable:
+        if self.names and self.level != "secure":
+            raise ValueError(f'names are for level "secure" only; "{self.level}" has none')
+        return self
+
+
 class InventoryTable(_Table):
     """What an inventory says of the whole fleet: the arguments of `declare`."""
 
@@ -302,3 +321,10 @@ class InventoryTable(_Table):
     """Who issues the hosts' certificates (RFC 8555). Example: "production"."""
     acme_contact: MailAddress | None = None
     """Where that authority writes to. Example: "postmaster@shop.example"."""
+    outbound_tls: dict[
+        Destination,
+        Annotated[
+            TlsDemandTable, BeforeValidator(lambda v: {"level": v} if isinstance(v, str) else v)
+        ],
+    ] = {}
+    """TLS towards recipient domains, before DANE and MTA-STS. Example: {"bank.example": "secure"}."""

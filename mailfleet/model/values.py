@@ -102,3 +102,8 @@ def mail_address(text: str) -> str:
     if not at or _LOCAL_PART.fullmatch(local) is None:
         raise ValueError(f"{shown(text)} is not a mail address; write e.g. reports@example.com")
     return f"{local}@{domain_name(domain)}"
+
+
+def domain_or_subdomains(text: str) -> str:
+    """A domain name; with a leading dot it means all subdomains."""
+    return f".{domain_name(text[1:])}" if text.startswith(".") else domain_name(text)

@@ -15,6 +15,7 @@ _REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(enc
 _TABLES = [
     schema.HostTable,
     schema.InventoryTable,
+    schema.TlsDemandTable,
     schema.DomainTable,
     schema.DnsTable,
     schema.DkimTable,

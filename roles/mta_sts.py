@@ -1,0 +1,51 @@
+"""Outbound MTA-STS: Debian's postfix-mta-sts-resolver, asked through our own policy service.
+
+The resolver answers `secure` for each domain with an MTA-STS policy, which would switch DANE off
+there; RFC 8461 §2 wants DANE to win. `agent/tls_policy.py` stands between it and Postfix.
+"""
+
+from __future__ import annotations
+
+from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Service
+from mailfleet.render import agent, render
+from mailfleet.target import POLICY_SOCKET, Target
+
+DAEMON = "postfix-mta-sts-resolver.service"
+UNIT = "mailfleet-tls-policy.service"
+PROGRAM = "/usr/local/lib/mailfleet/tls_policy.py"
+# The package's unit may write nowhere else.
+DAEMON_SOCKET = "/var/lib/mta-sts/socket"
+
+
+def desired(_target: Target) -> HostState:
+    """Both services and what they read."""
+    unit = render(
+        "etc/systemd/system/mailfleet-tls-policy.service",
+        program=PROGRAM,
+        socket=POLICY_SOCKET,
+        daemon_socket=DAEMON_SOCKET,
+    )
+    return HostState(
+        packages=("postfix-mta-sts-resolver", "python3", "python3-dnspython"),
+        files=(
+            ConfigFile(
+                "/etc/mta-sts-daemon.yml",
+                render("etc/mta-sts-daemon.yml", socket=DAEMON_SOCKET),
+                affects=(DAEMON,),
+            ),
+            ConfigFile(f"/etc/systemd/system/{UNIT}", unit, affects=("policy-unit", UNIT)),
+            ConfigFile(PROGRAM, agent("tls_policy.py"), affects=(UNIT,)),
+        ),
+        checks=(Check("MTA-STS resolver", _CHECK),),
+        actions=(Action("policy-unit", "systemctl daemon-reload"),),
+        services=(Service(DAEMON), Service(UNIT)),
+    )
+
+
+# The daemon has no option that only checks; this is how it reads its file itself.
+_CHECK = """\
+python3 -c 'import sys; from postfix_mta_sts_resolver.utils import load_config; load_config(sys.argv[1])' \\
+  "$STAGE/etc/mta-sts-daemon.yml"
+python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' \\
+  "$STAGE/usr/local/lib/mailfleet/tls_policy.py"
+"""
