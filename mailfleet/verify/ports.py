@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mailfleet.model import Address, Fleet, Host, Stream
+from mailfleet.tls_guideline import SUITES
 from mailfleet.verify import smtp_session
-
-# Nobody's mail: RFC 2606 reserves the name. No try gets as far as DATA anyway.
-ELSEWHERE = "relay-test@example.net"
-_STRANGER = "stranger@example.org"
+from mailfleet.verify.relay_forms import STRANGER, relay_attempts
+from mailfleet.verify.smuggling import ENDS
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,8 @@ class Port:
     number: int
     kind: Literal["inbound", "TLS", "STARTTLS"]
     stream: Stream | None
+    domain: str
+    """A domain whose mail it takes: the stream's return path, or one of them at inbound."""
 
     def __str__(self) -> str:
         what = f"{self.stream.name} submission" if self.stream else "inbound"
@@ -40,29 +41,35 @@ class Port:
         return (self.stream.endpoint, self.stream.regional_endpoint(self.host.region), helo)
 
     def tries(self) -> list[tuple[str, str]]:
-        """Senders and recipients that must all be refused from a client without a login."""
+        """Reverse and forward paths that must all be refused from a client without a login."""
+        attempts = relay_attempts(self.names()[-1], self.address, self.domain)
         if self.stream is not None:
-            own = f"verify@{self.stream.return_path}"
-            return [(own, ELSEWHERE), ("", ELSEWHERE), (_STRANGER, ELSEWHERE), (own, own)]
-        routed = ELSEWHERE.replace("@", "%")
-        return [
-            (_STRANGER, ELSEWHERE),
-            (f"root@{self.host.name}", ELSEWHERE),
-            ("", ELSEWHERE),
-            # Routes within an address, which old relays followed.
-            (_STRANGER, f"{routed}@{self.host.name}"),
-            (_STRANGER, f"@{self.host.name}:{ELSEWHERE}"),
-            (_STRANGER, f'"{ELSEWHERE}"@{self.host.name}'),
-        ]
+            # Without a login there is no mail for us either.
+            own = f"<verify@{self.domain}>"
+            attempts += [(own, own), (f"<{STRANGER}>", own)]
+        return attempts
+
+    def attacks(self) -> dict[str, Any]:
+        """What to try besides; see `mailfleet.verify.smtp_session.look`."""
+        others = "".join(f":!{suite}" for suite in SUITES)
+        return {
+            "suites": f"ALL:COMPLEMENTOFALL:@SECLEVEL=0{others}",
+            # Without a login a submission port takes no message that could have an end.
+            "ends": ENDS if self.stream is None and self.domain else {},
+            "recipient": f"verify@{self.domain}",
+        }
 
 
 def ports_of(fleet: Fleet, host: Host) -> tuple[Port, ...]:
     """Every SMTP listener of a host."""
-    found = [Port(host, a, 25, "inbound", None) for a in host.addresses if host.inbound]
+    taken = next((stream.return_path for stream in fleet.streams), "")
+    found = [Port(host, a, 25, "inbound", None, taken) for a in host.addresses if host.inbound]
     for sending, stream in fleet.host_streams(host):
         for address in sending.addresses:
-            found.append(Port(host, address, stream.tls_port, "TLS", stream))
-            found.append(Port(host, address, stream.starttls_port, "STARTTLS", stream))
+            found.append(Port(host, address, stream.tls_port, "TLS", stream, stream.return_path))
+            found.append(
+                Port(host, address, stream.starttls_port, "STARTTLS", stream, stream.return_path)
+            )
     return tuple(found)
 
 
@@ -80,7 +87,7 @@ class Look:
 
 def from_here(ports: Sequence[Port], ca: str) -> list[Look]:
     """Look at ports from this machine; `ca` is whom to trust, see `smtp_session.context`."""
-    asks = [_ask(port, "verify.example.org", ca=ca, old_tls=True) for port in ports]
+    asks = [_ask(port, "verify.example.org", ca=ca, attacks=True) for port in ports]
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(smtp_session.look, asks))
     return [Look(port, one) for port, one in zip(ports, found, strict=True)]
@@ -134,7 +141,7 @@ def _ask(
     *,
     source: Address | None = None,
     ca: str | None = None,
-    old_tls: bool = False,
+    attacks: bool = False,
     tries: Iterable[tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
     return {
@@ -146,7 +153,7 @@ def _ask(
         "helo": helo,
         "tries": list(port.tries() if tries is None else tries),
         "ca": ca,
-        "old_tls": old_tls,
+        "attacks": port.attacks() if attacks else None,
     }
 
 

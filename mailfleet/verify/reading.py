@@ -16,6 +16,7 @@ from mailfleet.facts.services import Services, ServicesState
 from mailfleet.facts.tls import STATE as ORDER_STATE
 from mailfleet.facts.tls import Tls, TlsState
 from mailfleet.hoststate import HostState
+from mailfleet.target import POLICY_SOCKET
 from mailfleet.verify.firewall import EGRESS
 
 _MARK = "=== mailfleet verify: "
@@ -24,6 +25,7 @@ _MARK = "=== mailfleet verify: "
 _PLANNED_KERNEL = (
     "unshare --net sh -c '/usr/lib/ufw/ufw-init start >/dev/null; iptables-save; ip6tables-save'"
 )
+_POLICIES = f"socketmap:unix:{POLICY_SOCKET}:postfix"
 _UFW_FILES = ("before.rules", "before6.rules", "after.rules", "after6.rules")
 
 
@@ -87,6 +89,9 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
         "opendkim": "opendkim -n -x /etc/opendkim.conf",
         "postmulti": "postmulti -l",
         "certificate orders": f"cat {ORDER_STATE}",
+        # Exit code 1: there is no policy, as for every name below "invalid" (RFC 6761).
+        "tls policies": f"runuser -u postfix -- postmap -q verify.invalid {_POLICIES} || "
+        '{ code=$?; [ "$code" = 1 ] || echo "postmap ends with $code"; }',
     }
     for instance in instances:
         folder = shlex.quote(f"/etc/{instance}")

@@ -35,7 +35,7 @@ def relay_problems(looks: Iterable[Look], client: str) -> list[str]:
             answer = f"{code} {text}"
             if 200 <= code < 300:
                 found.append(
-                    f"open relay: {look.port} for {client}: mail from <{sender}> to <{recipient}> "
+                    f"open relay: {look.port} for {client}: mail from {sender} to {recipient} "
                     f"is accepted ({answer}), expected a refusal"
                 )
             elif not 500 <= code < 600:
@@ -60,9 +60,35 @@ def tls_problems(looks: Iterable[Look]) -> list[str]:
             found.append(
                 f"{look.port} still takes {look.found['old_tls']}, expected TLS 1.2 or newer"
             )
+        if look.found["other_suite"]:
+            found.append(
+                f"{look.port} takes the suite {look.found['other_suite']}, "
+                "expected only those of Mozilla's guideline 6.0"
+            )
         if "auth" in look.found["plain_features"]:
             found.append(f"{look.port} offers logins without TLS")
     return found
+
+
+def smuggling_problems(looks: Iterable[Look]) -> list[str]:
+    """Ports that take a wrong end for the end of a message."""
+    return [
+        f"{look.port} takes {name} for the end of a message (it answers {reply}), "
+        "expected <CR><LF>.<CR><LF> alone: SMTP smuggling"
+        for look in looks
+        for name, reply in look.found["ends"].items()
+        if reply
+    ]
+
+
+def turn_problems(looks: Iterable[Look]) -> list[str]:
+    """Ports that answer commands which were sent before it was their turn."""
+    return [
+        f"{look.port} answers commands out of turn with {', '.join(map(str, codes))}, "
+        "expected it to hang up"
+        for look in looks
+        if (codes := look.found["out_of_turn"]) and any(200 <= code < 300 for code in codes)
+    ]
 
 
 def certificate_problems(looks: Iterable[Look], now: dt.datetime, *, installed: str) -> list[str]:

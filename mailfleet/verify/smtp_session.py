@@ -2,7 +2,7 @@
 
 Runs here and on mail hosts, there with Debian's own Python: standard library only. It reads a JSON
 list of asks from its first argument and prints a JSON list of looks. No message is ever sent: each
-transaction ends before DATA.
+transaction ends before DATA, or in the middle of it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 TIMEOUT = 10.0
+# Tries in one session: after ten mistakes a server begins to wait before each answer.
+_A_SESSION = 8
 
 
 def look(ask: dict[str, Any]) -> dict[str, Any]:
     """Connect as `ask` says and tell what was found; `error` is why it ended early.
 
     An ask has: address, port, name (for TLS's server name), implicit (TLS from the first byte),
-    source (address to bind to, or None), helo, tries (pairs of sender and recipient), ca (whom to
-    trust, see `context`) and old_tls (whether to try TLS 1.1 too, on its own connection).
+    source (address to bind to, or None), helo, tries (pairs of reverse and forward path), ca (whom to
+    trust, see `context`). With `attacks`, a table, it also tries what must fail, each on a
+    connection of its own: TLS 1.1, `suites` (OpenSSL's list of others than planned), commands out of
+    turn, and `ends` (wrong ends of a message, by name) in a message to `recipient`.
     """
     found: dict[str, Any] = {
         "error": "",
@@ -38,25 +42,41 @@ def look(ask: dict[str, Any]) -> dict[str, Any]:
         "untrusted": "",
         "replies": [],
         "old_tls": "",
+        "other_suite": "",
+        "out_of_turn": [],
+        "ends": {},
     }
     try:
         try:
-            _converse(ask, found, context(ask["ca"]))
+            _converse(ask, found, context(ask["ca"]), ask["tries"][:_A_SESSION])
         except ssl.SSLCertVerificationError as error:
             found["untrusted"] = error.verify_message
-            _converse(ask, found, context(None))
-        if ask["old_tls"]:
-            found["old_tls"] = _old_tls(ask)
+            _converse(ask, found, context(None), ask["tries"][:_A_SESSION])
+        for start in range(_A_SESSION, len(ask["tries"]), _A_SESSION):
+            _converse(ask, found, context(None), ask["tries"][start : start + _A_SESSION])
+        if ask["attacks"]:
+            _attack(ask, found)
     except (OSError, smtplib.SMTPException) as error:
         found["error"] = _words(error)
     return found
 
 
-def _converse(ask: dict[str, Any], found: dict[str, Any], tls: ssl.SSLContext) -> None:
+def _converse(
+    ask: dict[str, Any],
+    found: dict[str, Any],
+    tls: ssl.SSLContext,
+    tries: list[tuple[str, str]],
+) -> None:
     with _connected(ask, tls if ask["implicit"] else None) as connection:
         found["source"] = connection.getsockname()[0]
         with _client(ask, connection) as smtp:
             _talk(smtp, ask, found, tls)
+            for sender, recipient in tries:
+                reply = _reply(smtp.docmd("MAIL", f"FROM:{sender}"))
+                if reply[0] == 250:
+                    reply = _reply(smtp.docmd("RCPT", f"TO:{recipient}"))
+                found["replies"].append([sender, recipient, *reply])
+                smtp.docmd("RSET")
 
 
 def _talk(
@@ -74,12 +94,6 @@ def _talk(
         found["tls"] = smtp.sock.version()
         der = smtp.sock.getpeercert(binary_form=True) or b""
         found["certificate"] = base64.b64encode(der).decode()
-    for sender, recipient in ask["tries"]:
-        reply = _reply(smtp.docmd("MAIL", f"FROM:<{sender}>"))
-        if reply[0] == 250:
-            reply = _reply(smtp.docmd("RCPT", f"TO:<{recipient}>"))
-        found["replies"].append([sender, recipient, *reply])
-        smtp.docmd("RSET")
 
 
 def _connected(ask: dict[str, Any], tls: ssl.SSLContext | None) -> socket.socket:
@@ -126,8 +140,8 @@ def context(ca: str | None) -> ssl.SSLContext:
     return found
 
 
-def _old_tls(ask: dict[str, Any]) -> str:
-    """The version that a client gets which knows no TLS 1.2; empty where it is turned away."""
+def _attack(ask: dict[str, Any], found: dict[str, Any]) -> None:
+    """Try what a server must not go along with."""
     old = context(None)
     # Debian's OpenSSL offers nothing that old unless told to.
     old.set_ciphers("ALL:@SECLEVEL=0")
@@ -135,17 +149,69 @@ def _old_tls(ask: dict[str, Any]) -> str:
         warnings.simplefilter("ignore", DeprecationWarning)
         old.minimum_version = ssl.TLSVersion.TLSv1
         old.maximum_version = ssl.TLSVersion.TLSv1_1
+    found["old_tls"] = _negotiated(ask, old)[0]
+    other = context(None)
+    other.set_ciphers(ask["attacks"]["suites"])
+    other.maximum_version = ssl.TLSVersion.TLSv1_2
+    found["other_suite"] = _negotiated(ask, other)[1]
+    found["out_of_turn"] = _out_of_turn(ask)
+    for name, end in ask["attacks"]["ends"].items():
+        found["ends"][name] = _ends(ask, end)
+
+
+def _negotiated(ask: dict[str, Any], tls: ssl.SSLContext) -> tuple[str, str]:
+    """The version and the suite that a client gets; empty where it is turned away."""
     try:
-        with _connected(ask, old if ask["implicit"] else None) as connection:
-            if isinstance(connection, ssl.SSLSocket):
-                return str(connection.version())
+        with _connected(ask, tls if ask["implicit"] else None) as connection:
             with _client(ask, connection) as smtp:
                 smtp.getreply()
-                smtp.ehlo(ask["helo"])
-                _start_tls(smtp, ask, old)
-                return str(smtp.sock.version()) if isinstance(smtp.sock, ssl.SSLSocket) else ""
+                if not ask["implicit"]:
+                    smtp.ehlo(ask["helo"])
+                    _start_tls(smtp, ask, tls)
+                if isinstance(smtp.sock, ssl.SSLSocket):
+                    cipher = smtp.sock.cipher()
+                    return str(smtp.sock.version()), cipher[0] if cipher else ""
     except (ssl.SSLError, smtplib.SMTPException, ConnectionError):
-        return ""
+        pass
+    return "", ""
+
+
+def _out_of_turn(ask: dict[str, Any]) -> list[int]:
+    """The replies to two commands at once where the second may only follow the first's reply."""
+    with _connected(ask, context(None) if ask["implicit"] else None) as connection:
+        with _client(ask, connection) as smtp:
+            smtp.getreply()
+            smtp.send(f"EHLO {ask['helo']}\r\nNOOP\r\n".encode())
+            codes: list[int] = []
+            try:
+                while len(codes) < 2:
+                    codes.append(smtp.getreply()[0])
+            except smtplib.SMTPServerDisconnected:
+                pass
+            return codes
+
+
+def _ends(ask: dict[str, Any], end: str) -> str:
+    """The reply to a message that ends in `end` only; empty where the server waits for the real end.
+
+    It waits in vain: the connection ends first, and a server keeps nothing of a message so begun.
+    """
+    with _connected(ask, None) as connection:
+        with _client(ask, connection) as smtp:
+            smtp.getreply()
+            smtp.ehlo(ask["helo"])
+            recipient = ask["attacks"]["recipient"]
+            for command in ("MAIL FROM:<>", f"RCPT TO:<{recipient}>", "DATA"):
+                code, text = smtp.docmd(command)
+                if code not in (250, 354):
+                    raise smtplib.SMTPResponseException(code, text)
+            smtp.send(f"Subject: a check of mailfleet verify\r\n\r\nNo mail.{end}".encode())
+            connection.shutdown(socket.SHUT_WR)
+            try:
+                code, text = smtp.getreply()
+            except smtplib.SMTPServerDisconnected:
+                return ""
+            return f"{code} {_decoded(text)}"
 
 
 def _reply(answer: tuple[int, bytes]) -> list[Any]:

@@ -113,7 +113,7 @@ def test_a_client_that_only_makes_mistakes_is_hung_up_on(
     deployed_lab: DeployedLab, host: str
 ) -> None:
     with open_session(deployed_lab, host, 25, 4) as smtp:
-        codes = []
+        codes: list[int] = []
         while 421 not in codes and len(codes) < 30:
             codes.append(smtp.docmd("NONSENSE")[0])
         assert codes[-1] == 421

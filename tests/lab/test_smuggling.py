@@ -188,7 +188,7 @@ def test_who_talks_before_the_banner_is_turned_away(
 
 def hung_up(smtp: LabSmtp) -> list[int]:
     """The codes of all replies until the server hangs up."""
-    codes = []
+    codes: list[int] = []
     with contextlib.suppress(smtplib.SMTPServerDisconnected, ConnectionError):
         while len(codes) < 10:
             codes.append(smtp.getreply()[0])

@@ -51,6 +51,7 @@ def unanswered(address: str, *ports: int, inside: bool = True) -> dict[str, str]
         "postfix.greets": f"{address} port {ports[0]} does not answer",
         "relay.from_outside": f"could not be looked at, see postfix.greets: {unseen}",
         "tls.versions": f"could not be looked at, see postfix.greets: {unseen}",
+        "smuggling.turns": f"could not be looked at, see postfix.greets: {unseen}",
         **(
             {"relay.from_the_host": f"could not be looked at, see postfix.greets: {unseen}"}
             if inside
@@ -155,6 +156,7 @@ ROUNDS = [
                     "answers 451 4.7.1 Service unavailable - try again later, expected a refusal",
                 ),
                 "tls.versions": f"{US4} port 587",
+                "smuggling.turns": f"{US4} port 587",
             },
             "systemctl stop opendkim",
         ),
@@ -194,6 +196,52 @@ ROUNDS = [
                 "postfix.main_cf": "smtpd_client_message_rate_limit is '0', expected '3000'",
             },
             "postconf -c /etc/postfix-marketing smtpd_client_message_rate_limit=0",
+        ),
+    ),
+    (
+        Breakage(
+            "inbound takes bare newlines, and commands out of turn",
+            {
+                "files.contents": "/etc/postfix/main.cf was changed",
+                "postfix.main_cf": "smtpd_forbid_bare_newline is 'no', expected 'normalize'",
+                "smuggling.ends": "port 25 takes LF.LF for the end of a message (it answers 250",
+                "smuggling.turns": "port 25 answers commands out of turn with 250, 250, expected",
+            },
+            "postconf -c /etc/postfix smtpd_forbid_bare_newline=no"
+            " smtpd_forbid_unauth_pipelining=no && postfix reload",
+        ),
+        Breakage(
+            "the service that knows receivers' TLS policies is stopped",
+            {
+                "services.running": "mailfleet-tls-policy.service is not running",
+                "tls.outbound_policies": "no TLS policy can be asked for: postmap: fatal: table"
+                " socketmap:unix:/run/mailfleet-tls-policy/socket:postfix",
+            },
+            "systemctl stop mailfleet-tls-policy",
+        ),
+    ),
+    (
+        Breakage(
+            "inbound takes mail with a route in its address",
+            {
+                "files.contents": "/etc/postfix/mailboxes was changed",
+                "postfix.main_cf": "allow_untrusted_routing is 'yes', expected 'no'",
+                "relay.from_outside": "to <relay-test%example.net@bounce.shop.test> is accepted",
+                "relay.from_the_host": "to <relay-test%example.net@bounce.shop.test> is accepted",
+            },
+            "sed -i 's|^.*@bounce|/@bounce|' /etc/postfix/mailboxes"
+            " && postconf -c /etc/postfix allow_untrusted_routing=yes && postfix reload",
+        ),
+        Breakage(
+            "submission offers old suites, and logins without TLS",
+            {
+                "files.contents": "/etc/postfix-marketing/main.cf was changed",
+                "postfix.main_cf": "smtpd_tls_auth_only is 'no', expected 'yes'",
+                "tls.versions": f"marketing submission at {US4} port 587 takes the suite ECDHE-ECDSA-",
+            },
+            "postconf -c /etc/postfix-marketing tls_medium_cipherlist=ALL:@SECLEVEL=0"
+            " smtpd_tls_auth_only=no smtpd_tls_security_level=may"
+            " && postfix -c /etc/postfix-marketing reload",
         ),
     ),
     (

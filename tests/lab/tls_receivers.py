@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dns.name
 import dns.query
 import dns.rcode
 import dns.tsigkeyring
@@ -117,7 +118,7 @@ def update_dns(deployed: DeployedLab, wanted: dict[str, tuple[tuple[str, str], .
     message = dns.update.UpdateMessage(
         ZONE,
         keyring=dns.tsigkeyring.from_text({files.tsig.name: files.tsig.secret}),
-        keyname=files.tsig.name,
+        keyname=dns.name.from_text(files.tsig.name),
         keyalgorithm=files.tsig.algorithm,
     )
     for name, values in wanted.items():

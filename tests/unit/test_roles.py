@@ -124,7 +124,14 @@ def test_what_a_unit_reads_affects_it(suite: str) -> None:
     for sending in target_of("both").host.sending:
         unit = postfix.unit(suite, sending.instance)
         paths = {file.path for file in state.files if unit in file.affects}
-        names = ("main.cf", "master.cf", "protocols", "sender_logins", "tls_policy", "header_checks")
+        names = (
+            "main.cf",
+            "master.cf",
+            "protocols",
+            "sender_logins",
+            "tls_policy",
+            "header_checks",
+        )
         sandbox = path_of(unit)
         assert paths == {*(f"/etc/{sending.instance}/{name}" for name in names), sandbox}
     inbound = {f.path for f in state.files if postfix.unit(suite, "postfix") in f.affects}

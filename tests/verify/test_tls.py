@@ -17,7 +17,7 @@ pytestmark = pytest.mark.verify
 
 
 def test_versions(machine: Machine) -> None:
-    """every port speaks TLS 1.2 or newer, and nothing older"""
+    """every port speaks TLS 1.2 or newer with the planned suites only, and takes no login outside of it"""
     looks = machine.from_outside
     machine.check(smtp.unseen(looks) + smtp.tls_problems(looks))
 
@@ -36,3 +36,9 @@ def test_orders(machine: Machine) -> None:
     """the last attempt to get or renew the certificate was a success"""
     state = order_state(machine.reading.texts["certificate orders"])
     machine.check(smtp.order_problems(state))
+
+
+def test_outbound_policies(machine: Machine) -> None:
+    """Postfix can ask for the TLS policies of receivers (MTA-STS)"""
+    said = machine.reading.texts["tls policies"].strip()
+    machine.check([f"no TLS policy can be asked for: {line}" for line in said.splitlines()])
