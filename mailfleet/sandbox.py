@@ -68,6 +68,12 @@ SANDBOXES: dict[str, Sandbox] = {
         _NETWORK,
         calls=("@system-service", "chroot"),
     ),
+    # It fetches policies by HTTPS, and keeps them.
+    "postfix-mta-sts-resolver": Sandbox(
+        (), ("/var/lib/mta-sts",), ("AF_UNIX", "AF_INET", "AF_INET6")
+    ),
+    # It asks the resolver and DNS, and answers Postfix.
+    "mailfleet-tls-policy": Sandbox((), (), ("AF_UNIX", "AF_INET", "AF_INET6")),
     # It reads logs and changes nftables, nothing else.
     "fail2ban": Sandbox(
         ("CAP_NET_ADMIN", "CAP_DAC_READ_SEARCH"),

@@ -6,8 +6,9 @@ there; RFC 8461 §2 wants DANE to win. `agent/tls_policy.py` stands between it a
 
 from __future__ import annotations
 
-from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Service
+from mailfleet.hoststate import Check, ConfigFile, HostState, Service
 from mailfleet.render import agent, render
+from mailfleet.sandbox import RELOAD, drop_in
 from mailfleet.target import POLICY_SOCKET, Target
 
 DAEMON = "postfix-mta-sts-resolver.service"
@@ -33,11 +34,12 @@ def desired(_target: Target) -> HostState:
                 render("etc/mta-sts-daemon.yml", socket=DAEMON_SOCKET),
                 affects=(DAEMON,),
             ),
-            ConfigFile(f"/etc/systemd/system/{UNIT}", unit, affects=("policy-unit", UNIT)),
+            ConfigFile(f"/etc/systemd/system/{UNIT}", unit, affects=(RELOAD, UNIT)),
             ConfigFile(PROGRAM, agent("tls_policy.py"), affects=(UNIT,)),
+            drop_in(DAEMON),
+            drop_in(UNIT),
         ),
         checks=(Check("MTA-STS resolver", _CHECK),),
-        actions=(Action("policy-unit", "systemctl daemon-reload"),),
         services=(Service(DAEMON), Service(UNIT)),
     )
 

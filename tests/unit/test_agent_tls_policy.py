@@ -60,7 +60,7 @@ class Resolver:
             raise dns.resolver.NoNameservers
         if (name, kind) not in self.zone:
             known = any(owner == name for owner, _ in self.zone)
-            raise dns.resolver.NoAnswer(response=_Empty()) if known else dns.resolver.NXDOMAIN
+            raise bare(dns.resolver.NoAnswer if known else dns.resolver.NXDOMAIN)
         values, signed = self.zone[name, kind]
         query = dns.message.make_query(name, kind)
         made = dns.message.make_response(query)
@@ -73,10 +73,9 @@ class Resolver:
         return dns.resolver.Answer(asked.name, asked.rdtype, asked.rdclass, response)
 
 
-class _Empty:
-    """A response that only has a question."""
-
-    question: tuple[str, ...] = ("nothing",)
+def bare(kind: type[Exception]) -> Exception:
+    """An exception without the response that dnspython wants to make one of, and nobody reads."""
+    return kind.__new__(kind)
 
 
 def asked(
