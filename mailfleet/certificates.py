@@ -37,7 +37,7 @@ def names(fleet: Fleet, host: Host) -> tuple[str, ...]:
     for it reaches the host.
     """
     wanted = (*host.names, *fleet.endpoints(host), *served_policies(fleet, host))
-    return tuple(name for name in dict.fromkeys(wanted) if not _proxied(fleet, name))
+    return tuple(name for name in dict.fromkeys(wanted) if name not in fleet.proxied)
 
 
 def peers(fleet: Fleet, host: Host) -> tuple[Host, ...]:
@@ -75,8 +75,3 @@ def is_good(certificate: str, public_key: str, names: tuple[str, ...], now: dt.d
         and found.issuer != found.subject
         and found.not_valid_before_utc <= now < found.not_valid_after_utc
     )
-
-
-def _proxied(fleet: Fleet, name: str) -> bool:
-    domain = fleet.domain_of(name)
-    return domain is not None and domain.dns is not None and name in domain.dns.proxied

@@ -30,6 +30,7 @@ from cryptography.x509.oid import NameOID
 
 from mailfleet import lab
 from mailfleet.lab import namespaces, plan
+from mailfleet.lab.authority import Authority, new_authority
 
 if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab
@@ -61,7 +62,7 @@ _CA = "/usr/local/share/ca-certificates/mailfleet-test.crt"
 @contextlib.contextmanager
 def receivers(deployed: DeployedLab) -> Iterator[Plain]:
     """All receivers while the context lasts; mail to `plain` is kept by what it yields."""
-    files = lab.files(deployed.name)
+    authority = new_authority("test receivers")
     hosts = (deployed.eu, deployed.us)
     main_cf = deployed.on("receiver", "cat /etc/postfix/main.cf")
     tls_pem = deployed.on("receiver", "cat /etc/postfix/tls.pem")
@@ -73,17 +74,17 @@ def receivers(deployed: DeployedLab) -> Iterator[Plain]:
         set_up_receiver(
             deployed,
             main_cf.replace("virtual_mailbox_domains =", f"virtual_mailbox_domains = {names},"),
-            _certified(deployed, tls_pem),
+            _certified(authority, tls_pem),
         )
         plain = undo.enter_context(_plain_server(deployed))
-        undo.enter_context(_policy_server(deployed))
+        undo.enter_context(_policy_server(deployed, authority))
         for host in hosts:
             undo.callback(
                 deployed.on, host,
                 f"rm -f {_CA}; update-ca-certificates --fresh >/dev/null 2>&1; {_FORGET}",
             )  # fmt: skip
             deployed.on(host, f"cat > {_CA} && update-ca-certificates >/dev/null 2>&1; {_FORGET}",
-                        stdin=files.ca_certificate.read_text())  # fmt: skip
+                        stdin=authority.certificate_pem)  # fmt: skip
         yield plain
 
 
@@ -139,39 +140,39 @@ def set_up_receiver(deployed: DeployedLab, main_cf: str, tls_pem: str) -> None:
     deployed.on("receiver", "postfix reload 2>/dev/null")
 
 
-def _certified(deployed: DeployedLab, tls_pem: str) -> str:
+def _certified(authority: Authority, tls_pem: str) -> str:
     """The receiver's key, whose TLSA records stay right, with a certificate for more names."""
     key = serialization.load_pem_private_key(tls_pem.encode(), None)
     old = x509.load_pem_x509_certificate(tls_pem[tls_pem.index("-----BEGIN CERT") :].encode())
     names = old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     more = [*names, *(x509.DNSName(f"{name}.{ZONE}") for name in _COVERED)]
     assert isinstance(key, ec.EllipticCurvePrivateKey)
-    return _pem(key) + _issued(deployed, key, more)
+    return _pem(key) + _issued(authority, key, more)
 
 
 def _issued(
-    deployed: DeployedLab, key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName]
+    authority: Authority, key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName]
 ) -> str:
-    """A certificate of the lab's authority."""
-    files = lab.files(deployed.name)
-    ca = x509.load_pem_x509_certificate(files.ca_certificate.read_bytes())
-    ca_key = serialization.load_pem_private_key(files.ca_key.read_bytes(), None)
-    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    """A certificate of the test's authority."""
     now = dt.datetime.now(dt.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")]))
-        .issuer_name(ca.subject)
+        .issuer_name(authority.certificate.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=10))
         .add_extension(x509.SubjectAlternativeName(names), False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), False
         )
     )
-    return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    return (
+        builder.sign(authority.key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+        .decode()
+    )
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> str:
@@ -183,7 +184,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> str:
 
 
 @contextlib.contextmanager
-def _policy_server(deployed: DeployedLab) -> Iterator[None]:
+def _policy_server(deployed: DeployedLab, authority: Authority) -> Iterator[None]:
     """https://mta-sts.<domain>/.well-known/mta-sts.txt of every domain with a policy."""
     policies = {
         f"mta-sts.{domain}.{ZONE}": (
@@ -209,7 +210,7 @@ def _policy_server(deployed: DeployedLab) -> Iterator[None]:
     server = _inside(deployed, lambda: http.server.ThreadingHTTPServer((GATEWAY, 443), Handler))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile("w") as file:
-        file.write(_pem(key) + _issued(deployed, key, [x509.DNSName(name) for name in policies]))
+        file.write(_pem(key) + _issued(authority, key, [x509.DNSName(name) for name in policies]))
         file.flush()
         context.load_cert_chain(Path(file.name))
     # The handshake is each connection's own thread's business.
