@@ -13,7 +13,7 @@ from mailfleet.target import POLICY_SOCKET, Target
 
 DAEMON = "postfix-mta-sts-resolver.service"
 UNIT = "mailfleet-tls-policy.service"
-PROGRAM = "/usr/local/lib/mailfleet/tls_policy.py"
+PROGRAM = "/usr/local/lib/mailfleet/agent/tls_policy.py"
 # The package's unit may write nowhere else.
 DAEMON_SOCKET = "/var/lib/mta-sts/socket"
 
@@ -49,5 +49,5 @@ _CHECK = """\
 python3 -c 'import sys; from postfix_mta_sts_resolver.utils import load_config; load_config(sys.argv[1])' \\
   "$STAGE/etc/mta-sts-daemon.yml"
 python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' \\
-  "$STAGE/usr/local/lib/mailfleet/tls_policy.py"
+  "$STAGE/usr/local/lib/mailfleet/agent/tls_policy.py"
 """

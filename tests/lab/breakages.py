@@ -1,0 +1,301 @@
+"""The ways in which `test_verify` breaks hosts, and what verify has to say about each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+EU4, EU6 = "198.51.100.12", "2001:db8:e0::12"
+US4, US6 = "203.0.113.12", "2001:db8:50::12"
+KEY = "/etc/opendkim/keys/shop.test/mta1-eu-2026q4.private"
+RECORD = "mta1-us-2026q4._domainkey.news.shop.test"
+
+
+@dataclass(frozen=True)
+class Breakage:
+    """One thing that goes wrong with a host, and what verify has to say about it."""
+
+    name: str
+    found: dict[str, str]
+    """Each check that fails, and words of its message; all others pass."""
+    command: str = "true"
+    """Run on the host."""
+    dns: tuple[str, str, str] | None = None
+    """Owner name, type and the value to put there; an empty one removes the records."""
+    undo: str = "true"
+    """Where a deploy cannot know: what it never made, or what lives in the kernel alone."""
+
+
+def unanswered(address: str, *ports: int, inside: bool = True) -> dict[str, str]:
+    """What fails where nothing answers at an SMTP port any more."""
+    unseen = ", ".join(f"{address} port {port}" for port in ports)
+    return {
+        "postfix.greets": f"{address} port {ports[0]} does not answer",
+        "relay.from_outside": f"could not be looked at, see postfix.greets: {unseen}",
+        "tls.versions": f"could not be looked at, see postfix.greets: {unseen}",
+        "smuggling.turns": f"could not be looked at, see postfix.greets: {unseen}",
+        **(
+            {"relay.from_the_host": f"could not be looked at, see postfix.greets: {unseen}"}
+            if inside
+            else {}
+        ),
+    }
+
+
+# Each round breaks eu (Debian 12) in one way and us (Debian 13) in another.
+ROUNDS = [
+    (
+        Breakage(
+            "a port is opened with ufw",
+            {
+                "files.contents": "/etc/ufw/user.rules was changed",
+                "firewall.ufw_rules": "not planned: 8080/tcp allow from Anywhere",
+                "firewall.kernel_ipv4": "not planned: -A ufw-user-input -p tcp -m tcp --dport 8080",
+                "firewall.kernel_ipv6": "not planned: -A ufw6-user-input -p tcp -m tcp --dport 8080",
+            },
+            "ufw allow 8080/tcp",
+        ),
+        Breakage(
+            "a rule of ufw is deleted",
+            {
+                "files.contents": "/etc/ufw/user6.rules was changed",
+                "firewall.ufw_rules": f"lacks the rule: {US6} 465/tcp allow from Anywhere (v6)",
+                "firewall.kernel_ipv6": f"lacks the rule: -A ufw6-user-input -d {US6}/128 -p tcp",
+                **unanswered(US6, 465, inside=False),
+            },
+            f"ufw delete allow to {US6} port 465 proto tcp",
+        ),
+    ),
+    (
+        Breakage(
+            "ufw is switched off",
+            {
+                "files.contents": "/etc/ufw/ufw.conf was changed",
+                "firewall.ufw_rules": "ufw is not active",
+                "firewall.kernel_ipv4": "the kernel has no chain ufw-user-input",
+                "firewall.kernel_ipv6": "the kernel has no chain ufw6-user-input",
+                "firewall.kernel_all": "load nothing to compare with: is ufw enabled?",
+                "firewall.egress": "port 25 out over IPv4 as root: connected, expected a refusal",
+            },
+            "ufw disable",
+        ),
+        Breakage(
+            "a port is opened with iptables, past ufw",
+            {"firewall.kernel_all": "not planned: -A INPUT -p tcp -m tcp --dport 8081 -j ACCEPT"},
+            "iptables -I INPUT -p tcp --dport 8081 -j ACCEPT",
+            undo="iptables -D INPUT -p tcp --dport 8081 -j ACCEPT",
+        ),
+    ),
+    (
+        Breakage(
+            "a port is opened with ip6tables, in ufw's own chain",
+            {
+                "firewall.kernel_ipv6": "not planned: -A ufw6-user-input -p tcp -m tcp --dport 8082",
+                "firewall.kernel_all": "not planned: -A ufw6-user-input -p tcp -m tcp --dport 8082",
+            },
+            "ip6tables -I ufw6-user-input -p tcp --dport 8082 -j ACCEPT",
+            undo="ip6tables -D ufw6-user-input -p tcp --dport 8082 -j ACCEPT",
+        ),
+        Breakage(
+            "another program listens",
+            {
+                "sockets.as_planned": "python3 listens on tcp 127.0.0.1 port 8083, which is not planned"
+            },
+            # systemd-run returns once the program says that its port is open.
+            "systemd-run --quiet --unit=stray --property=Type=notify --property=NotifyAccess=all"
+            " python3 -c 'import signal, socket, subprocess;"
+            ' s = socket.create_server(("127.0.0.1", 8083));'
+            ' subprocess.run(["systemd-notify", "--ready"]); signal.pause()\'',
+            undo="systemctl stop stray",
+        ),
+    ),
+    (
+        Breakage(
+            "a signing key becomes readable by all",
+            {"files.private_keys": f"{KEY} is 0644 opendkim:opendkim, expected 0600 opendkim"},
+            f"chmod 644 {KEY}",
+        ),
+        Breakage(
+            "the certificate's file becomes readable by all",
+            {"files.private_keys": "tls/chain.pem is 0644 root:root, expected 0640 root:root"},
+            "chmod 644 /etc/mailfleet/tls/chain.pem",
+        ),
+    ),
+    (
+        Breakage(
+            "the signing table belongs to somebody else",
+            {"files.owners": "signing.table is 0640 postfix:opendkim, expected 0640 root:opendkim"},
+            "chown postfix /etc/opendkim/signing.table",
+        ),
+        Breakage(
+            "the signer is stopped",
+            {
+                "services.running": "opendkim.service is not running",
+                **unanswered(US4, 587),
+                # Mail that cannot be signed is not taken.
+                **dict.fromkeys(
+                    ("relay.from_outside", "relay.from_the_host"),
+                    "answers 451 4.7.1 Service unavailable - try again later, expected a refusal",
+                ),
+                "tls.versions": f"{US4} port 587",
+                "smuggling.turns": f"{US4} port 587",
+            },
+            "systemctl stop opendkim",
+        ),
+    ),
+    (
+        Breakage(
+            "a stream's instance is stopped",
+            {
+                "services.running": "postfix@postfix-marketing.service is not running",
+                "sockets.as_planned": f"nothing listens on tcp {EU4} port 587",
+                **unanswered(EU4, 465, 587),
+            },
+            "systemctl stop postfix@postfix-marketing",
+        ),
+        Breakage(
+            "Dovecot does not start at boot",
+            {"services.enabled": "dovecot.service is not enabled"},
+            "systemctl disable --quiet dovecot",
+        ),
+    ),
+    (
+        Breakage(
+            "inbound becomes an open relay",
+            {
+                "files.contents": "/etc/postfix/main.cf was changed",
+                "postfix.main_cf": "mynetworks is '0.0.0.0/0,[::]/0', expected '127.0.0.0/8 [::1]/128'",
+                "relay.from_outside": "open relay: inbound at 198.51.100.10 port 25 for the world",
+                "relay.from_the_host": "open relay: inbound at 198.51.100.10 port 25 for the host itself",
+            },
+            "postconf -c /etc/postfix mynetworks=0.0.0.0/0,[::]/0 default_transport=smtp"
+            " && postfix reload",
+        ),
+        Breakage(
+            "main.cf is edited",
+            {
+                "files.contents": "/etc/postfix-marketing/main.cf was changed",
+                "postfix.main_cf": "smtpd_client_message_rate_limit is '0', expected '3000'",
+            },
+            "postconf -c /etc/postfix-marketing smtpd_client_message_rate_limit=0",
+        ),
+    ),
+    (
+        Breakage(
+            "inbound takes bare newlines, and commands out of turn",
+            {
+                "files.contents": "/etc/postfix/main.cf was changed",
+                "postfix.main_cf": "smtpd_forbid_bare_newline is 'no', expected 'normalize'",
+                "smuggling.ends": "port 25 takes LF.LF for the end of a message (it answers 250",
+                "smuggling.turns": "port 25 answers commands out of turn with 250, 250, expected",
+            },
+            "postconf -c /etc/postfix smtpd_forbid_bare_newline=no"
+            " smtpd_forbid_unauth_pipelining=no && postfix reload",
+        ),
+        Breakage(
+            "the service that knows receivers' TLS policies is stopped",
+            {
+                "services.running": "mailfleet-tls-policy.service is not running",
+                "tls.outbound_policies": "no TLS policy can be asked for: postmap: fatal: table"
+                " socketmap:unix:/run/mailfleet-tls-policy/socket:postfix",
+            },
+            "systemctl stop mailfleet-tls-policy",
+        ),
+    ),
+    (
+        Breakage(
+            "inbound takes mail with a route in its address",
+            {
+                "files.contents": "/etc/postfix/mailboxes was changed",
+                "postfix.main_cf": "allow_untrusted_routing is 'yes', expected 'no'",
+                "relay.from_outside": "to <relay-test%example.net@bounce.shop.test> is accepted",
+                "relay.from_the_host": "to <relay-test%example.net@bounce.shop.test> is accepted",
+            },
+            "sed -i 's|^.*@bounce|/@bounce|' /etc/postfix/mailboxes"
+            " && postconf -c /etc/postfix allow_untrusted_routing=yes && postfix reload",
+        ),
+        Breakage(
+            "submission offers old suites, and logins without TLS",
+            {
+                "files.contents": "/etc/postfix-marketing/main.cf was changed",
+                "postfix.main_cf": "smtpd_tls_auth_only is 'no', expected 'yes'",
+                "tls.versions": f"marketing submission at {US4} port 587 takes the suite ECDHE-ECDSA-",
+            },
+            "postconf -c /etc/postfix-marketing tls_medium_cipherlist=ALL:@SECLEVEL=0"
+            " smtpd_tls_auth_only=no smtpd_tls_security_level=may"
+            " && postfix -c /etc/postfix-marketing reload",
+        ),
+    ),
+    (
+        Breakage(
+            "the certificate is replaced",
+            {"tls.certificates": "the certificate is not trusted: self-signed certificate"},
+            "cd /etc/mailfleet/tls && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256"
+            " -nodes -keyout /root/key -out /root/cert -days 5 -subj / -addext subjectAltName=DNS:x.test"
+            " 2>/dev/null && cat /root/key /root/cert > chain.pem && postmulti -p reload",
+        ),
+        Breakage(
+            "submission asks for no login",
+            {
+                "files.contents": "/etc/postfix-marketing/main.cf was changed",
+                "postfix.main_cf": "smtpd_relay_restrictions is 'permit_mynetworks, reject', expected",
+                "relay.from_outside": f"open relay: marketing submission at {US4} port 587",
+                "relay.from_the_host": f"open relay: marketing submission at {US4} port 587",
+            },
+            "postconf -c /etc/postfix-marketing mynetworks=0.0.0.0/0,[::]/0 smtpd_client_restrictions="
+            " 'smtpd_relay_restrictions=permit_mynetworks, reject' smtpd_recipient_restrictions="
+            " && postfix -c /etc/postfix-marketing reload",
+        ),
+    ),
+    (
+        Breakage(
+            "a PTR record is removed",
+            {"addresses.reverse_dns": f"{EU6} has no PTR record at ns.core.test"},
+            dns=(ip_address(EU6).reverse_pointer, "PTR", ""),
+        ),
+        Breakage(
+            "DNS has another key",
+            {"dkim.published": f"{RECORD} has p=...qhkiG9w0BAQE at ns.core.test"},
+            dns=(RECORD, "TXT", '"v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQE"'),
+        ),
+    ),
+    (
+        Breakage(
+            "Postfix listens on one more port",
+            {
+                "files.contents": "/etc/postfix-marketing/master.cf was changed",
+                "postfix.master_cf": "service 2525 inet is not planned",
+                "sockets.as_planned": "master listens on tcp 127.0.0.1 port 2525, which is not planned",
+            },
+            "postconf -c /etc/postfix-marketing -M '2525/inet=2525 inet n - n - - smtpd'"
+            " && postfix -c /etc/postfix-marketing reload",
+        ),
+        Breakage(
+            "a package is removed",
+            {"packages.installed": "package dns-root-data is not installed"},
+            "dpkg --remove --force-depends dns-root-data",
+        ),
+    ),
+    (
+        Breakage(
+            "inbound speaks TLS 1.0",
+            {
+                "files.contents": "/etc/postfix/main.cf was changed",
+                "postfix.main_cf": "smtpd_tls_protocols is '>=TLSv1', expected '>=TLSv1.2'",
+                "tls.versions": "port 25 still takes TLSv1.1, expected TLS 1.2 or newer",
+            },
+            "postconf -c /etc/postfix 'smtpd_tls_protocols=>=TLSv1'"
+            " tls_medium_cipherlist=ALL:@SECLEVEL=0 && postfix reload",
+        ),
+        Breakage(
+            "a sending address is gone",
+            {
+                "addresses.configured": f"address {US4} is on no interface",
+                "addresses.greeting": f"from {US4}, inbound at 198.51.100.10 port 25 cannot be reached",
+                **unanswered(US4, 465, 587),
+            },
+            f"ip address del {US4}/24 dev $(ip -o addr show to {US4} | cut -d' ' -f2)",
+            undo=f"ip address add {US4}/24 dev $(ip -o addr show to 203.0.113.10 | cut -d' ' -f2)",
+        ),
+    ),
+]
