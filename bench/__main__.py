@@ -9,11 +9,13 @@ from types import FrameType
 
 import click
 
-from bench import cold, converged, dns, document, isolation, lab_up, relay, site
+from bench import cold, converged, dns, document, faults, isolation, lab_up, relay, scan, site
 from bench.figures import Result, table
 from mailfleet.errors import EXIT_DONE, MailfleetError
 
-BENCHMARKS = {module.NAME: module for module in (converged, cold, relay, isolation, lab_up, dns)}
+BENCHMARKS = {
+    module.NAME: module for module in (converged, cold, relay, isolation, scan, faults, lab_up, dns)
+}
 
 
 @click.command()

@@ -46,10 +46,7 @@ def open_instance(
     folder = f"/etc/{instance}"
     lines = []
     for port, extra in ((SIGNED, ()), (UNSIGNED, ("smtpd_milters=",))):
-        name = f"127.0.0.1:{port + offset}/inet"
-        lines.append(f"postconf -c {folder} -M '{name}={name.replace('/', ' ')} n - n - - smtpd'")
-        values = " ".join(f"'{name}/{setting}'" for setting in (*_OPEN, *extra))
-        lines.append(f"postconf -c {folder} -P {values}")
+        lines += listener(instance, port + offset, extra)
     for service in services:
         kind = "/".join(service.split()[:2])
         lines.append(f"postconf -c {folder} -M '{kind}={service}'")
@@ -57,6 +54,16 @@ def open_instance(
         values = " ".join(f"'{setting}'" for setting in settings)
         lines.append(f"postconf -c {folder} -e {values}")
     site.on(HOST, "\n".join([*lines, f"systemctl restart {unit(instance)}"]))
+
+
+def listener(instance: str, port: int, extra: tuple[str, ...] = ()) -> list[str]:
+    """The commands that add an open smtpd on loopback with the parameters `extra`."""
+    folder, name = f"/etc/{instance}", f"127.0.0.1:{port}/inet"
+    values = " ".join(f"'{name}/{setting}'" for setting in (*_OPEN, *extra))
+    return [
+        f"postconf -c {folder} -M '{name}={name.replace('/', ' ')} n - n - - smtpd'",
+        f"postconf -c {folder} -P {values}",
+    ]
 
 
 def unit(instance: str) -> str:

@@ -99,8 +99,8 @@ def timed(argv: Sequence[str], environment: dict[str, str] | None = None) -> flo
     return took
 
 
-def on(host: str, script: str) -> str:
-    """Run a shell script on a host as root and return what it prints."""
+def on(host: str, script: str, patience: int = _PATIENCE) -> str:
+    """Run a shell script on a host as root, for `patience` seconds at most; what it prints."""
     try:
         done = subprocess.run(
             [*lab.ssh_command(NAME, host), "sh", "-s"],
@@ -108,10 +108,10 @@ def on(host: str, script: str) -> str:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_PATIENCE,
+            timeout=patience,
         )
     except subprocess.TimeoutExpired:
-        raise BenchError(f"{host}: not done after {_PATIENCE} s: {script[:100]}") from None
+        raise BenchError(f"{host}: not done after {patience} s: {script[:100]}") from None
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip()[-500:]
         raise BenchError(f"{host}: exit code {done.returncode}: {words}")

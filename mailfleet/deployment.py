@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 
 from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
@@ -12,13 +13,15 @@ from pyinfra.connectors.ssh import SSHConnector
 
 from mailfleet import inventory
 from mailfleet.errors import MailfleetError
-from mailfleet.facts.release import Codename
+from mailfleet.facts.release import Machine, Release
 from mailfleet.hoststate import HostState
-from mailfleet.model import Fleet, Stream
+from mailfleet.model import Fleet, Host, Stream
 from mailfleet.model.names import domain_name
 from mailfleet.operations import files, packages, services
-from mailfleet.secrets import secret, variable
+from mailfleet.scanning import Capacity, check_memory
+from mailfleet.secrets import optional_secret, secret, variable
 from mailfleet.target import Authority, Roots, Target
+from mailfleet.urilists import KEY, UriList, checked_key, uri_lists
 
 SUITES = ("bookworm", "trixie", "noble")
 _CRYPT = re.compile(r"\$[0-9a-z]+\$[./A-Za-z0-9$=,+-]+")
@@ -29,16 +32,24 @@ def current_target() -> Target:
     _no_delay()
     name = domain_name(host.name.rpartition("/")[2])
     try:
-        return target_of(inventory.current(), name, host.get_fact(Codename))
+        machine: Machine | None = host.get_fact(Release)
+        # None: the host could not be asked, and pyinfra has given it up already.
+        if machine is None:
+            return target_of(inventory.current(), name, None)
+        return target_of(inventory.current(), name, machine.suite, machine.capacity)
     except MailfleetError as error:
         # pyinfra shows a traceback for every error but its own.
         raise PyinfraError(str(error)) from None
 
 
-def target_of(fleet: Fleet, name: str, suite: str | None) -> Target:
-    """The Target of one host of a fleet; MailfleetError where a secret is missing."""
+def target_of(
+    fleet: Fleet, name: str, suite: str | None, capacity: Capacity | None = None
+) -> Target:
+    """The Target of one host of a fleet.
+
+    MailfleetError where a secret is missing, or memory for what the host has to scan.
+    """
     machine = fleet.host(name)
-    # None: the host could not be asked, and pyinfra has given it up already.
     if suite is not None and suite not in SUITES:
         raise MailfleetError(
             f"{name} runs {suite!r}, for which mailfleet has no configuration",
@@ -50,7 +61,13 @@ def target_of(fleet: Fleet, name: str, suite: str | None) -> Target:
         for login in stream.logins
     }
     roots, authority = _lab_trust(fleet)
-    return Target(fleet, machine, suite or "", logins, roots, authority)
+    target = Target(
+        fleet, machine, suite or "", logins, roots, authority, uri_lists=_uri_lists(fleet, machine)
+    )
+    if capacity is None:
+        return target
+    check_memory(fleet, machine, capacity)
+    return replace(target, capacity=capacity)
 
 
 def apply(
@@ -82,6 +99,14 @@ def _login_hash(login: str, stream: Stream, lab: str | None) -> str:
             "make one with: openssl passwd -6",
         )
     return found
+
+
+def _uri_lists(fleet: Fleet, machine: Host) -> tuple[UriList, ...]:
+    if machine.inbound_scan != "full":
+        return ()
+    key = optional_secret(KEY, lab=fleet.lab)
+    checked = checked_key(key.reveal(), variable(KEY)) if key else None
+    return uri_lists(lab=fleet.lab is not None, key=checked)
 
 
 def _lab_trust(fleet: Fleet) -> tuple[Roots | None, Authority | None]:

@@ -100,6 +100,11 @@ SANDBOXES: dict[str, Sandbox] = {
         own=("RuntimeDirectory=clamav",),
         compiles=True,
     ),
+    # Between Postfix's and amavis' sockets; it writes each mail where amavis reads it.
+    **{
+        f"mailfleet-scan-{name}": Sandbox((), ("/var/lib/amavis",), own=(_NO_NETWORK,))
+        for name in ("inbound", "defer", "pass")
+    },
     "clamav-freshclam": Sandbox(
         (*_USERS, *_FILES),
         ("/var/lib/clamav", "-/run/clamav", "-/var/log/clamav"),

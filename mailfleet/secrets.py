@@ -14,7 +14,7 @@ from typing import Any
 from mailfleet.errors import MailfleetError
 from mailfleet.model.secret_names import variable
 
-__all__ = ["Secret", "secret", "variable"]
+__all__ = ["Secret", "optional_secret", "secret", "variable"]
 
 _FILE = "MAILFLEET_SECRETS"
 
@@ -57,17 +57,23 @@ def secret(name: str, purpose: str, *, lab: str | None = None) -> Secret:
 
     `purpose` tells a user what it is for. Raises MailfleetError where it is not set.
     """
+    if (found := optional_secret(name, lab=lab)) is not None:
+        return found
+    key, path = variable(name), os.environ.get(_FILE)
+    where = f"the secret {key} is not set: {purpose}"
+    other = f"add {key} to {path}" if path else f"set {_FILE} to a sops file that holds it"
+    raise MailfleetError(where, f"export {key}=..., or {other}")
+
+
+def optional_secret(name: str, *, lab: str | None = None) -> Secret | None:
+    """Like `secret`, but None where it is not set. Raises MailfleetError for an unreadable file."""
     key = variable(name)
     if text := os.environ.get(key, "").strip():
         return Secret(text)
     path = os.environ.get(_FILE)
     if path and (found := _from_file(path).get(key)) is not None:
         return found
-    if lab is not None and (given := _from_lab(lab, name)) is not None:
-        return given
-    where = f"the secret {key} is not set: {purpose}"
-    other = f"add {key} to {path}" if path else f"set {_FILE} to a sops file that holds it"
-    raise MailfleetError(where, f"export {key}=..., or {other}")
+    return _from_lab(lab, name) if lab is not None else None
 
 
 def _from_lab(lab: str, name: str) -> Secret | None:

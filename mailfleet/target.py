@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mailfleet.model import Fleet, Host
+from mailfleet.scanning import Capacity
+from mailfleet.urilists import UriList
+
+_SMALL = Capacity(memory=4096, cores=2)
 
 POLICY_SOCKET = "/run/mailfleet-tls-policy/socket"
 """Where a host's Postfix asks for the TLS policies of receivers."""
@@ -43,3 +47,7 @@ class Target:
     roots: Roots | None = None
     authority: Authority | None = None
     """Who issues the certificates; None: the authority that the inventory names."""
+    capacity: Capacity = _SMALL
+    """What the sizes of the scanners follow from."""
+    uri_lists: tuple[UriList, ...] = field(default=(), repr=False)
+    """Whom to ask about links in inbound mail; a zone may hold a key."""

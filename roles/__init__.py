@@ -7,11 +7,23 @@ from __future__ import annotations
 
 from mailfleet.hoststate import HostState, merge
 from mailfleet.target import Target
-from roles import base, fail2ban, firewall, mta_sts, opendkim, postfix, ssh, submission, tls, web
+from roles import (
+    base,
+    fail2ban,
+    filtering,
+    firewall,
+    mta_sts,
+    opendkim,
+    postfix,
+    ssh,
+    submission,
+    tls,
+    web,
+)
 
 # In the order in which services start: the resolver first, the mail system once it can sign,
 # look up TLS policies and authenticate, and fail2ban once there are logs.
-ROLES = (base, ssh, opendkim, mta_sts, postfix, submission, web, fail2ban)
+ROLES = (base, ssh, opendkim, filtering, mta_sts, postfix, submission, web, fail2ban)
 
 
 def desired(target: Target) -> HostState:

@@ -6,6 +6,7 @@ from mailfleet.hoststate import Action, Check, ConfigFile, Directory, HostState,
 from mailfleet.model import Address, Host, SendingAddress, Stream
 from mailfleet.render import render
 from mailfleet.sandbox import drop_in
+from mailfleet.scanning import inbound_milter, stream_milter
 from mailfleet.target import POLICY_SOCKET, Target
 from mailfleet.tls_guideline import server_tls
 
@@ -137,6 +138,7 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
         "tls": server_tls(target.suite),
         "outbound_tls": target.fleet.outbound_tls,
         "policy_socket": POLICY_SOCKET,
+        "scanner": stream_milter(stream),
     }
     return [
         ConfigFile(f"{folder}/main.cf", render("etc/postfix-stream/main.cf", **values), affects=affects),
@@ -171,6 +173,7 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         "listen": _listen(host),
         "uid": _MAIL_UID,
         "tls": server_tls(target.suite),
+        "scanner": inbound_milter(host),
     }
     files = [
         ConfigFile("/etc/postfix/main.cf", render("etc/postfix/main.cf", **values),

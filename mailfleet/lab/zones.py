@@ -19,6 +19,11 @@ from mailfleet.lab.authority import private_pem
 
 ROOT = "."
 TTL = 5
+# A list of domains in spam with its test entry and one more, as Spamhaus' DBL answers.
+_LISTED = """\
+dbltest.com.dbl.lists A 127.0.1.2
+listed-shop.com.dbl.lists A 127.0.1.2
+"""
 _ALGORITHM = "ECDSAP256SHA256"
 _ZONE_KEY_AND_ENTRY_POINT = 257
 
@@ -61,6 +66,7 @@ def zone_texts(keys: Mapping[str, ZoneKey], receiver_spki_sha256: str) -> dict[s
     texts[plan.CORE_ZONE] += _addresses(plan.NAMESERVER_NAME, plan.NAMESERVER)
     texts[plan.CORE_ZONE] += _addresses(plan.RESOLVER_NAME, plan.RESOLVER)
     texts[plan.CORE_ZONE] += _addresses(plan.ACME_NAME, plan.ACME)
+    texts[plan.CORE_ZONE] += _LISTED
     texts[plan.INBOX_ZONE] += _inbox(receiver_spki_sha256)
     for name, addresses in (
         (plan.NAMESERVER_NAME, plan.NAMESERVER),

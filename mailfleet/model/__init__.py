@@ -9,6 +9,7 @@ from mailfleet.model.fleet import (
     Limits,
     ProviderSettings,
     Region,
+    Scan,
     SendingAddress,
     Stream,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "MtaSts",
     "ProviderSettings",
     "Region",
+    "Scan",
     "SendingAddress",
     "Spf",
     "Stream",

@@ -21,6 +21,7 @@ from mailfleet.model.fleet import (
     Limits,
     ProviderSettings,
     Region,
+    Scan,
     SendingAddress,
     Stream,
 )
@@ -69,7 +70,8 @@ def build_fleet(
         table = _parse(DomainTable, content, path, "", found)
         if table is not None:
             domains.append(_domain(name, table))
-    built = [host for entry in hosts if (host := _host(source, entry, found)) is not None]
+    scan = inventory.inbound_scan if inventory else "none"
+    built = [host for entry in hosts if (host := _host(source, entry, scan, found)) is not None]
     if not hosts:
         found.append(
             Problem(source, "", 'has no hosts; add a region: eu = [("mta1.eu.example.com", {...})]')
@@ -114,7 +116,7 @@ def _parse(
         return None
 
 
-def _host(source: str, entry: HostEntry, found: list[Problem]) -> Host | None:
+def _host(source: str, entry: HostEntry, inbound_scan: Scan, found: list[Problem]) -> Host | None:
     # pyinfra connects to "@fake/NAME"; the part before the slash is its connector.
     bare = re.sub(r"^@[a-z]+/", "", entry.name)
     key = f"host {bare}"
@@ -150,6 +152,7 @@ def _host(source: str, entry: HostEntry, found: list[Problem]) -> Host | None:
         ssh_port=table.ssh_port,
         inbound=table.inbound,
         suite=table.suite,
+        inbound_scan=(table.inbound_scan or inbound_scan) if table.inbound else "none",
     )
 
 
@@ -229,6 +232,8 @@ def _stream(domain: str, name: str, table: StreamTable) -> Stream:
         starttls_port=table.starttls_port,
         logins=table.logins,
         limits=Limits(**table.limits.model_dump()),
+        scan=table.scan,
+        on_scanner_failure=table.on_scanner_failure,
     )
 
 

@@ -17,6 +17,9 @@ from mailfleet.model.options import Option
 from mailfleet.model.outbound_tls import TlsDemand
 from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
 
+Scan = Literal["none", "virus", "full"]
+"""What mail is scanned for; "full" is viruses and spam."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -45,6 +48,9 @@ class Stream:
     starttls_port: int
     logins: tuple[str, ...]
     limits: Limits
+    scan: Scan = "none"
+    """What is looked for before a message is accepted."""
+    on_scanner_failure: Literal["defer", "pass"] = "defer"
 
     @property
     def endpoint(self) -> str:
@@ -141,6 +147,8 @@ class Host:
     ssh_port: int
     inbound: bool
     suite: str
+    inbound_scan: Scan = "none"
+    """What inbound mail is scanned for; always "none" where the host takes none."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:

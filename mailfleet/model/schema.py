@@ -99,6 +99,7 @@ AcmeDirectory = Annotated[
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Policy = Literal["none", "quarantine", "reject"]
+Scan = Literal["none", "virus", "full"]
 ServiceNames = Annotated[
     tuple[Annotated[str, AfterValidator(service_name)], ...], BeforeValidator(as_tuple)
 ]
@@ -154,7 +155,20 @@ class StreamTable(_Table):
     starttls_port: Port = 587
     logins: Annotated[tuple[Login, ...], BeforeValidator(as_tuple), AfterValidator(at_least_one)]
     """Names of the applications that may submit; the password hashes are secrets."""
+    scan: Scan = "none"
+    """Whether mail is scanned before it is accepted: for viruses, or in full, for spam too."""
+    on_scanner_failure: Literal["defer", "pass"] = "defer"
+    """What becomes of mail that cannot be scanned: 451, or accepted unscanned."""
     limits: LimitsTable = LimitsTable()
+
+    @model_validator(mode="after")
+    def _is_scanned_if_scanning_may_fail(self) -> StreamTable:
+        if self.scan == "none" and "on_scanner_failure" in self.model_fields_set:
+            raise ValueError(
+                'on_scanner_failure says what happens to mail that is scanned: add scan = "virus" '
+                'or scan = "full", or remove it'
+            )
+        return self
 
 
 class DkimTable(_Table):
@@ -282,6 +296,8 @@ class HostTable(_Table):
     """First part of the DKIM selector. Default: the first two labels, e.g. mta1-eu."""
     inbound: bool = True
     """Whether the host takes bounces and reports on port 25."""
+    inbound_scan: Scan | None = None
+    """Whether inbound mail is scanned. Default: what `declare` says for the fleet."""
     suite: Literal["bookworm", "trixie", "noble"] = "bookworm"
     """The release that a lab boots for this host; real hosts say it themselves."""
     ssh_port: Port = 22
@@ -313,6 +329,8 @@ class InventoryTable(_Table):
     """What marks this fleet's records in DNS. Default: the inventory's file name."""
     reverse_dns: DnsTable | None = None
     """Who serves the PTR records. Default: nobody, you are told which to ask for."""
+    inbound_scan: Scan = "full"
+    """Whether inbound mail is scanned: viruses are refused, spam is marked."""
     lab: LabName | None = None
     """Name of the lab that the hosts live in."""
     never_banned: Networks = ()

@@ -18,6 +18,13 @@ _SYSTEMCTL = (
     "{{ systemctl reset-failed {units} 2>/dev/null; systemctl {verb} {units} || {{ for unit in {units}; "
     'do journalctl -q -n 12 -o cat --no-pager -u "$unit" >&2; done; false; }}; }}'
 )
+# A unit whose file was ours is gone from the disk by now: systemd still runs it, and the link that
+# would start it at boot stays behind.
+_END = (
+    "systemctl disable --quiet --now {unit} 2>/dev/null || {{ "
+    "systemctl stop {unit} 2>/dev/null; rm -f /etc/systemd/system/*.wants/{unit}; "
+    "! systemctl is-active --quiet {unit}; }}"
+)
 
 
 @operation()
@@ -45,7 +52,7 @@ def steps(
             yield _told(f"{{ {action.command}; }}", action.name)
     gone = sorted(state.managed - {service.unit for service in services})
     for unit in gone:
-        yield StringCommand("systemctl", "disable", "--quiet", "--now", QuoteString(unit))
+        yield StringCommand(_END.format(unit=shlex.quote(unit)))
     wanted = sorted(service.unit for service in services)
     disabled = [service.unit for service in services if service.unit not in state.enabled]
     if disabled:

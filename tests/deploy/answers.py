@@ -10,7 +10,7 @@ from typing import Any
 from mailfleet.facts.dkim import DkimKeys
 from mailfleet.facts.files import Tree
 from mailfleet.facts.packages import Packages
-from mailfleet.facts.release import Codename
+from mailfleet.facts.release import Release
 from mailfleet.facts.services import Services
 from mailfleet.facts.tls import Tls
 from mailfleet.hoststate import ConfigFile, Directory, HostState
@@ -28,7 +28,7 @@ def fresh(target: Target) -> Answers:
     pending = dict.fromkeys(name for file in state.files for name in file.affects)
     units = tuple(service.unit for service in state.services)
     return {
-        text(Codename().command()): target.suite,
+        text(Release().command()): machine(target),
         text(Services().command(units)): [f"pending={name}" for name in pending],
     }
 
@@ -46,7 +46,7 @@ def converged(target: Target, certificate: Iterable[str]) -> Answers:
     (config,) = (file.content for file in state.files if file.path == tls.CONFIG)
     settled = f"settled|{hashlib.sha256(config.encode()).hexdigest()}"
     return {
-        text(Codename().command()): target.suite,
+        text(Release().command()): machine(target),
         text(Packages().command(state.packages)): [f"{name} ii " for name in state.packages],
         text(Tls().command(tls.CHAIN, tls.KEY)): [settled, *certificate],
         text(DkimKeys().command()): [json.dumps(keys)],
@@ -54,6 +54,11 @@ def converged(target: Target, certificate: Iterable[str]) -> Answers:
         **_tree("dkim", tables(list(wanted), opendkim.UNIT)),
         text(Services().command(units)): _services(state),
     }
+
+
+def machine(target: Target) -> list[str]:
+    """What the Release fact's command prints."""
+    return [target.suite, str(target.capacity.cores), str(target.capacity.memory * 1024)]
 
 
 def text(command: Any) -> str:

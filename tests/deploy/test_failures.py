@@ -79,6 +79,21 @@ def test_a_missing_secret_is_named_before_anything_changes(project: Project) -> 
     assert all("os-release" in command.text for command in run.commands)
 
 
+def test_a_host_too_small_to_scan_is_named_before_anything_changes(project: Project) -> None:
+    project.wipe()
+    eu, _ = project.hosts
+    answers = project.answers()
+    asked = next(text for text in answers[eu] if "os-release" in text)
+    answers[eu][asked] = ["bookworm", "2", str(1967 * 1024)]
+    project.answer(answers)
+    run = project.pyinfra("-y")
+    assert run.code != 0
+    assert f"{eu} has 1967 MB of memory, and scanning needs" in run.output
+    assert '"inbound_scan": "none"' in run.output
+    assert "Traceback" not in run.output
+    assert all("os-release" in command.text for command in run.commands)
+
+
 def test_an_agent_that_prints_no_json_stops_its_host(project: Project) -> None:
     project.wipe()
     eu, us = project.hosts

@@ -11,6 +11,11 @@ KEY = "/etc/opendkim/keys/shop.test/mta1-eu-2026q4.private"
 RECORD = "mta1-us-2026q4._domainkey.news.shop.test"
 
 
+def listening(socket: str) -> str:
+    """The command that waits until a daemon has opened its UNIX socket."""
+    return f"timeout 60 sh -c 'until ss -Hxl src {socket} | grep -q .; do sleep 0.2; done'"
+
+
 @dataclass(frozen=True)
 class Breakage:
     """One thing that goes wrong with a host, and what verify has to say about it."""
@@ -296,6 +301,27 @@ ROUNDS = [
             },
             f"ip address del {US4}/24 dev $(ip -o addr show to {US4} | cut -d' ' -f2)",
             undo=f"ip address add {US4}/24 dev $(ip -o addr show to 203.0.113.10 | cut -d' ' -f2)",
+        ),
+    ),
+    (
+        Breakage(
+            "clamd knows no virus",
+            {
+                "content_filter.viruses": "inbound: the scanner says accept to EICAR, expected 550",
+                "files.contents": "/etc/clamav/lab/eicar.ndb was changed",
+            },
+            "sed -i s/58354f21/58354f22/ /etc/clamav/lab/eicar.ndb && systemctl restart clamav-daemon"
+            f" && {listening('/run/clamav/clamd.ctl')}",
+        ),
+        Breakage(
+            "amavis looks for no spam",
+            {
+                "content_filter.spam": "stream marketing: the scanner says accept to GTUBE, expected 550",
+                "files.contents": "/etc/amavis/conf.d/60-mailfleet was changed",
+            },
+            "sed -i 's/^@bypass_spam_checks_maps = (0)/@bypass_spam_checks_maps = (1)/'"
+            " /etc/amavis/conf.d/60-mailfleet && systemctl restart amavis"
+            f" && {listening('/run/amavis/amavisd.sock')}",
         ),
     ),
 ]

@@ -14,7 +14,7 @@ import pytest
 
 from mailfleet import lab
 from mailfleet.lab import namespaces
-from mailfleet.lab.plan import REVERSE_ZONES
+from mailfleet.lab.plan import CORE_ZONE, REVERSE_ZONES
 from tests.lab.breakages import ROUNDS
 from tests.lab.breakages import Breakage as Breakage
 
@@ -42,7 +42,7 @@ def change_dns(on: DeployedLab, name: str, rtype: str, value: str) -> None:
     """Change one record set by hand, past mailfleet."""
     files = lab.files(on.name)
     owner = dns.name.from_text(name)
-    zones = [dns.name.from_text(zone) for zone in ("shop.test", *REVERSE_ZONES)]
+    zones = [dns.name.from_text(zone) for zone in ("shop.test", CORE_ZONE, *REVERSE_ZONES)]
     message = dns.update.UpdateMessage(
         next(zone for zone in zones if owner.is_subdomain(zone)),
         keyring=dns.tsigkeyring.from_text({files.tsig.name: files.tsig.secret}),

@@ -20,7 +20,7 @@ from mailfleet.facts.dkim import DkimKeys
 from mailfleet.facts.files import FileState, Tree, TreeState
 from mailfleet.facts.packages import Packages, PackageState
 from mailfleet.facts.public_keys import PublicKeys
-from mailfleet.facts.release import Codename
+from mailfleet.facts.release import Release
 from mailfleet.facts.services import Services, ServicesState
 from mailfleet.facts.tls import (
     OrderState,
@@ -98,10 +98,11 @@ def test_odd_output_installs_nothing(lines: list[str]) -> None:
 
 
 def test_the_release() -> None:
-    assert Codename().process(["motd", "bookworm"]) == "bookworm"
-    for output in ([], [""], ["  "]):
+    found = Release().process(["motd", "bookworm", "2", "2014500"])
+    assert (found.suite, found.capacity.cores, found.capacity.memory) == ("bookworm", 2, 1967)
+    for output in ([], [""], ["  "], ["bookworm"], ["", "2", "2014500"], ["bookworm", "2", ""]):
         with pytest.raises(FactProcessError, match="VERSION_CODENAME"):
-            Codename().process(output)
+            Release().process(output)
 
 
 def test_units_pending_marks_and_manifest() -> None:

@@ -101,7 +101,11 @@ def test_a_templates_instances_are_started_together() -> None:
 def test_a_unit_that_is_no_longer_wanted_is_stopped_and_forgotten() -> None:
     state = ServicesState(GOOD.enabled, GOOD.active, frozenset(), UNITS | {"old.service"})
     found = commands(state)
-    assert found[0] == "systemctl disable --quiet --now old.service"
+    assert found[0].startswith("systemctl disable --quiet --now old.service ")
+    # Its file may have been ours, and is gone: it must end all the same, and not start at boot.
+    assert "systemctl stop old.service" in found[0]
+    assert "rm -f /etc/systemd/system/*.wants/old.service" in found[0]
+    assert found[0].endswith("! systemctl is-active --quiet old.service; }")
     assert len(found) == 2
     assert "old.service" not in found[1]
     # Forgotten last: a run that dies in between stops it again.

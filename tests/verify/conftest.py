@@ -18,14 +18,14 @@ from mailfleet import certificates, inventory, sandbox
 from mailfleet.deployment import target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.dkim import KEYS
-from mailfleet.facts.release import Codename
+from mailfleet.facts.release import Release
 from mailfleet.facts.tls import issuers
 from mailfleet.hoststate import ConfigFile, HostState
 from mailfleet.model import Fleet, Host
 from mailfleet.operations.dkim import WantedKey, tables
 from mailfleet.target import Target
 from mailfleet.verify import jails as verify_jails
-from mailfleet.verify import kernel, ports, web
+from mailfleet.verify import kernel, ports, scanner, web
 from mailfleet.verify import sandbox as verify_sandbox
 from mailfleet.verify.access import Access
 from mailfleet.verify.dns import Names, resolver_of
@@ -91,6 +91,7 @@ class Verification:
         self.inside = OncePerHost(names, self._look_from_host)
         self.greetings = OncePerHost(names, self._greet)
         self.web = OncePerHost(names, self._ask_web)
+        self.scanned = OncePerHost(names, self._scan)
         self.told: set[str] = set()
         self._folder = tempfile.TemporaryDirectory()
 
@@ -99,9 +100,9 @@ class Verification:
         self._folder.cleanup()
 
     def _expected(self, name: str) -> Expected:
-        asked = Codename()
-        suite = asked.process(self.access.run(name, asked.command()).splitlines())
-        target = target_of(self.fleet, name, suite)
+        asked = Release()
+        found = asked.process(self.access.run(name, asked.command()).splitlines())
+        target = target_of(self.fleet, name, found.suite, found.capacity)
         wanted = opendkim.wanted_keys(target)
         keys = [
             (f"{KEYS}/{key.domain}/{key.selector}.private", 0o600, "opendkim", "opendkim")
@@ -167,6 +168,10 @@ class Verification:
         host = self.fleet.host(name)
         return ports.greetings(self.fleet, host, lambda command: self.access.run(name, command))
 
+    def _scan(self, name: str) -> list[scanner.Answer]:
+        host = self.fleet.host(name)
+        return scanner.ask(self.fleet, host, lambda command: self.access.run(name, command))
+
     def _ports(self, name: str) -> tuple[Port, ...]:
         return ports.ports_of(self.fleet, self.fleet.host(name))
 
@@ -205,6 +210,10 @@ class Machine:
     @property
     def from_inside(self) -> list[Look]:
         return self.run.inside[self.name]
+
+    @property
+    def scanned(self) -> list[scanner.Answer]:
+        return self.run.scanned[self.name]
 
     def check(self, problems: list[str]) -> None:
         """Fail with all problems, one a line and each with the host's name; pass if there are none."""

@@ -1,0 +1,122 @@
+"""One message shown to a milter, as Postfix shows it: nothing is queued, whatever the answer.
+
+Runs on mail hosts with Debian's own Python: standard library only. It reads a JSON list of asks from
+its first argument and prints a JSON list of answers.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import sys
+from typing import Any
+
+TIMEOUT = 120.0
+# Sendmail's milter protocol, version 6. A filter may leave out steps, but not the answers to them.
+_VERSION = 6
+_ACTIONS = 0x1FF
+_STEPS = 0x37F
+_LEFT_OUT = {
+    b"C": 0x01,
+    b"H": 0x02,
+    b"M": 0x04,
+    b"R": 0x08,
+    b"B": 0x10,
+    b"L": 0x20,
+    b"N": 0x40,
+    b"T": 0x200,
+}
+_VERDICTS = {b"a": "accept", b"c": "accept", b"d": "discard", b"r": "reject", b"t": "tempfail"}
+
+
+def show(ask: dict[str, Any]) -> dict[str, Any]:
+    """Show a message; `error` is why there was no verdict.
+
+    An ask has: socket, daemon_name, sender, recipient, headers (pairs) and body. An answer has:
+    verdict ("accept", "reject", ...), reply (of a refusal) and headers (pairs that were added).
+    """
+    found: dict[str, Any] = {"error": "", "verdict": "", "reply": "", "headers": []}
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(TIMEOUT)
+            connection.connect(ask["socket"])
+            _converse(connection, ask, found)
+    except (OSError, EOFError, struct.error) as error:
+        found["error"] = str(error) or type(error).__name__
+    return found
+
+
+def _converse(connection: socket.socket, ask: dict[str, Any], found: dict[str, Any]) -> None:
+    _send(connection, b"O", struct.pack("!III", _VERSION, _ACTIONS, _STEPS))
+    _, options = _receive(connection)
+    left_out = struct.unpack("!III", options[:12])[2]
+    peer = b"localhost\x004" + struct.pack("!H", 25) + b"127.0.0.1\0"
+    macros = b"C" + _strings("{daemon_name}", ask["daemon_name"], "j", "verify.localhost")
+    steps = [
+        (b"D", macros),
+        (b"C", peer),
+        (b"H", _strings("localhost")),
+        (b"D", b"M" + _strings("i", "VERIFY")),
+        (b"M", _strings(f"<{ask['sender']}>")),
+        (b"R", _strings(f"<{ask['recipient']}>")),
+        (b"T", b""),
+        *((b"L", _strings(name, value)) for name, value in ask["headers"]),
+        (b"N", b""),
+        (b"B", ask["body"].encode()),
+        (b"E", b""),
+    ]
+    for command, content in steps:
+        if left_out & _LEFT_OUT.get(command, 0):
+            continue
+        _send(connection, command, content)
+        if command == b"E":
+            break
+        # Macros need no answer.
+        if command != b"D" and _answer(connection, found) != b"c":
+            return
+    while _answer(connection, found) not in _VERDICTS and not found["reply"]:
+        pass
+
+
+def _answer(connection: socket.socket, found: dict[str, Any]) -> bytes:
+    """Take one answer and note what it says; its kind."""
+    kind, content = _receive(connection)
+    # An insertion and a change begin with a position.
+    words = content[4 if kind in (b"i", b"m") else 0 :].decode(errors="replace").split("\0")
+    if kind == b"y":
+        found["reply"] = words[0]
+        found["verdict"] = "reject" if words[0].startswith("5") else "tempfail"
+    elif kind in _VERDICTS:
+        found["verdict"] = _VERDICTS[kind]
+    elif kind in (b"h", b"i", b"m"):
+        found["headers"].append(words[:2])
+    return kind
+
+
+def _strings(*texts: str) -> bytes:
+    return b"".join(text.encode() + b"\0" for text in texts)
+
+
+def _send(connection: socket.socket, command: bytes, content: bytes) -> None:
+    connection.sendall(struct.pack("!I", len(content) + 1) + command + content)
+
+
+def _receive(connection: socket.socket) -> tuple[bytes, bytes]:
+    length = struct.unpack("!I", _exactly(connection, 4))[0]
+    packet = _exactly(connection, length)
+    return packet[:1], packet[1:]
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        more = connection.recv(count - len(data))
+        if not more:
+            raise EOFError("the scanner closed the connection")
+        data += more
+    return data
+
+
+if __name__ == "__main__":
+    print(json.dumps([show(ask) for ask in json.loads(sys.argv[1])]))

@@ -1,0 +1,128 @@
+"""What a host's scanners say to a virus, to spam and to a clean mail; nothing of it is queued."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mailfleet.model import Fleet, Host
+from mailfleet.scanning import EICAR, GTUBE, Milter, inbound_milter, stream_milter
+from mailfleet.verify import milter_session
+
+# The virus is an attachment: ClamAV knows its test file only where a file begins with it.
+_ATTACHED = """\
+--part\r
+Content-Type: text/plain\r
+\r
+A test of the content filter. See the attachment.\r
+--part\r
+Content-Type: application/octet-stream; name="test.com"\r
+Content-Disposition: attachment; filename="test.com"\r
+\r
+{text}\r
+--part--\r
+"""
+_BODIES = {
+    "virus": _ATTACHED.format(text=EICAR),
+    "spam": _ATTACHED.format(text="nothing").replace("A test", f"{GTUBE}\r\nA test"),
+    "clean": _ATTACHED.format(text="nothing"),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the scanner of `service` ("inbound", "stream orders") said to a `kind` of mail."""
+
+    service: str
+    milter: Milter
+    kind: str
+    found: dict[str, Any]
+
+    @property
+    def said(self) -> str:
+        """The verdict in words, for messages."""
+        error, reply = self.found["error"], self.found["reply"]
+        if error:
+            return f"does not answer ({error})"
+        return f"answers {reply}" if reply else f"says {self.found['verdict']}"
+
+    @property
+    def marked(self) -> bool:
+        return ["X-Spam-Flag", "YES"] in self.found["headers"]
+
+    @property
+    def accepted(self) -> bool:
+        return self.found["verdict"] == "accept" and not self.found["error"]
+
+    @property
+    def refused(self) -> bool:
+        return str(self.found["reply"]).startswith("550 ")
+
+
+def services(fleet: Fleet, host: Host) -> list[tuple[str, Milter]]:
+    """What is scanned on a host, with its milter."""
+    found = [("inbound", inbound_milter(host))]
+    found += [(f"stream {s.name}", stream_milter(s)) for _, s in fleet.host_streams(host)]
+    return [(name, milter) for name, milter in found if milter]
+
+
+def ask(fleet: Fleet, host: Host, run: Callable[[str], str]) -> list[Answer]:
+    """Show all kinds of mail to all scanners of a host, from the host itself."""
+    wanted = [(name, m, kind) for name, m in services(fleet, host) for kind in _BODIES]
+    asks = [_ask(milter, kind, host) for _, milter, kind in wanted]
+    if not asks:
+        return []
+    source = Path(milter_session.__file__).read_text(encoding="utf-8")
+    output = run(f"python3 -c {shlex.quote(source)} {shlex.quote(json.dumps(asks))}")
+    answers = json.loads(output.splitlines()[-1])
+    return [Answer(*one, found) for one, found in zip(wanted, answers, strict=True)]
+
+
+def virus_problems(answers: list[Answer]) -> list[str]:
+    """Scanners that let the test virus of eicar.org through, or refuse mail without one."""
+    found = []
+    for one in answers:
+        if one.kind == "virus" and not one.refused:
+            found.append(f"{one.service}: the scanner {one.said} to EICAR, expected 550")
+        if one.kind == "clean" and not one.accepted:
+            found.append(f"{one.service}: the scanner {one.said} to a clean mail, expected accept")
+    return found
+
+
+def spam_problems(answers: list[Answer]) -> list[str]:
+    """Scanners that do not refuse (streams) or mark (inbound) SpamAssassin's test message."""
+    found = []
+    for one in answers:
+        if "FULL" not in one.milter.banks:
+            continue
+        if one.kind == "spam" and one.service == "inbound" and not (one.accepted and one.marked):
+            found.append(f"inbound: the scanner {one.said} to GTUBE without X-Spam-Flag: YES")
+        if one.kind == "spam" and one.service != "inbound" and not one.refused:
+            found.append(f"{one.service}: the scanner {one.said} to GTUBE, expected 550")
+        if one.kind == "clean" and one.marked:
+            found.append(f"{one.service}: the scanner marks a clean mail as spam")
+    return found
+
+
+def _ask(milter: Milter, kind: str, host: Host) -> dict[str, Any]:
+    return {
+        "socket": milter.socket,
+        "daemon_name": ",".join(milter.banks),
+        "sender": f"verify@{host.name}",
+        "recipient": f"verify@{host.name}",
+        "headers": [
+            ("From", f"verify@{host.name}"),
+            ("To", f"verify@{host.name}"),
+            ("Subject", "A test"),
+            ("Date", email.utils.formatdate()),
+            ("Message-ID", f"<verify-{kind}@{host.name}>"),
+            ("MIME-Version", "1.0"),
+            ("Content-Type", "multipart/mixed; boundary=part"),
+        ],
+        "body": _BODIES[kind],
+    }

@@ -1,0 +1,164 @@
+"""Content filtering: amavis behind milters, clamd and SpamAssassin, only where something is scanned."""
+
+from __future__ import annotations
+
+from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
+from mailfleet.render import render
+from mailfleet.sandbox import RELOAD, drop_in
+from mailfleet.scanning import EICAR, Milter, Sizing, level, milters, sizing
+from mailfleet.target import Target
+
+AMAVIS = "amavis.service"
+CLAMD = "clamav-daemon.service"
+FRESHCLAM = "clamav-freshclam.service"
+RULES = "spamassassin-maintenance.timer"
+_CLAMD_SOCKET = "/run/clamav/clamd.ctl"
+_DATABASE = "/var/lib/clamav"
+_LAB_DATABASE = "/etc/clamav/lab"
+# Postfix's limit for inbound mail, which is its default.
+_INBOUND_BYTES = 10_240_000
+# Seconds; each waits longer than what it waits for. An SMTP client waits 600 (RFC 5321 §4.5.3.2.6).
+_PATIENCE = {"process": 100, "scan": 120, "queue": 120, "milter": 300}
+
+
+def desired(target: Target) -> HostState:
+    """Nothing at all on a host that scans nothing."""
+    fleet, host = target.fleet, target.host
+    wanted = level(fleet, host)
+    if wanted == "none":
+        return HostState()
+    lab = fleet.lab is not None
+    size = sizing(wanted, target.capacity, lab=lab)
+    asked = milters(fleet, host)
+    services = [Service(CLAMD), Service(AMAVIS), *(Service(milter.unit) for milter in asked)]
+    if not lab:
+        services.insert(0, Service(FRESHCLAM))
+        if wanted == "full":
+            services.append(Service(RULES))
+    spam = wanted == "full"
+    return HostState(
+        packages=(
+            "amavisd-milter",
+            "amavisd-new",
+            "clamav-daemon",
+            "clamav-freshclam",
+            *(("gpg", "spamassassin") if spam else ()),
+        ),
+        directories=(Directory(_LAB_DATABASE),) if lab else (),
+        files=(
+            *_amavis_files(target, asked, size),
+            *_clamav_files(target, size),
+            *(_spam_files(target) if spam else ()),
+            *(drop_in(s.unit) for s in services if s.unit != RULES),
+        ),
+        checks=(
+            Check("content filter", _CHECK_AMAVIS),
+            Check("virus scanner", _CHECK_CLAMAV),
+            *((Check("spam rules", _CHECK_RULES),) if spam else ()),
+        ),
+        services=tuple(services),
+    )
+
+
+def _amavis_files(target: Target, asked: tuple[Milter, ...], size: Sizing) -> list[ConfigFile]:
+    values = {
+        "host": target.host,
+        "level": level(target.fleet, target.host),
+        "sizing": size,
+        "clamd": _CLAMD_SOCKET,
+        "patience": _PATIENCE,
+        "lists": target.uri_lists,
+    }
+    files = [
+        ConfigFile(
+            "/etc/amavis/conf.d/60-mailfleet",
+            render("etc/amavis/conf.d/60-mailfleet", **values),
+            affects=(AMAVIS,),
+        ),
+        ConfigFile("/etc/default/amavisd-milter", render("etc/default/amavisd-milter")),
+        _unit_part("etc/systemd/system/amavis.service.d/mailfleet.conf", AMAVIS),
+    ]
+    for milter in asked:
+        # Inbound gets half: a flood from outside must not keep the streams waiting.
+        connections = size.processes // 2 if milter.name == "inbound" else size.processes
+        text = render(
+            "etc/systemd/system/mailfleet-scan.service",
+            milter=milter,
+            connections=connections,
+            options="-B -P" if milter.name == "pass" else "-B",
+            patience=_PATIENCE,
+        )
+        files.append(
+            ConfigFile(f"/etc/systemd/system/{milter.unit}", text, affects=(RELOAD, milter.unit))
+        )
+    return files
+
+
+def _clamav_files(target: Target, size: Sizing) -> list[ConfigFile]:
+    lab = target.fleet.lab is not None
+    database = _LAB_DATABASE if lab else _DATABASE
+    sizes = (stream.limits.message_bytes for _, stream in target.fleet.host_streams(target.host))
+    # The milter adds header fields of its own to what Postfix has taken.
+    largest = max(_INBOUND_BYTES, *sizes) + 1_000_000
+    values = {"clamd": _CLAMD_SOCKET, "database": database, "sizing": size, "largest": largest}
+    files = [
+        ConfigFile("/etc/clamav/clamd.conf", render("etc/clamav/clamd.conf", **values),
+                   affects=(CLAMD,)),
+        _unit_part(
+            "etc/systemd/system/clamav-daemon.service.d/mailfleet.conf",
+            CLAMD, lab=lab, database=database,
+        ),
+        _unit_part("etc/systemd/system/clamav-daemon.socket.d/mailfleet.conf"),
+    ]  # fmt: skip
+    if lab:
+        files.append(ConfigFile(f"{database}/eicar.ndb", _eicar_signature(), affects=(CLAMD,)))
+    else:
+        text = render("etc/clamav/freshclam.conf", **values)
+        # Debian's package gives the file this owner and mode, and freshclam's own tools expect it.
+        files.append(
+            ConfigFile("/etc/clamav/freshclam.conf", text, 0o444, "clamav", "adm", (FRESHCLAM,))
+        )
+    return files
+
+
+def _spam_files(target: Target) -> list[ConfigFile]:
+    lists = target.uri_lists
+    path = "etc/spamassassin/mailfleet.cf"
+    files = [ConfigFile(f"/{path}", render(path), affects=(AMAVIS,))]
+    if lists:
+        path = "etc/spamassassin/mailfleet-lists.cf"
+        rules = render(path, lists=lists)
+        files.append(ConfigFile(f"/{path}", rules, 0o640, "root", "amavis", (AMAVIS,)))
+        path = "etc/spamassassin/mailfleet-outbound.prefs"
+        files.append(ConfigFile(f"/{path}", render(path, lists=lists), affects=(AMAVIS,)))
+    return files
+
+
+def _unit_part(path: str, *affects: str, **values: object) -> ConfigFile:
+    return ConfigFile(f"/{path}", render(path, **values), affects=(RELOAD, *affects))
+
+
+def _eicar_signature() -> str:
+    """The one signature of a lab, in ClamAV's extended format: any file type, at any offset."""
+    return f"Eicar-Test-Signature:0:*:{EICAR.encode().hex()}\n"
+
+
+# amavis reads all files of the folder in their order, and runs them as Perl.
+_CHECK_AMAVIS = """\
+set --
+for file in /etc/amavis/conf.d/*; do
+  [ "$file" = /etc/amavis/conf.d/60-mailfleet ] || set -- "$@" -c "$file"
+done
+amavisd "$@" -c "$STAGE/etc/amavis/conf.d/60-mailfleet" test-config"""
+
+# clamconf names what is wrong, and ends with 0 all the same.
+_CHECK_CLAMAV = """\
+cp /etc/clamav/freshclam.conf "$CHECK/etc/" 2>/dev/null || :
+cp "$STAGE"/etc/clamav/*.conf "$CHECK/etc/"
+clamconf --config-dir="$CHECK/etc" >"$CHECK/clamav" 2>&1
+if grep '^ERROR' "$CHECK/clamav"; then exit 1; fi"""
+
+_CHECK_RULES = """\
+cp -R /etc/spamassassin "$CHECK/etc/"
+cp "$STAGE"/etc/spamassassin/* "$CHECK/etc/spamassassin/"
+spamassassin --lint --siteconfigpath="$CHECK/etc/spamassassin" --prefspath=/dev/null"""
