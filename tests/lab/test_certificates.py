@@ -189,7 +189,7 @@ def test_a_new_name_and_rsa_beside_ecdsa(deployed_lab: DeployedLab, grown: str) 
             ("RSA", "ECDHE-RSA-AES128-GCM-SHA256"),
         ):
             ask = (
-                f"openssl s_client -connect {machine.ipv4}:25 -starttls smtp -tls1_2 -cipher {flags}"
+                f"openssl s_client -connect {machine.sending[0].ipv4}:465 -tls1_2 -cipher {flags}"
                 " </dev/null 2>/dev/null | grep -E 'Peer signature type|Cipher is'"
             )
             assert kind in deployed_lab.on(deployed_lab.eu, ask)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab import test_verify
-from tests.lab.test_verify import Breakage
+from tests.lab.test_verify import Breakage, break_and_judge
 
 if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab
@@ -20,6 +19,7 @@ ROUNDS = [
             "the web server is stopped",
             {
                 "services.running": "nginx.service is not running",
+                "sandbox.processes": "nginx.service has no process to look at",
                 "sockets.as_planned": "nothing listens on tcp any IPv4 port 80",
                 "web.challenges": "198.51.100.11 port 80 does not answer",
                 "web.policies": "https://mta-sts.shop.test/.well-known/mta-sts.txt at 198.51.100.10",
@@ -47,4 +47,4 @@ ROUNDS = [
 def test_what_is_broken_is_named(
     deployed_lab: DeployedLab, breakages: tuple[Breakage, Breakage]
 ) -> None:
-    test_verify.test_what_is_broken_is_named(deployed_lab, breakages)
+    break_and_judge(deployed_lab, breakages)
