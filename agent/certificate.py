@@ -200,6 +200,8 @@ def _now() -> dt.datetime:
 
 
 def main() -> int:
+    # The web server reads challenges as another user, whatever the umask of who deploys.
+    os.umask(0o022)
     text = pathlib.Path(CONFIG).read_text("utf-8")
     config = order.config_of(json.loads(text))
     settled = hashlib.sha256(text.encode()).hexdigest()

@@ -129,12 +129,12 @@ class Authorities:
             for family in ("A", "AAAA"):
                 try:
                     found += [a.address for a in self._resolver.resolve(record.target, family)]
-                except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
+                except dns.exception.DNSException:
                     continue
         return found
 
     def _ask(self, server: str, name: str) -> tuple[set[str], str] | None:
-        """Addresses and alias (empty: none) that one server tells; None if there is no way to it."""
+        """Addresses and alias (empty: none) that one server tells; None if it is of no use now."""
         addresses: set[str] = set()
         alias = ""
         for family in (dns.rdatatype.A, dns.rdatatype.AAAA):
@@ -142,12 +142,11 @@ class Authorities:
             query.flags &= ~dns.flags.RD
             try:
                 answer, _ = dns.query.udp_with_fallback(query, server, timeout=TIMEOUT)
-            except OSError:
+            except (OSError, dns.exception.Timeout):
                 return None
+            # The authority's resolvers go on to the next server, too.
             if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                raise NotReachableError(
-                    f"the name server {server} answers {dns.rcode.to_text(answer.rcode())} for {name}"
-                )
+                return None
             for rrset in answer.answer:
                 for record in rrset:
                     if rrset.rdtype == family:

@@ -16,6 +16,10 @@ STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 _DIRECTORIES = {"production": PRODUCTION, "staging": STAGING}
 
 
+MOST_NAMES = 100
+"""What Let's Encrypt puts into one certificate (its page "Rate Limits")."""
+
+
 def directory(fleet: Fleet) -> str:
     """The URL of the fleet's ACME directory."""
     return _DIRECTORIES.get(fleet.acme, fleet.acme)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mailfleet.connection import CONNECTION
 from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener, Service
 from mailfleet.model import Address
 from mailfleet.render import render
@@ -108,10 +109,10 @@ _CHECK = """\
 
 
 # pyinfra may have been told another port than the inventory's (--ssh-port, group data, an ssh_config):
-# what counts is the port that this very connection came in on. sudo hides it.
-_CHECK_SSH = """\
-port=${SSH_CONNECTION:-}
-port=${port##* }
+# what counts is the port that this very connection came in on.
+_CHECK_SSH = f"""\
+{CONNECTION}
+port=${{from##* }}
 if [ -n "$port" ] && ! grep -q -e "--dport $port -j ACCEPT" "$STAGE/etc/ufw/user.rules"; then
   echo "this connection uses SSH port $port, which the firewall would close;" \
     "set ssh_port = $port in the host's data in the inventory"

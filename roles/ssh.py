@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailfleet.connection import CONNECTION
 from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener
 from mailfleet.render import render
 from mailfleet.target import Target
@@ -54,14 +55,10 @@ for wanted in "authenticationmethods publickey" "passwordauthentication no" \
   fi
 done"""
 
-# Whoever deploys must be able to come back. sudo hides SSH_CONNECTION, but not from root; an ancestor
-# has it. journalctl is asked for the login of this very connection.
-_CHECK_KEY = """\
-pid=$$ from=${SSH_CONNECTION:-}
-while [ -z "$from" ] && [ "$pid" -gt 1 ]; do
-  from=$(tr '\\0' '\\n' < "/proc/$pid/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')
-  pid=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status")
-done
+# Whoever deploys must be able to come back. journalctl is asked for the login of this very connection.
+_CHECK_KEY = (
+    f"{CONNECTION}\n"
+    + """\
 user=${SUDO_USER:-$(id -un)}
 refuse() {
   echo "$1; after this deploy SSH takes keys only, and nobody could log in as $user:" \
@@ -88,3 +85,4 @@ if [ -n "$from" ]; then
   if grep -qE '^(authorizedkeyscommand|trustedusercakeys) /' "$CHECK/sshd"; then found=yes; fi
   [ -n "$found" ] || refuse "$user has no authorized key on this host"
 fi"""
+)

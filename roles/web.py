@@ -40,7 +40,14 @@ def desired(target: Target) -> HostState:
         listeners.append(Listener("MTA-STS policies", "tcp", 443))
     return HostState(
         packages=("nginx",),
-        directories=(Directory(WEBROOT), Directory(_POLICIES)),
+        # All the way down: a strict umask of root's must not hide challenges from the web server.
+        directories=(
+            Directory("/var/lib/mailfleet"),
+            Directory(WEBROOT),
+            Directory(f"{WEBROOT}/.well-known"),
+            Directory(f"{WEBROOT}/.well-known/acme-challenge"),
+            Directory(_POLICIES),
+        ),
         files=(
             ConfigFile("/etc/nginx/nginx.conf", text, affects=(UNIT,)),
             drop_in(UNIT, stop=_STOP),

@@ -7,6 +7,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import dns.exception
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+import dns.rrset
 import pytest
 
 from agent import certificate_reach as reach
@@ -100,3 +108,31 @@ def test_an_address_without_a_way_to_it_is_left_to_its_host(
     assert reach.problems(["a.example", "b.example"], [HERE, "2001:db8::1"], root, port) == [
         "b.example: none of 2001:db8::1 can be reached from here"
     ]
+
+
+@pytest.mark.parametrize(
+    "trouble", [TimeoutError("no answer"), OSError("no route"), dns.exception.Timeout]
+)
+def test_a_name_server_that_is_silent_is_passed_over(
+    trouble: Exception | type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The authority's resolvers ask the next one, so a renewal must not wait for it."""
+
+    def answer(query: dns.message.Message, server: str, **_: object) -> tuple[object, bool]:
+        if server == "192.0.2.1":
+            raise trouble
+        reply = dns.message.make_response(query)
+        if server == "192.0.2.2":
+            reply.set_rcode(dns.rcode.SERVFAIL)
+        elif query.question[0].rdtype == dns.rdatatype.A:
+            reply.answer.append(dns.rrset.from_text("a.example.", 60, "IN", "A", HERE))
+        return reply, False
+
+    monkeypatch.setattr(dns.query, "udp_with_fallback", answer)
+    monkeypatch.setattr(dns.resolver, "zone_for_name", lambda *_, **__: dns.name.root)
+    servers = [f"192.0.2.{n}" for n in (1, 2, 3)]
+    monkeypatch.setattr(reach.Authorities, "_addresses_of_servers", lambda *_: servers)
+    assert reach.Authorities()("a.example") == {HERE}
+    monkeypatch.setattr(reach.Authorities, "_addresses_of_servers", lambda *_: servers[:2])
+    with pytest.raises(reach.NotReachableError, match=r"no name server of a\.example"):
+        reach.Authorities()("a.example")

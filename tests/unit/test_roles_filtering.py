@@ -44,7 +44,8 @@ def test_production_fetches_its_signatures_and_a_lab_has_one() -> None:
     assert units[:3] == ["clamav-freshclam.service", "clamav-daemon.service", "amavis.service"]
     assert "DatabaseDirectory /var/lib/clamav\n" in content(state, "/etc/clamav/clamd.conf")
     unit = content(state, "/etc/systemd/system/clamav-daemon.service.d/mailfleet.conf")
-    assert "until ls /var/lib/clamav/main.c[vl]d" in unit
+    assert "if ls /var/lib/clamav/main.c[vl]d /var/lib/clamav/daily.c[vl]d" in unit
+    assert "exit 1" in unit
     lab = filtering.desired(target(options={"lab": "lab"}))
     assert "clamav-freshclam.service" not in [service.unit for service in lab.services]
     assert EICAR.encode().hex() in content(lab, "/etc/clamav/lab/eicar.ndb")
