@@ -66,7 +66,8 @@ def test_files_that_went_live_are_told_by_the_next_run(
     assert cut.returncode == -9, cut.stdout + cut.stderr
     for region, host in REGIONS.items():
         unit = postfix.unit(SUITES[region], "postfix-marketing")
-        assert deployed_lab.on(host, PENDING).split() == sorted(["firewall", unit])
+        wanted = sorted(["fail2ban.service", "firewall", unit])
+        assert deployed_lab.on(host, PENDING).split() == wanted
         # Without a reload the new port is neither listened on nor open.
         assert "465" in ports(deployed_lab, host)
         assert "1465" not in ports(deployed_lab, host)
