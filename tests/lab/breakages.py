@@ -201,6 +201,7 @@ ROUNDS = [
             "the service that knows receivers' TLS policies is stopped",
             {
                 "services.running": "mailfleet-tls-policy.service is not running",
+                "sandbox.processes": "mailfleet-tls-policy.service has no process to look at",
                 "tls.outbound_policies": "no TLS policy can be asked for: postmap: fatal: table"
                 " socketmap:unix:/run/mailfleet-tls-policy/socket:postfix",
             },
