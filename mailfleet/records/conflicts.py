@@ -72,7 +72,8 @@ def _candidates(
         if foreign := have.get(slot, frozenset()) - ours:
             # Of each kind of text there must be one; addresses and mail servers may be several
             # parties', as long as ours are among them.
-            fine = foreign <= values if slot.type == "TXT" else bool(ours) or values <= foreign
+            others_allowed = slot.type != "TXT" or foreign <= values
+            fine = others_allowed and (bool(ours) or values <= foreign)
             found = _second if ours else _edited if slot in owned else _occupied
             # What is fine may be adopted all the same.
             yield slot, None if fine else found(slot, foreign)

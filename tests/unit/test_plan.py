@@ -276,6 +276,13 @@ def test_drift_of_an_owned_record_is_repaired() -> None:
     assert change.new == wanted[0]
 
 
+def test_a_foreign_text_that_is_one_of_several_wanted_is_a_conflict() -> None:
+    zone = Zone(ZONE, (rrset(ZONE, "TXT", 300, SPF),))
+    made = plan(zone, [rrset(ZONE, "TXT", 300, SPF, OLD_SPF)])
+    assert made.changes == ()
+    assert len(made.conflicts) == 1
+
+
 def test_what_has_taken_our_place_is_not_deleted_when_the_host_leaves() -> None:
     ours = rrset(f"mta1.{ZONE}", "A", 300, "203.0.113.1")
     theirs = rrset(f"mta1.{ZONE}", "A", 300, "198.51.100.9")
