@@ -89,6 +89,8 @@ def break_and_judge(deployed_lab: DeployedLab, breakages: tuple[Breakage, Breaka
     finally:
         for host, breakage in broken.items():
             deployed_lab.on(host, breakage.undo)
+            if breakage.dns:
+                change_dns(deployed_lab, *breakage.dns[:2], "")
         deployed_lab.repair(dns=any(breakage.dns for breakage in breakages))
     for host, breakage in broken.items():
         assert sorted(found[host]) == sorted(breakage.found), found[host]
