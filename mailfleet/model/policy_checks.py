@@ -16,7 +16,7 @@ def policy_contradictions(fleet: Fleet, paths: Mapping[str, str]) -> list[Proble
     return [
         Problem(paths[domain.name], key, text)
         for domain in fleet.domains
-        for check in (_parked, _dmarc, _revoked, _caa, _bimi, _proxied)
+        for check in (_parked, _dmarc, _revoked, _caa, _bimi, _proxied, _mta_sts)
         for key, text in check(fleet, domain)
     ]
 
@@ -101,3 +101,17 @@ def _proxied(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
                     f"mail comes in and goes out by {name}; remove it from the list",
                 )
                 break
+
+
+def _mta_sts(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
+    """Under an enforced policy nobody delivers to a server whose certificate is not trusted, nor does
+    anybody see the policy change: it is fetched by HTTPS, and kept for weeks (RFC 8461 §5).
+    """
+    if fleet.lab is None and fleet.acme == "staging" and domain.mta_sts is not None:
+        if domain.mta_sts.mode == "enforce":
+            yield (
+                "mta_sts.mode",
+                "enforces certificates that everybody trusts, and those of the staging authority are "
+                'not trusted, so no mail would come in; set acme="production" in '
+                f'{fleet.source}, or mode = "testing" until then',
+            )

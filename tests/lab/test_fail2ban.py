@@ -44,7 +44,7 @@ def relay(_):
         smtp.helo("client.test")
         codes = []
         for _ in range(10):
-            smtp.docmd("MAIL", "FROM:<a@evil.test>")
+            smtp.docmd("MAIL", f"FROM:<{login}>")
             codes.append(str(smtp.docmd("RCPT", "TO:<b@elsewhere.test>")[0]))
             smtp.docmd("RSET")
         # No QUIT: a ban also ends what is open, and nobody would answer.
@@ -223,13 +223,23 @@ def test_the_fleets_own_hosts_are_spared(target: Target) -> None:
 def test_attempts_to_relay_are_banned(target: Target) -> None:
     stranger = of_client(BYSTANDER, target.version)
     # Ten to a session; after twenty errors Postfix itself ends it.
-    found = target.attempts(BYSTANDER, "relay", target.inbound, 3, "", "")
+    found = target.attempts(BYSTANDER, "relay", target.inbound, 3, "a@evil.test", "")
     assert [len(codes.split()) for codes in found] == [10, 10, 10]
     assert set(" ".join(found).split()) == {"554"}
     until(lambda: target.banned("inbound") == {stranger}, f"{stranger} is banned")
     shut_out(target, "inbound", stranger)
     assert target.reached(BYSTANDER, target.inbound, 25) == "refused"
     assert target.reached(BYSTANDER, target.submission, 587) == "open"
+
+
+def test_bounces_for_others_are_refused_but_not_counted(target: Target) -> None:
+    assert set(target.attempts(BYSTANDER, "relay", target.inbound, 3, "", "")) == {
+        " ".join(["554"] * 10)
+    }
+    # What fail2ban has read of the log by then includes them: attempts to relay come after.
+    target.attempts(BYSTANDER, "relay", target.inbound, 1, "a@evil.test", "")
+    until(lambda: "Total failed:\t10" in target.server("status", "inbound"), "ten attempts")
+    assert target.banned("inbound") == set()
 
 
 def test_knocking_at_ssh_is_banned(target: Target) -> None:

@@ -32,7 +32,8 @@ def build(domain: dict[str, Any], parked: dict[str, Any] | None = None) -> Fleet
         files["parked.example"] = ("dns/parked.example.toml", parked)
     use = {"orders": ["203.0.113.1", "2001:db8::1"], "news": "orders"}
     hosts = [HostEntry("eu", HOST, {"streams": use})]
-    return build_fleet("inventories/prod", hosts, {"domains": list(files)}, files, [])
+    options = {"domains": list(files), "acme": "production"}
+    return build_fleet("inventories/prod", hosts, options, files, [])
 
 
 def found(fleet: Fleet, *keys: PublicKey, **options: Any) -> Found:
