@@ -173,20 +173,6 @@ def test_hosts_that_serve_the_same_policies_need_a_common_ip_version() -> None:
     assert found(policy, inbound=False) == 0
 
 
-def test_an_enforced_policy_needs_certificates_that_others_trust() -> None:
-    domain = {"shop.example": {"streams": {"orders": stream()}, "mta_sts": {"mode": "enforce"}}}
-    assert problems({"mta1": MTA1}, domain) == [
-        f"{SHOP}: mta_sts.mode: enforces certificates that everybody trusts, and those of the staging "
-        'authority are not trusted, so no mail would come in; set acme="production" in '
-        f'{INVENTORY}, or mode = "testing" until then'
-    ]
-    for acme in ("production", "https://acme.example/directory"):
-        build({"mta1": MTA1}, domain, acme=acme)
-    build({"mta1": MTA1}, domain, lab="lab")
-    domain["shop.example"]["mta_sts"] = {"mode": "testing"}
-    build({"mta1": MTA1}, domain)
-
-
 def test_a_lab_has_its_own_authority() -> None:
     assert problems({"mta1": MTA1}, lab="lab", acme="production") == [
         f"{INVENTORY}: acme: a lab has an authority of its own; remove acme"
@@ -252,14 +238,6 @@ def test_reverse_dns_needs_what_a_domain_needs() -> None:
 
 def _signed(key: str) -> dict[str, Any]:
     return {"provider": "rfc2136", "server": "203.0.113.53", "key": key}
-
-
-@pytest.mark.parametrize("name", ["mta1.shop.example", "smtp-orders.shop.example"])
-def test_mail_passes_no_proxy(name: str) -> None:
-    dns = {"provider": "cloudflare", "proxied": [name, "img.shop.example"]}
-    assert problems({"mta1": MTA1}, {"shop.example": {**_orders(), "dns": dns}}) == [
-        f"{SHOP}: dns.proxied: mail comes in and goes out by {name}; remove it from the list"
-    ]
 
 
 def test_two_tsig_keys_have_two_secrets() -> None:
