@@ -15,6 +15,11 @@ RULES = "spamassassin-maintenance.timer"
 _CLAMD_SOCKET = "/run/clamav/clamd.ctl"
 _DATABASE = "/var/lib/clamav"
 _LAB_DATABASE = "/etc/clamav/lab"
+# A first sa-update that fails leaves an empty folder, which Debian 12's SpamAssassin takes for its
+# rules: it finds none, and amavis does not start. Without the folder it reads those of the package.
+_FORGET_FAILED_UPDATE = (
+    "/usr/bin/find /var/lib/spamassassin -mindepth 1 -type d -empty -path '*/[0-9].*' -delete"
+)
 # Postfix's limit for inbound mail, which is its default.
 _INBOUND_BYTES = 10_240_000
 # Seconds; each waits longer than what it waits for. An SMTP client waits 600 (RFC 5321 §4.5.3.2.6).
@@ -76,7 +81,11 @@ def _amavis_files(target: Target, asked: tuple[Milter, ...], size: Sizing) -> li
             affects=(AMAVIS,),
         ),
         ConfigFile("/etc/default/amavisd-milter", render("etc/default/amavisd-milter")),
-        _unit_part("etc/systemd/system/amavis.service.d/mailfleet.conf", AMAVIS),
+        _unit_part(
+            "etc/systemd/system/amavis.service.d/mailfleet.conf",
+            AMAVIS,
+            before=_FORGET_FAILED_UPDATE if values["level"] == "full" else "",
+        ),
     ]
     for milter in asked:
         # Inbound gets half: a flood from outside must not keep the streams waiting.
@@ -124,7 +133,13 @@ def _clamav_files(target: Target, size: Sizing) -> list[ConfigFile]:
 def _spam_files(target: Target) -> list[ConfigFile]:
     lists = target.uri_lists
     path = "etc/spamassassin/mailfleet.cf"
-    files = [ConfigFile(f"/{path}", render(path), affects=(AMAVIS,))]
+    files = [
+        ConfigFile(f"/{path}", render(path), affects=(AMAVIS,)),
+        _unit_part(
+            "etc/systemd/system/spamassassin-maintenance.service.d/mailfleet.conf",
+            after=_FORGET_FAILED_UPDATE,
+        ),
+    ]
     if lists:
         path = "etc/spamassassin/mailfleet-lists.cf"
         rules = render(path, lists=lists)

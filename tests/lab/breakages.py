@@ -304,6 +304,7 @@ ROUNDS = [
             {
                 "addresses.configured": f"address {US4} is on no interface",
                 "addresses.greeting": f"from {US4}, inbound at 198.51.100.10 port 25 cannot be reached",
+                "web.challenges": f"{US4} port 80 does not answer",
                 **unanswered(US4, 465, 587),
             },
             f"ip address del {US4}/24 dev $(ip -o addr show to {US4} | cut -d' ' -f2)",
