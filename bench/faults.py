@@ -19,7 +19,12 @@ _MESSAGES = 20_000
 _SEED = 20261122
 _SINK = "mailfleet-faults-sink"
 _DUMP = "/var/tmp/mailfleet-faults"  # noqa: S108 - on the receiver, a host of the lab
-_UNITS = ("amavis.service", "clamav-daemon.service", "opendkim.service")
+_UNITS = (
+    "amavis.service",
+    "clamav-daemon.service",
+    "opendkim.service",
+    "postfix-mta-sts-resolver.service",
+)
 _PORTS = {"unscanned": 10035, "scanned": 10036}
 _INSTANCE = "postfix-marketing"
 _QUEUES = ("incoming", "active", "deferred")
