@@ -15,10 +15,11 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,9 +63,9 @@ class DeployedLab:
         assert done.returncode == 0, f"{host}: {command}\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def pyinfra(self, deploy: str, *options: str) -> Run:
+    def pyinfra(self, deploy: str, *options: str, inventory: str = INVENTORY) -> Run:
         """Run a deploy like `deploys/mta.py` on the lab as a user does; it must succeed."""
-        argv = [sys.executable, "-m", "pyinfra", "-y", *options, INVENTORY, deploy]
+        argv = [sys.executable, "-m", "pyinfra", "-y", *options, inventory, deploy]
         done = self._run(argv)
         output = done.stdout + done.stderr
         total = re.search(r"Grand total +(\d+) +(\d+|-)", output)
@@ -76,6 +77,16 @@ class DeployedLab:
         """Run the `mailfleet` command; how it ended is for the test to judge."""
         code = "import sys; from mailfleet.cli import main; sys.argv[0] = 'mailfleet'; main()"
         return self._run([sys.executable, "-c", code, *arguments])
+
+    def variant(self, folder: Path, change: Callable[[str], str]) -> Path:
+        """A copy of the lab's inventory below `folder`, whose domain file is changed."""
+        for name in ("inventories", "dns"):
+            shutil.copytree(ROOT / name, folder / name)
+        path = folder / "dns/shop.test.toml"
+        written = path.read_text()
+        assert change(written) != written
+        path.write_text(change(written))
+        return folder / INVENTORY
 
     def repair(self, *, dns: bool = True) -> None:
         """Bring hosts, and `dns`, back to what the inventory says; the last run changes nothing."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
 
 from tests.lab.issued import (
     CHAIN,
-    ROOT,
     SHARED,
     WEBROOT,
     agent,
@@ -128,16 +124,21 @@ def test_a_good_certificate_is_not_ordered_again(deployed_lab: DeployedLab) -> N
     assert orders(deployed_lab) == before
 
 
+GROWN = """
+[tls]
+rsa = true
+
+[streams.invoices]
+logins = ["invoices"]
+tls_port = 2465
+starttls_port = 2587
+"""
+
+
 @pytest.fixture
 def grown(deployed_lab: DeployedLab, tmp_path: Path) -> Iterator[str]:
     """An inventory with one more stream, whose domain asks for RSA; in the end all is as before."""
-    for name in ("inventories", "dns"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    path = tmp_path / "dns/shop.test.toml"
-    with path.open("a") as file:
-        file.write('\n[tls]\nrsa = true\n\n[streams.invoices]\nlogins = ["invoices"]\n'
-                   "tls_port = 2465\nstarttls_port = 2587\n")  # fmt: skip
-    inventory = tmp_path / "inventories/lab"
+    inventory = deployed_lab.variant(tmp_path, lambda text: text + GROWN)
     text = inventory.read_text()
     inventory.write_text(text.replace('"streams": {', '"streams": {"invoices": "transactional",'))
     yield str(inventory)
@@ -148,17 +149,7 @@ def grown(deployed_lab: DeployedLab, tmp_path: Path) -> Iterator[str]:
 
 def test_a_new_name_and_rsa_beside_ecdsa(deployed_lab: DeployedLab, grown: str) -> None:
     def pyinfra(deploy: str) -> str:
-        argv = [sys.executable, "-m", "pyinfra", "-y", grown, deploy]
-        done = subprocess.run(
-            argv,
-            cwd=ROOT,
-            env=deployed_lab.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        return deployed_lab.pyinfra(deploy, inventory=grown).output
 
     hosts = (deployed_lab.eu, deployed_lab.us)
     before = {host: leaf(deployed_lab, host) for host in hosts}

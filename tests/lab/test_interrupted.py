@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,14 +44,10 @@ main()
 @pytest.fixture
 def changed(deployed_lab: DeployedLab, tmp_path: Path) -> Iterator[str]:
     """An inventory with another port and message size for one stream; in the end the lab is as before."""
-    for name in ("inventories", "dns"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    path = tmp_path / "dns/shop.test.toml"
-    path.write_text(
-        path.read_text().replace("[streams.marketing]\n", "[streams.marketing]\ntls_port = 1465\n")
-        + "message_bytes = 30000\n"
+    port = ("[streams.marketing]\n", "[streams.marketing]\ntls_port = 1465\n")
+    yield str(
+        deployed_lab.variant(tmp_path, lambda text: text.replace(*port) + "message_bytes = 30000\n")
     )
-    yield str(tmp_path / "inventories/lab")
     deployed_lab.repair()
 
 

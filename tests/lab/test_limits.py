@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import smtplib
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,18 +37,9 @@ def limited(
     deployed_lab: DeployedLab, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DeployedLab]:
     """The lab with small limits for one stream, deployed as a user would; the others stay."""
-    folder = tmp_path_factory.mktemp("small")
-    for name in ("inventories", "dns"):
-        shutil.copytree(ROOT / name, folder / name)
-    with (folder / "dns/shop.test.toml").open("a") as file:
-        file.write(LIMITS)
-    command = [sys.executable, "-m", "pyinfra", "-y", str(folder / "inventories/lab")]
+    inventory = deployed_lab.variant(tmp_path_factory.mktemp("small"), lambda text: text + LIMITS)
     try:
-        done = subprocess.run(
-            [*command, "deploys/mta.py"], cwd=ROOT, env=deployed_lab.environment,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        deployed_lab.pyinfra("deploys/mta.py", inventory=str(inventory))
         yield deployed_lab
     finally:
         deployed_lab.repair()

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
+import dns.asyncresolver
 import dns.flags
 import dns.message
 import dns.resolver
 import dns.rrset
 import pytest
 
+from agent import tls_policy as agent
+
 pytestmark = pytest.mark.unit
 
-FILE = Path(__file__).resolve().parents[2] / "agent" / "tls_policy.py"
 SECURE = "OK secure match=mx.shop.example servername=hostname"
 GOOD = "3 1 1 " + "ab" * 32
 # Name and type: the records, and whether they are signed.
@@ -27,21 +27,6 @@ SIGNED: Zone = {
     ("mx.shop.example.", "A"): (["192.0.2.1"], True),
     ("_25._tcp.mx.shop.example.", "TLSA"): ([GOOD], True),
 }
-
-
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tls_policy", FILE)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def agent() -> ModuleType:
-    """The agent: a script that is sent to hosts, and no part of any package."""
-    return load()
 
 
 class Resolver:
@@ -78,20 +63,18 @@ def bare(kind: type[Exception]) -> Exception:
     return kind.__new__(kind)
 
 
-def asked(
-    agent: ModuleType, tmp_path: Path, said: str | bytes | None, resolver: Resolver, request: str
-) -> str:
+def asked(tmp_path: Path, said: str | bytes | None, resolver: Resolver, request: str) -> str:
     """The service's reply to a request, beside a daemon that says `said`; None: there is none."""
 
     async def daemon(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await agent.read(reader)
-        writer.write(said if isinstance(said, bytes) else agent.netstring(said))
+        writer.write(said if isinstance(said, bytes) else agent.netstring(said or ""))
         writer.close()
 
     async def run() -> str:
         path, own = str(tmp_path / "daemon"), str(tmp_path / "own")
         server = await asyncio.start_unix_server(daemon, path) if said is not None else None
-        policies = agent.Policies(path, resolver)
+        policies = agent.Policies(path, cast(dns.asyncresolver.Resolver, resolver))
         served = asyncio.Event()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,7 +84,8 @@ def asked(
         async with await asyncio.start_unix_server(serve, own):
             reader, writer = await asyncio.open_unix_connection(own)
             writer.write(agent.netstring(request))
-            reply: bytes = await agent.read(reader)
+            reply = await agent.read(reader)
+            assert reply is not None
             writer.close()
             await served.wait()
         if server is not None:
@@ -115,11 +99,11 @@ Ask = Callable[..., str]
 
 
 @pytest.fixture
-def ask(agent: ModuleType, tmp_path: Path) -> Ask:
+def ask(tmp_path: Path) -> Ask:
     def do(
         said: str | bytes | None, zone: Zone, *broken: str, next_hop: str = "shop.example"
     ) -> str:
-        return asked(agent, tmp_path, said, Resolver(zone, *broken), f"postfix {next_hop}")
+        return asked(tmp_path, said, Resolver(zone, *broken), f"postfix {next_hop}")
 
     return do
 
@@ -185,11 +169,9 @@ def test_every_form_of_a_next_hop(ask: Ask, next_hop: str) -> None:
 
 
 @pytest.mark.parametrize("said", ["NOTFOUND ", "TEMP later"])
-def test_without_a_policy_nothing_is_looked_up(
-    agent: ModuleType, tmp_path: Path, said: str
-) -> None:
+def test_without_a_policy_nothing_is_looked_up(tmp_path: Path, said: str) -> None:
     resolver = Resolver(SIGNED)
-    assert asked(agent, tmp_path, said, resolver, "postfix shop.example") == said
+    assert asked(tmp_path, said, resolver, "postfix shop.example") == said
     assert resolver.asked == []
 
 
