@@ -1,6 +1,7 @@
-"""What each service on a mail host is kept from doing: systemd drop-ins (systemd.exec(5)). Pure.
+"""What each service on a mail host is kept from doing, and that it comes back when it dies. Pure.
 
-A role that brings a unit adds `drop_in(unit)` to its files.
+Both stand in one systemd drop-in for each unit (systemd.exec(5), systemd.service(5)). A role that
+brings a unit adds `drop_in(unit)` to its files.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Sandbox:
     """Directives of this service alone."""
     compiles: bool = False
     """Whether it makes machine code while it runs."""
+    pause: str = "1s"
+    """Before it is started again; as long as it is away, mail waits at the client or in the queue."""
 
 
 # Without a network of its own a service still reaches sockets in the file system.
@@ -110,6 +113,8 @@ SANDBOXES: dict[str, Sandbox] = {
         ("/var/lib/clamav", "-/run/clamav", "-/var/log/clamav"),
         ("AF_UNIX", "AF_INET", "AF_INET6"),
         compiles=True,
+        # It ends where ClamAV's mirrors have shut it out; to ask at once would keep them shut.
+        pause="1h",
     ),
 }
 """By unit name without instance and suffix."""
@@ -118,7 +123,7 @@ SANDBOXES: dict[str, Sandbox] = {
 def drop_in(
     unit: str, *, writable: tuple[str, ...] = (), own: tuple[str, ...] = (), stop: str = ""
 ) -> ConfigFile:
-    """The drop-in that confines `unit`; a change restarts it. KeyError for an unknown service.
+    """The drop-in that confines and revives `unit`; a change restarts it. KeyError for an unknown service.
 
     `writable` are paths and `own` are directives besides the service's. `stop` names an action that
     stops the unit, for units that are told of changes by a reload: only a start takes up a sandbox.
@@ -132,6 +137,7 @@ def drop_in(
         families=sandbox.families,
         calls=sandbox.calls,
         compiles=sandbox.compiles,
+        pause=sandbox.pause,
     )
     affects = (RELOAD, *((stop,) if stop else ()), unit)
     return ConfigFile(path_of(unit), text, affects=affects)

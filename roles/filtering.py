@@ -17,6 +17,7 @@ _DATABASE = "/var/lib/clamav"
 _LAB_DATABASE = "/etc/clamav/lab"
 # A first sa-update that fails leaves an empty folder, which Debian 12's SpamAssassin takes for its
 # rules: it finds none, and amavis does not start. Without the folder it reads those of the package.
+# For when the plug is pulled amid the update, amavis itself looks as well, as root ("+").
 _FORGET_FAILED_UPDATE = (
     "/usr/bin/find /var/lib/spamassassin -mindepth 1 -type d -empty -path '*/[0-9].*' -delete"
 )
@@ -41,6 +42,7 @@ def desired(target: Target) -> HostState:
         if wanted == "full":
             services.append(Service(RULES))
     spam = wanted == "full"
+    before = f"ExecStartPre=+-{_FORGET_FAILED_UPDATE}"
     return HostState(
         packages=(
             "amavisd-milter",
@@ -54,7 +56,11 @@ def desired(target: Target) -> HostState:
             *_amavis_files(target, asked, size),
             *_clamav_files(target, size),
             *(_spam_files(target) if spam else ()),
-            *(drop_in(s.unit) for s in services if s.unit != RULES),
+            *(
+                drop_in(s.unit, own=(before,) if spam and s.unit == AMAVIS else ())
+                for s in services
+                if s.unit != RULES
+            ),
         ),
         checks=(
             Check("content filter", _CHECK_AMAVIS),
@@ -81,11 +87,6 @@ def _amavis_files(target: Target, asked: tuple[Milter, ...], size: Sizing) -> li
             affects=(AMAVIS,),
         ),
         ConfigFile("/etc/default/amavisd-milter", render("etc/default/amavisd-milter")),
-        _unit_part(
-            "etc/systemd/system/amavis.service.d/mailfleet.conf",
-            AMAVIS,
-            before=_FORGET_FAILED_UPDATE if values["level"] == "full" else "",
-        ),
     ]
     for milter in asked:
         # Inbound gets half: a flood from outside must not keep the streams waiting.

@@ -1,13 +1,16 @@
-"""No accepted mail is lost while scanners, signer and agents die: a short round of `bench faults`."""
+"""What dies comes back by itself, and no accepted mail is lost meanwhile (a short `bench faults`)."""
 
 from __future__ import annotations
 
+import operator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bench import faults
 from roles import postfix
+from tests.lab.test_fail2ban import until
 from tests.lab.test_mail import SUITES
 
 if TYPE_CHECKING:
@@ -16,6 +19,34 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 MESSAGES = 400
+# More often than systemd starts a unit again by default.
+KILLS = 6
+UNITS = "cd /etc/systemd/system && ls -d *.service.d/50-mailfleet.conf | sed 's/[.]d[/].*//'"
+
+
+@pytest.mark.parametrize("region", ["eu", "us"])
+def test_whatever_dies_comes_back(deployed_lab: DeployedLab, region: str) -> None:
+    host = getattr(deployed_lab, region)
+    units = deployed_lab.on(host, UNITS).split()
+    assert {"dovecot.service", "nginx.service", "unbound.service"} < {*units}
+    names = " ".join(units)
+
+    def started() -> list[str]:
+        """When each unit became active; empty while one is not."""
+        show = f"systemctl show -P ActiveState -P ActiveEnterTimestampMonotonic {names} | grep ."
+        lines = deployed_lab.on(host, show).split()
+        return lines[1::2] if {*lines[::2]} == {"active"} else []
+
+    def all_since(before: list[str]) -> bool:
+        return all(map(operator.ne, started() or before, before))
+
+    for _ in range(KILLS):
+        before = started()
+        # All processes of each: an instance of Postfix has no main one on Debian 12.
+        deployed_lab.on(host, f"systemctl kill -s KILL {names}")
+        until(partial(all_since, before), "all units are started again")
+    done = deployed_lab.mailfleet("verify", "inventories/lab", "--limit", host)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("region", ["eu", "us"])
