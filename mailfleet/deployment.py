@@ -11,7 +11,7 @@ from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 
-from mailfleet import certificates, inventory
+from mailfleet import inventory
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Machine, Release
 from mailfleet.hoststate import HostState
@@ -54,12 +54,6 @@ def target_of(
         raise MailfleetError(
             f"{name} runs {suite!r}, for which mailfleet has no configuration",
             f"install one of {', '.join(SUITES)}",
-        )
-    if len(names := certificates.names(fleet, machine)) > certificates.MOST_NAMES:
-        raise MailfleetError(
-            f"{name} would need a certificate of {len(names)} names, and Let's Encrypt takes "
-            f"{certificates.MOST_NAMES}",
-            "spread the streams over more hosts, or the domains with [mta_sts] over more fleets",
         )
     logins = {
         login: _login_hash(login, stream, fleet.lab)

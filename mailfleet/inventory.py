@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mailfleet import certificates
 from mailfleet.domain_files import read_domain_files
 from mailfleet.errors import ConfigurationError, MailfleetError, Problem
 from mailfleet.model import Fleet, HostEntry, build_fleet
@@ -49,9 +50,9 @@ _run = _Run()
 def declare(names: Mapping[str, Any], **options: Any) -> None:
     """Declare the fleet; the last line of an inventory.
 
-    `names` is the inventory's globals(): every public list in it is a region. `options` are
-    `domains`, `reverse_dns`, `lab` and `never_banned` (see `mailfleet.model.schema.InventoryTable`). Adds the
-    connection data that pyinfra needs to each host, where the inventory does not give it.
+    `names` is the inventory's globals(): every public list in it is a region. `options` are the fields of
+    `mailfleet.model.schema.InventoryTable`, of which `domains` is required. Adds the connection data
+    that pyinfra needs to each host, where the inventory does not give it.
 
     Under pyinfra a mistake is printed and ends the run with exit code 2; `read` raises it instead.
     """
@@ -66,8 +67,8 @@ def declare(names: Mapping[str, Any], **options: Any) -> None:
         fleet = _load(source, entries, options, problems)
         # pyinfra's @fake and other connectors reach no address of the fleet.
         real = [entry for entry in entries if not entry.name.startswith("@")]
-        if real and (example_addresses := deploy_problems(fleet)):
-            raise ConfigurationError(example_addresses)
+        if real:
+            _check_deployable(fleet)
         if real and fleet.lab is not None:
             from mailfleet.lab import enter
 
@@ -92,11 +93,10 @@ def read(path: str | Path) -> Fleet:
 def read_connections(path: str | Path) -> dict[str, dict[str, Any]]:
     """How pyinfra reaches each host of an inventory: its `ssh_*` and `_*` data, by host name.
 
-    Complete as under pyinfra, so a lab must be up; ConfigurationError for example addresses.
+    Complete as under pyinfra, so a lab must be up; ConfigurationError as in `read_for_deploy`.
     """
     fleet, entries = _executed(path)
-    if problems := deploy_problems(fleet):
-        raise ConfigurationError(problems)
+    _check_deployable(fleet)
     _add_connections(fleet, list(entries))
     return {domain_name(e.name): dict(e.data) for e in entries if isinstance(e.data, dict)}
 
@@ -122,11 +122,19 @@ def _executed(path: str | Path) -> tuple[Fleet, tuple[HostEntry, ...]]:
 
 
 def read_for_deploy(path: str | Path) -> Fleet:
-    """Like `read`, for commands that connect: example addresses are refused outside a lab."""
+    """Like `read`, for commands that connect.
+
+    ConfigurationError also for what only forbids to connect: example addresses outside a lab, hosts
+    for which no certificate could be had.
+    """
     fleet = read(path)
-    if problems := deploy_problems(fleet):
-        raise ConfigurationError(problems)
+    _check_deployable(fleet)
     return fleet
+
+
+def _check_deployable(fleet: Fleet) -> None:
+    if problems := [*deploy_problems(fleet), *certificates.problems(fleet)]:
+        raise ConfigurationError(problems)
 
 
 def _declared(source: str) -> Fleet:

@@ -13,7 +13,9 @@ _LOGS = "/var/log/postfix"
 
 def jails(target: Target) -> dict[str, tuple[str, ...]]:
     """The jails of a host, each with the log files that it reads; none: it reads the journal."""
-    found = {"submission": tuple(f"{_LOGS}/{s.instance}.log" for s in target.host.sending)}
+    found = {}
+    if target.host.sending:
+        found["submission"] = tuple(f"{_LOGS}/{s.instance}.log" for s in target.host.sending)
     if target.host.inbound:
         found["inbound"] = (f"{_LOGS}/postfix.log",)
     return {**found, "sshd": ()}
@@ -32,7 +34,7 @@ def desired(target: Target) -> HostState:
                 "etc/fail2ban/jail.d/mailfleet.local",
                 spared=target.fleet.own_networks,
                 submission_ports=ports,
-                submission_logs=logs["submission"],
+                submission_logs=logs.get("submission", ()),
                 inbound_log="".join(logs.get("inbound", ())),
                 ssh_port=target.host.ssh_port,
             ),

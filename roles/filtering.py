@@ -109,7 +109,7 @@ def _clamav_files(target: Target, size: Sizing) -> list[ConfigFile]:
     database = _LAB_DATABASE if lab else _DATABASE
     sizes = (stream.limits.message_bytes for _, stream in target.fleet.host_streams(target.host))
     # The milter adds header fields of its own to what Postfix has taken.
-    largest = max(_INBOUND_BYTES, *sizes) + 1_000_000
+    largest = max((_INBOUND_BYTES, *sizes)) + 1_000_000
     values = {"clamd": _CLAMD_SOCKET, "database": database, "sizing": size, "largest": largest}
     files = [
         ConfigFile("/etc/clamav/clamd.conf", render("etc/clamav/clamd.conf", **values),

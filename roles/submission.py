@@ -13,8 +13,13 @@ _OLD_SYNTAX = ("bookworm", "noble")
 
 
 def desired(target: Target) -> HostState:
-    """One authentication socket in each stream's queue directory, one file of password hashes."""
+    """One authentication socket in each stream's queue directory, one file of password hashes.
+
+    Nothing on a host without streams: nobody logs in there.
+    """
     streams = target.fleet.host_streams(target.host)
+    if not streams:
+        return HostState()
     template = "dovecot-2.3.conf" if target.suite in _OLD_SYNTAX else "dovecot-2.4.conf"
     users = "".join(
         f"{login}:{target.logins[login]}\n" for _, stream in streams for login in stream.logins

@@ -42,7 +42,7 @@ def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> li
 def deploy_problems(fleet: Fleet) -> list[Problem]:
     """What forbids to connect to the hosts, though the fleet loads and plans.
 
-    Example addresses, and names for which no certificate could ever be had.
+    Example addresses, and peers that could not validate a name for each other.
     """
     return [*_example_addresses(fleet), *_peers_out_of_reach(fleet)]
 
@@ -146,6 +146,9 @@ def _unusable_addresses(fleet: Fleet) -> Iterator[Problem]:
 def _taken_ports(fleet: Fleet) -> Iterator[Problem]:
     known = {stream.name: stream for stream in fleet.streams}
     for host in fleet.hosts:
+        if use := identity_checks.RESERVED_PORTS.get(host.ssh_port):
+            text = f"port {host.ssh_port} serves {use}; let SSH listen on another"
+            yield Problem(fleet.source, f"host {host.name}: ssh_port", text)
         taken: dict[tuple[str, int], SendingAddress] = {}
         for sending in host.sending:
             stream = known.get(sending.stream)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mailfleet.errors import Problem
-from mailfleet.model.fleet import Domain, Fleet
+from mailfleet.model.authorities import DIRECTORIES, ISSUER
+from mailfleet.model.fleet import Domain, Fleet, Host
 
 Finding = tuple[str, str]
 """Key and text, within one domain file."""
@@ -72,10 +73,36 @@ def _revoked(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
                 yield "dkim.revoked", text
 
 
-def _caa(_: Fleet, domain: Domain) -> Iterator[Finding]:
+def _caa(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
+    """Records that forbid the fleet's own certificates (RFC 8659 §5.1)."""
     caa = domain.caa
-    if caa is not None and caa.account_uri and len(caa.issuers) > 1:
+    if caa is None:
+        return
+    if fleet.lab is None and fleet.acme in DIRECTORIES and ISSUER not in caa.issuers:
+        yield (
+            "caa.issuers",
+            f"forbids the certificates of the hosts, which {ISSUER} issues; add it, or set acme "
+            f"in {fleet.source}",
+        )
+    if not caa.account_uri:
+        return
+    if len(caa.issuers) > 1:
         yield "caa.account_uri", "an account belongs to one issuer; name one in issuers"
+    hosts = [host.name for host in fleet.hosts if _is_served_by(domain, host, fleet)]
+    if len(hosts) > 1:
+        yield (
+            "caa.account_uri",
+            f"names one account, and each of {', '.join(hosts)} has its own; remove it",
+        )
+
+
+def _is_served_by(domain: Domain, host: Host, fleet: Fleet) -> bool:
+    """Whether the host's certificate has a name in the domain."""
+    owner = fleet.domain_of(host.name)
+    own = owner is not None and owner.name == domain.name
+    streams = {stream.name for stream in domain.streams}
+    sends = any(sending.stream in streams for sending in host.sending)
+    return own or sends or (domain.mta_sts is not None and host.inbound)
 
 
 def _bimi(_: Fleet, domain: Domain) -> Iterator[Finding]:

@@ -19,12 +19,14 @@ from pydantic import (
 )
 
 from mailfleet.model.addresses import Address, Network
+from mailfleet.model.authorities import authority
 from mailfleet.model.names import domain_name, service_name
 from mailfleet.model.options import octodns_options
 from mailfleet.model.outbound_tls import TlsLevel
 from mailfleet.model.values import (
     as_tuple,
     at_least_one,
+    distinct_keys,
     domain_or_subdomains,
     ip_address_text,
     mail_address,
@@ -96,6 +98,7 @@ AcmeDirectory = Annotated[
         r"production|staging|https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._~/-]*",
         'write "production" or "staging", which are Let\'s Encrypt\'s, or an https:// address',
     ),
+    AfterValidator(authority),
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Policy = Literal["none", "quarantine", "reject"]
@@ -191,7 +194,7 @@ class DmarcTable(_Table):
     reports: MailAddresses = ()
     testing: bool = False
     """`t=y`: receivers apply the policy one level lower."""
-    subdomains: dict[DomainName, Policy] = {}
+    subdomains: Annotated[dict[DomainName, Policy], BeforeValidator(distinct_keys)] = {}
     """Policies of single From domains. Example: {"news.shop.example" = "none"}."""
 
 
@@ -320,6 +323,11 @@ class TlsDemandTable(_Table):
         return self
 
 
+TlsDemand = Annotated[
+    TlsDemandTable, BeforeValidator(lambda v: {"level": v} if isinstance(v, str) else v)
+]
+
+
 class InventoryTable(_Table):
     """What an inventory says of the whole fleet: the arguments of `declare`."""
 
@@ -339,10 +347,5 @@ class InventoryTable(_Table):
     """Who issues the hosts' certificates (RFC 8555). Example: "production"."""
     acme_contact: MailAddress | None = None
     """Where that authority writes to. Example: "postmaster@shop.example"."""
-    outbound_tls: dict[
-        Destination,
-        Annotated[
-            TlsDemandTable, BeforeValidator(lambda v: {"level": v} if isinstance(v, str) else v)
-        ],
-    ] = {}
+    outbound_tls: Annotated[dict[Destination, TlsDemand], BeforeValidator(distinct_keys)] = {}
     """TLS towards recipient domains, before DANE and MTA-STS. Example: {"bank.example": "secure"}."""

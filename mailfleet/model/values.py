@@ -55,6 +55,23 @@ def at_least_one(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def distinct_keys(value: object) -> object:
+    """A table in which no domain name is written twice, in other letters or with a dot at its end.
+
+    Else the last one would win, and nobody would be told.
+    """
+    seen: dict[str, object] = {}
+    for key in value if isinstance(value, dict) else ():
+        try:
+            name = domain_or_subdomains(key)
+        except (ValueError, AttributeError):
+            continue  # named by the check of the keys themselves
+        if name in seen:
+            raise ValueError(f"{shown(seen[name])} and {shown(key)} are the same name; keep one")
+        seen[name] = key
+    return value
+
+
 def matching(pattern: str, rule: str) -> AfterValidator:
     """A check that a text matches `pattern` whole; `rule` tells the user the same in words."""
     compiled = re.compile(pattern)

@@ -311,6 +311,16 @@ def test_a_stream_does_not_take_the_ssh_port() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("port", "use"), [(25, "bounces and reports"), (80, "certificate challenges")]
+)
+def test_ssh_does_not_take_a_port_of_the_host_s_own(port: int, use: str) -> None:
+    assert problems({"mta1": {**MTA1, "ssh_port": port}}) == [
+        f"{INVENTORY}: host mta1.shop.example: ssh_port: port {port} serves {use}; let SSH listen "
+        "on another"
+    ]
+
+
 def test_sharing_with_a_stream_that_has_no_address_here() -> None:
     host = {"streams": {"orders": ["203.0.113.10"], "news": "invoices"}}
     assert problems({"mta1": host}, {"shop.example": {"streams": TWO}}) == [

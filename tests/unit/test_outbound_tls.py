@@ -79,6 +79,11 @@ def test_what_postfix_reads(destination: str, demand: Any, line: str) -> None:
             "outbound_tls.bank.example.names",
             "is empty; give at least one",
         ),
+        (
+            {"Bank.example": "secure", "bank.example.": "may"},
+            "outbound_tls",
+            "'Bank.example' and 'bank.example.' are the same name; keep one",
+        ),
         ({"bank": "encrypt"}, "outbound_tls.bank", "'bank' is not fully qualified"),
         ({"192.0.2.1": "encrypt"}, "outbound_tls.192.0.2.1", "ends in a number"),
         ({"bank.example": {"level": "secure", "name": "x"}}, "outbound_tls.bank.example.name", ""),

@@ -26,13 +26,15 @@ STREAMS = {
 Found = dict[tuple[str, str], tuple[str, ...]]
 
 
-def build(domain: dict[str, Any], parked: dict[str, Any] | None = None) -> Fleet:
+def build(
+    domain: dict[str, Any], parked: dict[str, Any] | None = None, acme: str = "production"
+) -> Fleet:
     files = {"shop.example": ("dns/shop.example.toml", {"streams": STREAMS, **domain})}
     if parked is not None:
         files["parked.example"] = ("dns/parked.example.toml", parked)
     use = {"orders": ["203.0.113.1", "2001:db8::1"], "news": "orders"}
     hosts = [HostEntry("eu", HOST, {"streams": use})]
-    options = {"domains": list(files), "acme": "production"}
+    options = {"domains": list(files), "acme": acme}
     return build_fleet("inventories/prod", hosts, options, files, [])
 
 
@@ -88,7 +90,8 @@ def test_tlsa_stands_in_signed_zones_only() -> None:
 
 def test_caa_stands_at_the_fleet_s_names_only() -> None:
     account = "https://ca.example/acct/1"
-    made = found(build({"caa": {"issuers": ["ca.example"], "account_uri": account}}))
+    caa = {"issuers": ["ca.example"], "account_uri": account}
+    made = found(build({"caa": caa}, acme="https://ca.example/dir"))
     value = (f'0 issue "ca.example; accounturi={account}"',)
     assert {name for (name, rtype), values in made.items() if rtype == "CAA"} == {
         HOST,
@@ -173,9 +176,18 @@ WRONG = [
         {"dmarc": {"subdomains": {"shop.example": "none"}}},
         "dmarc.subdomains: shop.example is the domain itself; write dmarc.policy",
     ),
+    (
+        {"dmarc": {"subdomains": {"news.shop.example": "none", "News.shop.example": "reject"}}},
+        "dmarc.subdomains: 'news.shop.example' and 'News.shop.example' are the same name; keep one",
+    ),
     ({"caa": {"issuers": []}}, "caa.issuers: is empty; give at least one"),
     (
-        {"caa": {"issuers": ["a.example", "b.example"], "account_uri": "https://a.example/1"}},
+        {
+            "caa": {
+                "issuers": ["letsencrypt.org", "b.example"],
+                "account_uri": "https://b.example/1",
+            }
+        },
         "caa.account_uri: an account belongs to one issuer; name one in issuers",
     ),
     (

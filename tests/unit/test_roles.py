@@ -40,6 +40,7 @@ HOSTS: dict[str, dict[str, Any]] = {
         "streams": {"orders": ["192.0.2.11"], "news": "orders"},
         "ssh_port": 2222,
     },
+    "inbound only": {"addresses": ["192.0.2.10"], "streams": {}},
     "silent": {"inbound": False, "streams": {"orders": ["192.0.2.11"], "news": ["192.0.2.12"]}},
 }
 DOMAINS: dict[str, dict[str, Any]] = {

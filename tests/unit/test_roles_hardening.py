@@ -52,16 +52,20 @@ def test_ssh_takes_keys_only_and_knows_its_own_words(suite: str) -> None:
 def test_jails_cover_the_ports_and_logs_of_the_host(kind: str) -> None:
     parser = jails(kind)
     host = target_of(kind).host
-    inbound = ["inbound"] if host.inbound else []
-    assert parser.sections() == ["DEFAULT", "submission", *inbound, "sshd"][1:]
+    wanted = {"submission": bool(host.sending), "inbound": host.inbound, "sshd": True}
+    assert parser.sections() == [name for name, there in wanted.items() if there]
     assert all(parser.getboolean(name, "enabled") for name in parser.sections())
-    assert parser["submission"]["port"] == "465,587,2465,2587"
     assert parser["sshd"]["port"] == str(host.ssh_port)
     logs = {name: tuple((parser[name].get("logpath") or "").split()) for name in parser.sections()}
     assert logs == fail2ban.jails(target_of(kind))
-    assert logs["submission"] == tuple(f"/var/log/postfix/{s.instance}.log" for s in host.sending)
     # The SSH jail reads the journal: no release has a file for it.
-    assert (parser["sshd"]["backend"], parser["submission"]["backend"]) == ("systemd", "polling")
+    assert parser["sshd"]["backend"] == "systemd"
+    if host.sending:
+        submission = parser["submission"]
+        assert (submission["port"], submission["backend"]) == ("465,587,2465,2587", "polling")
+        assert logs["submission"] == tuple(
+            f"/var/log/postfix/{s.instance}.log" for s in host.sending
+        )
 
 
 def test_the_fleet_is_never_banned() -> None:
