@@ -35,6 +35,8 @@ class Sandbox:
     calls: tuple[str, ...] = ("@system-service",)
     own: tuple[str, ...] = ()
     """Directives of this service alone."""
+    after: tuple[str, ...] = ()
+    """Units that are to be up first."""
     compiles: bool = False
     """Whether it makes machine code while it runs."""
     pause: str = "1s"
@@ -51,6 +53,8 @@ SANDBOXES: dict[str, Sandbox] = {
         ("CAP_NET_BIND_SERVICE", *_USERS, *_FILES, "CAP_KILL"),
         ("/var/log/postfix",),
         _NETWORK,
+        # It listens on single addresses. Debian 13 left this to whoever does.
+        after=("network-online.target",),
     ),
     # It only signs, so it needs neither root nor network.
     "opendkim": Sandbox(
@@ -121,14 +125,21 @@ SANDBOXES: dict[str, Sandbox] = {
 
 
 def drop_in(
-    unit: str, *, writable: tuple[str, ...] = (), own: tuple[str, ...] = (), stop: str = ""
+    unit: str,
+    *,
+    writable: tuple[str, ...] = (),
+    own: tuple[str, ...] = (),
+    stop: str = "",
+    starts: tuple[int, str] | None = None,
 ) -> ConfigFile:
     """The drop-in that confines and revives `unit`; a change restarts it. KeyError for an unknown service.
 
     `writable` are paths and `own` are directives besides the service's. `stop` names an action that
     stops the unit, for units that are told of changes by a reload: only a start takes up a sandbox.
+    `starts` is how often systemd starts it at most, and within which time; None: without end.
     """
     sandbox = SANDBOXES[unit.removesuffix(".service").partition("@")[0]]
+    most, interval = starts or (0, "0")
     text = render(
         f"{_FOLDER}/{_NAME}".lstrip("/"),
         own=(*sandbox.own, *own),
@@ -138,6 +149,9 @@ def drop_in(
         calls=sandbox.calls,
         compiles=sandbox.compiles,
         pause=sandbox.pause,
+        after=sandbox.after,
+        most=most,
+        interval=interval,
     )
     affects = (RELOAD, *((stop,) if stop else ()), unit)
     return ConfigFile(path_of(unit), text, affects=affects)

@@ -62,6 +62,8 @@ def desired(target: Target) -> HostState:
             # A container has no clock of its own: there the unit's condition keeps it inactive.
             Service("systemd-timesyncd.service", runs=False),
             Service("unattended-upgrades.service", runs=False),
+            # The one fetches the lists in which the other finds the upgrades.
+            Service("apt-daily.timer"),
             Service("apt-daily-upgrade.timer"),
         ),
         listeners=(
@@ -71,10 +73,13 @@ def desired(target: Target) -> HostState:
     )
 
 
-# unbound-checkconf opens every file that the configuration names: those in the staging folder.
+# unbound-checkconf opens every file that the configuration names: those in the staging folder, and a
+# root key like the one that unbound's unit makes when it starts, which it has not on a new host.
 _CHECK_RESOLVER = """\
 mkdir "$CHECK/etc/unbound"
-sed "s|\\"/etc/unbound/root|\\"$STAGE/etc/unbound/root|" "$STAGE/etc/unbound/unbound.conf" \
+cp /usr/share/dns/root.key "$CHECK/etc/unbound/"
+sed "s|\\"/etc/unbound/root|\\"$STAGE/etc/unbound/root|;s|/var/lib/unbound/|$CHECK/etc/unbound/|" \
+  "$STAGE/etc/unbound/unbound.conf" \
   > "$CHECK/etc/unbound/unbound.conf"
 unbound-checkconf "$CHECK/etc/unbound/unbound.conf"
 """

@@ -28,7 +28,7 @@ class Services(FactBase[ServicesState]):
     def command(self, units: tuple[str, ...]) -> StringCommand:
         quoted = [QuoteString(unit) for unit in units]
         return StringCommand(
-            "systemctl", "show", "--property=Id,UnitFileState,ActiveState", "--", *quoted, ";",
+            "systemctl", "show", "--property=Id,UnitFileState,ActiveState,SubState", "--", *quoted, ";",
             "ls", PENDING, "2>/dev/null", "|", "sed", QuoteString("s/^/pending=/"), ";",
             "sed", QuoteString("s/^/managed=/"), MANAGED, "2>/dev/null; true",
         )  # fmt: skip
@@ -51,10 +51,12 @@ class Services(FactBase[ServicesState]):
                 found[key].add(value)
             elif value:
                 unit[key] = value
-            if not line or len(unit) == 3:
+            if not line or len(unit) == 4:
                 if unit.get("UnitFileState", "").startswith("enabled"):
                     found["enabled"].add(unit.get("Id", ""))
-                if unit.get("ActiveState") in ("active", "activating", "reloading"):
+                # One that died and waits for its next start is "activating", too.
+                waits = unit.get("SubState") == "auto-restart"
+                if unit.get("ActiveState") in ("active", "activating", "reloading") and not waits:
                     found["active"].add(unit.get("Id", ""))
                 unit = {}
         return ServicesState(**{key: frozenset(names) for key, names in found.items()})

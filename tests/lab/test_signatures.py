@@ -13,6 +13,7 @@ import pytest
 
 from mailfleet.render import render
 from mailfleet.sandbox import drop_in
+from mailfleet.scanning import Sizing
 from tests.lab.test_content_filter import awaited, receive, spam, submit
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def mirror(deployed_lab: DeployedLab) -> Iterator[DeployedLab]:
 def test_freshclam_fetches_tests_and_tells_clamd_in_its_sandbox(
     mirror: DeployedLab, host: str
 ) -> None:
-    configuration = render("etc/clamav/freshclam.conf", database=DATABASE)
+    configuration = render(
+        "etc/clamav/freshclam.conf", database=DATABASE, sizing=Sizing(2, reloads_beside=True)
+    )
     for line in (f"DatabaseCustomURL {MIRROR}", *map("ExcludeDatabase {}".format, OFFICIAL)):
         configuration += f"{line}\n"
     folder = f"/run/systemd/system/{FRESHCLAM}.d"

@@ -113,6 +113,7 @@ def test_units_pending_marks_and_manifest() -> None:
             "Id=c@x.service", "ActiveState=activating", "UnitFileState=enabled-runtime", "",
             "Id=gone.service", "ActiveState=inactive", "UnitFileState=", "",
             "Id=d.timer", "ActiveState=reloading", "UnitFileState=static", "",
+            "Id=e.service", "ActiveState=activating", "SubState=auto-restart", "UnitFileState=static", "",
             "pending=firewall", "pending=a.service",
             "managed=a.service", "managed=old.service",
         ]
@@ -127,8 +128,8 @@ def test_units_pending_marks_and_manifest() -> None:
 
 def test_units_in_any_order_and_without_blank_lines() -> None:
     state = Services().process(
-        ["UnitFileState=enabled", "Id=a.service", "ActiveState=active",
-         "ActiveState=inactive", "UnitFileState=disabled", "Id=b.service"]
+        ["UnitFileState=enabled", "Id=a.service", "ActiveState=active", "SubState=running",
+         "ActiveState=inactive", "UnitFileState=disabled", "Id=b.service", "SubState=dead"]
     )  # fmt: skip
     assert state.enabled == state.active == frozenset({"a.service"})
 
