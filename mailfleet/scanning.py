@@ -18,7 +18,7 @@ GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*" + "GTUBE" + "-STANDARD-ANTI-UBE-TEST-EMAI
 # ClamAV's own advice is 3 GB for a host that does nothing else; clamd itself holds a good 1 GB.
 FULL_DATABASE = 1500
 LAB_DATABASE = 64
-"""A lab has no way to ClamAV's mirrors: clamd loads one signature there, and takes 20 MB."""
+"""A lab has no way to ClamAV's mirrors: clamd loads one signature there, and takes 12 MB."""
 _SYSTEM = 512
 _MASTER = 80
 _PROCESS = {"virus": 60, "full": 100}

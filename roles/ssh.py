@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailfleet.connection import CONNECTION
 from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener
 from mailfleet.render import render
+from mailfleet.sshd import EXCEPTIONS
 from mailfleet.target import Target
 
 PATH = "/etc/ssh/sshd_config.d/10-mailfleet.conf"
@@ -37,7 +38,9 @@ def desired(target: Target) -> HostState:
 
 
 # All files together, as sshd would read them afterwards.
-_CHECK = """\
+_CHECK = (
+    f"{EXCEPTIONS}\n"
+    + """\
 folder=$CHECK/etc/ssh/sshd_config.d
 mkdir -p "$folder" /run/sshd
 cp /etc/ssh/sshd_config.d/*.conf "$folder" 2>/dev/null || :
@@ -53,7 +56,13 @@ for wanted in "authenticationmethods publickey" "passwordauthentication no" \
       "setting from files there that sort before 10-mailfleet.conf"
     exit 1
   fi
-done"""
+done
+found=$(exceptions "$CHECK/etc/ssh/sshd_config" "$folder"/*.conf)
+if [ -n "$found" ]; then
+  echo "sshd would still let somebody in without a key: $found; remove that AuthenticationMethods"
+  exit 1
+fi"""
+)
 
 # Whoever deploys must be able to come back. journalctl is asked for the login of this very connection.
 _CHECK_KEY = (

@@ -301,7 +301,7 @@ class HostTable(_Table):
     """Whether the host takes bounces and reports on port 25."""
     inbound_scan: Scan | None = None
     """Whether inbound mail is scanned. Default: what `declare` says for the fleet."""
-    suite: Literal["bookworm", "trixie", "noble"] = "bookworm"
+    suite: Literal["bookworm", "trixie"] = "bookworm"
     """The release that a lab boots for this host; real hosts say it themselves."""
     ssh_port: Port = 22
     """pyinfra's own key, checked here because the firewall opens this port."""

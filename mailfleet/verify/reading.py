@@ -16,6 +16,7 @@ from mailfleet.facts.services import Services, ServicesState
 from mailfleet.facts.tls import STATE as ORDER_STATE
 from mailfleet.facts.tls import Tls, TlsState
 from mailfleet.hoststate import HostState
+from mailfleet.sshd import EXCEPTIONS
 from mailfleet.target import POLICY_SOCKET
 from mailfleet.verify.firewall import EGRESS
 
@@ -71,6 +72,11 @@ def read(
     return Reading(texts=texts, **found)
 
 
+_SSHD_FILES = (
+    "exceptions /etc/ssh/sshd_config $(ls /etc/ssh/sshd_config.d/*.conf) | sed 's/^/exception /'"
+)
+
+
 def _commands(instances: Sequence[str]) -> dict[str, str]:
     found = {
         "failed units": "systemctl list-units --state=failed --plain --no-legend",
@@ -80,7 +86,7 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
         "ufw": "LC_ALL=C ufw status verbose",
         "kernel": "iptables-save; ip6tables-save",
         "egress": EGRESS,
-        "sshd": "sshd -T",
+        "sshd": f"sshd -T; {EXCEPTIONS}\n{_SSHD_FILES}",
         "planned kernel": _PLANNED_KERNEL,
         "ufw files": "; ".join(
             f"cmp -s /etc/ufw/{name} /usr/share/ufw/iptables/{name} || echo /etc/ufw/{name}"

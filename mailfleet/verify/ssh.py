@@ -7,12 +7,18 @@ _SAME = {"prohibit-password": "without-password"}
 
 
 def problems(planned: str, effective: str) -> list[str]:
-    """`planned` is the text of our file, `effective` what `sshd -T` prints."""
+    """`planned` is the text of our file.
+
+    `effective` is what `sshd -T` prints, and a line `exception FILE: ...` for each place where somebody
+    comes in without a key.
+    """
     now: dict[str, str] = {}
+    found = []
     for line in effective.splitlines():
         key, _, value = line.partition(" ")
+        if key == "exception":
+            found.append(f"sshd lets somebody in without a key, expected keys only: {value}")
         now[key.lower()] = value.strip()
-    found = []
     for line in planned.splitlines():
         key, _, value = line.partition(" ")
         if not key or key.startswith("#"):

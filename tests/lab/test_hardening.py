@@ -143,6 +143,24 @@ def test_a_file_that_comes_first_is_named(
     assert "remove the setting from files there that sort before 10-mailfleet.conf" in said
 
 
+@pytest.mark.usefixtures("before_hardening")
+@pytest.mark.parametrize(
+    ("methods", "open_"), [("publickey,password", False), ("publickey password", True)]
+)
+def test_an_exception_below_match_is_named(
+    deployed_lab: DeployedLab, host: str, region: str, methods: str, open_: bool
+) -> None:
+    lines = (
+        f"Match User backup\n    PasswordAuthentication yes\n    AuthenticationMethods {methods}\n"
+    )
+    path = "/etc/ssh/sshd_config.d/00-other.conf"
+    deployed_lab.on(host, f"cat > {path}", stdin=lines)
+    _, said = checked(deployed_lab, host, region)
+    assert ("sshd would still let somebody in without a key" in said) == open_
+    assert (f"AuthenticationMethods {methods}" in said) == open_
+    assert ("this connection was opened with a password" in said) != open_
+
+
 def test_an_instance_writes_its_own_files_only(
     deployed_lab: DeployedLab, host: str, region: str
 ) -> None:

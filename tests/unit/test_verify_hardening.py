@@ -79,6 +79,14 @@ def test_processes() -> None:
     ]
 
 
+def test_sshd_lets_somebody_in_by_a_password() -> None:
+    line = "exception /etc/ssh/sshd_config: Match User x:  AuthenticationMethods password"
+    assert ssh.problems("", line) == [
+        "sshd lets somebody in without a key, expected keys only: "
+        "/etc/ssh/sshd_config: Match User x:  AuthenticationMethods password"
+    ]
+
+
 def test_sshd() -> None:
     planned = "# why\nPermitRootLogin prohibit-password\nLoginGraceTime 30\nX 1.2.3.0/24,::1/128\n"
     good = "permitrootlogin without-password\nlogingracetime 30\nx 1.2.3.0/24,::1/128\n"
