@@ -33,6 +33,19 @@ apt() {{
 # the first two steps may fail, and only --fix-broken helps.
 dpkg --configure -a --force-confdef --force-confold || :
 apt update
+# Another mail server makes room for Postfix. Whatever else would have to go is not ours to remove.
+if [ $# -gt 0 ]; then
+  gone=$(apt -s install -- "$@" | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p')
+  for name in $gone; do
+    case $(dpkg-query -W -f '${{Package}} ${{Provides}}' "$name") in
+      exim4* | *mail-transport-agent*) ;;
+      *)
+        echo "apt would remove $name to install what this host needs (see apt-get -s install $*);" \
+          "remove it yourself if you can do without it, and deploy again" >&2
+        exit 1 ;;
+    esac
+  done
+fi
 if [ $# -eq 0 ] || ! apt install -- "$@"; then
   apt --fix-broken install
   [ $# -eq 0 ] || apt install -- "$@"

@@ -48,8 +48,8 @@ class Production:
     name: str
     fleet: Fleet
 
-    def deploy(self) -> str:
-        """What `deploys/mta.py` prints; it must succeed."""
+    def deploy(self, code: int = 0) -> str:
+        """What `deploys/mta.py` prints; it must end with `code`."""
         hashes = {f"MAILFLEET_LOGIN_{login}": "$6$a$b" for login in ("ORDERS", "NEWSLETTER")}
         done = subprocess.run(
             [sys.executable, "-c", PYINFRA, "-y", INVENTORY, "deploys/mta.py"],
@@ -57,7 +57,7 @@ class Production:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         said = done.stdout + done.stderr
-        assert done.returncode == 0, said
+        assert done.returncode == code, said
         return said
 
     def on(self, host: str, command: str) -> str:
@@ -127,3 +127,14 @@ def test_a_second_deploy_only_tries_again_to_get_a_certificate(production: Produ
 def test_production_s_authority_is_asked(production: Production, host: str) -> None:
     config = Path("/etc/mailfleet/certificate.json")
     assert "acme-v02.api.letsencrypt.org" in production.on(host, f"cat {config}")
+
+
+def test_what_the_operator_installed_is_not_removed(production: Production, host: str) -> None:
+    production.on(host, "apt-get -q update && apt-get -qq -y install chrony")
+    try:
+        said = production.deploy(code=1)
+        assert f"[{host}] apt would remove chrony to install what this host needs" in said
+        assert production.on(host, "dpkg-query -W -f '${db:Status-Abbrev}' chrony").strip() == "ii"
+    finally:
+        production.on(host, "apt-get -qq -y remove chrony")
+    production.deploy()

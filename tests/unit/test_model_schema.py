@@ -167,7 +167,7 @@ IN_HOST: list[tuple[object, str]] = [
     ({**HOST, "address": "203.0.113.10"}, "address: unknown key; did you mean 'addresses'?"),
     ({**HOST, "addresses": 5}, "addresses: 5 is not a list; write [...]"),
     ({**HOST, "inbound": 1}, "inbound: 1 is not true or false; write one of the two"),
-    ({**HOST, "suite": "sid"}, "suite: 'sid' is not known; write one of 'bookworm', 'trixie' or"),
+    ({**HOST, "suite": "sid"}, "suite: 'sid' is not known; write one of 'bookworm' or 'trixie'"),
     ({**HOST, "selector": "a.b"}, "selector: 'a.b' does not fit; write 1 to 32 small letters"),
     ({**HOST, "ssh_port": "2222"}, "ssh_port: '2222' is not a whole number; write one without"),
 ]
