@@ -82,7 +82,8 @@ def before_hardening(deployed_lab: DeployedLab, host: str) -> Iterator[None]:
         " printf 'PasswordAuthentication yes\\n' > /etc/ssh/sshd_config.d/50-cloud-init.conf;"
         f" useradd -m {OPERATOR}; echo {OPERATOR}:{PASSWORD} | chpasswd;"
         f" echo '{OPERATOR} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/deployer;"
-        " systemctl reload ssh",
+        # Not a reload, amid which sshd does not listen for a moment.
+        " systemctl restart ssh",
     )
     try:
         yield
