@@ -22,8 +22,8 @@ class Breakage:
     """One thing that goes wrong with a host, and what verify has to say about it."""
 
     name: str
-    found: dict[str, str]
-    """Each check that fails, and words of its message; all others pass."""
+    found: dict[str, str | tuple[str, ...]]
+    """Each check that fails, and words of its message, in several places or in one; all others pass."""
     command: str = "true"
     """Run on the host."""
     dns: tuple[str, str, str] | None = None
@@ -35,7 +35,7 @@ class Breakage:
     """Where a deploy cannot know: what it never made, or what lives in the kernel alone."""
 
 
-def unanswered(address: str, *ports: int, inside: bool = True) -> dict[str, str]:
+def unanswered(address: str, *ports: int, inside: bool = True) -> dict[str, str | tuple[str, ...]]:
     """What fails where nothing answers at an SMTP port any more."""
     unseen = ", ".join(f"{address} port {port}" for port in ports)
     return {
@@ -231,7 +231,10 @@ ROUNDS = [
             {
                 "files.contents": "/etc/postfix-marketing/main.cf was changed",
                 "postfix.main_cf": "smtpd_tls_auth_only is 'no', expected 'yes'",
-                "tls.versions": f"marketing submission at {US4} port 587 takes the suite ECDHE-ECDSA-",
+                "tls.versions": (
+                    f"marketing submission at {US4} port 587 takes the suite ECDHE-ECDSA-",
+                    f"marketing submission at {US4} port 587 offers logins without TLS",
+                ),
             },
             "postconf -c /etc/postfix-marketing tls_medium_cipherlist=ALL:@SECLEVEL=0"
             " smtpd_tls_auth_only=no smtpd_tls_security_level=may"

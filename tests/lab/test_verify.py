@@ -95,7 +95,8 @@ def break_and_judge(deployed_lab: DeployedLab, breakages: tuple[Breakage, Breaka
     for host, breakage in broken.items():
         assert sorted(found[host]) == sorted(breakage.found), found[host]
         for name, words in breakage.found.items():
-            assert words in found[host][name]
+            for one in (words,) if isinstance(words, str) else words:
+                assert one in found[host][name]
             assert all(line.startswith(f"{host}: ") for line in found[host][name].splitlines())
 
 
