@@ -1,17 +1,10 @@
-"""Judging looks at SMTP ports: relaying, TLS and certificates, greetings."""
+"""Judging looks at SMTP ports: relaying, TLS, greetings; how orders of certificates went."""
 
 from __future__ import annotations
 
-import base64
-import datetime as dt
 from collections.abc import Iterable, Mapping
 
-from cryptography import x509
-
 from mailfleet.verify.ports import Greeting, Look
-
-# A certificate is renewed with a third of its life left; less than half of that means nobody did.
-_LEAST_LEFT = 1 / 6
 
 
 def unreachable(looks: Iterable[Look]) -> list[str]:
@@ -91,29 +84,6 @@ def turn_problems(looks: Iterable[Look]) -> list[str]:
     ]
 
 
-def certificate_problems(looks: Iterable[Look], now: dt.datetime, *, installed: str) -> list[str]:
-    """Certificates that clients would not accept, or that are not the `installed` one (PEM)."""
-    found = []
-    on_disk = _certificate(installed)
-    for look in looks:
-        if look.error or not look.found["certificate"]:
-            continue
-        served = x509.load_der_x509_certificate(base64.b64decode(look.found["certificate"]))
-        if look.found["untrusted"]:
-            found.append(f"{look.port}: the certificate is not trusted: {look.found['untrusted']}")
-        if served != on_disk:
-            found.append(f"{look.port} serves another certificate than the one that is installed")
-        missing = sorted(set(look.port.names()) - set(_names(served)))
-        if missing:
-            found.append(f"{look.port}: the certificate does not cover {', '.join(missing)}")
-        until = served.not_valid_after_utc
-        if until - now < (until - served.not_valid_before_utc) * _LEAST_LEFT:
-            found.append(f"{look.port}: the certificate ends on {until:%Y-%m-%d %H:%M} UTC")
-        if served.not_valid_before_utc > now:
-            found.append(f"{look.port}: the certificate is not valid yet")
-    return found
-
-
 def order_problems(state: Mapping[str, str]) -> list[str]:
     """Why the last attempt to get a certificate was no success; `state` is what the host kept."""
     reason = state.get("reason", "")
@@ -152,18 +122,3 @@ def greeting_problems(greetings: Iterable[Greeting]) -> list[str]:
             code, text = look["helo"]
             found.append(f"from {greeting.address}, EHLO {greeting.helo} is answered {code} {text}")
     return found
-
-
-def _certificate(pem: str) -> x509.Certificate | None:
-    try:
-        return x509.load_pem_x509_certificate(pem.encode())
-    except ValueError:
-        return None
-
-
-def _names(certificate: x509.Certificate) -> list[str]:
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    return found.value.get_values_for_type(x509.DNSName)

@@ -243,11 +243,19 @@ ROUNDS = [
     ),
     (
         Breakage(
-            "the certificate is replaced",
-            {"tls.certificates": "the certificate is not trusted: self-signed certificate"},
-            "cd /etc/mailfleet/tls && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256"
-            " -nodes -keyout /root/key -out /root/cert -days 5 -subj / -addext subjectAltName=DNS:x.test"
-            " 2>/dev/null && cat /root/key /root/cert > chain.pem && postmulti -p reload",
+            "the certificate is replaced, and one with an RSA key is added",
+            {
+                "tls.certificates": (
+                    "the certificate is not trusted: self-signed certificate",
+                    "the installed ECDSA certificate is signed by the host itself",
+                    "the installed RSA certificate does not cover ",
+                    "1 RSA certificates are installed, expected 0",
+                )
+            },
+            "cd /etc/mailfleet/tls && for kind in 'ec -pkeyopt ec_paramgen_curve:P-256' rsa:2048; do"
+            " openssl req -x509 -newkey $kind -nodes -keyout /root/key -out /root/cert -days 5 -subj /"
+            " -addext subjectAltName=DNS:x.test 2>/dev/null && cat /root/key /root/cert; done"
+            " > /root/chain && cat /root/chain > chain.pem && postmulti -p reload",
         ),
         Breakage(
             "submission asks for no login",

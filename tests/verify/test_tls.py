@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mailfleet import certificates
 from mailfleet.facts.tls import order_state
-from mailfleet.verify import smtp
+from mailfleet.verify import chains, smtp
 
 if TYPE_CHECKING:
     from tests.verify.conftest import Machine
@@ -23,13 +24,15 @@ def test_versions(machine: Machine) -> None:
 
 
 def test_certificates(machine: Machine) -> None:
-    """certificates cover their names, are trusted, in time, and the installed ones"""
-    found = smtp.certificate_problems(
-        machine.from_outside,
-        dt.datetime.now(dt.UTC),
-        installed=machine.reading.tls.certificate,
+    """every installed certificate covers the host's names and is in time; ports serve them, trusted"""
+    fleet, host, now = machine.fleet, machine.host, dt.datetime.now(dt.UTC)
+    installed = machine.reading.tls.chains
+    kinds = ("ECDSA", "RSA") if certificates.needs_rsa(fleet, host) else ("ECDSA",)
+    names = certificates.names(fleet, host)
+    machine.check(
+        chains.installed_problems(installed, kinds, names, now)
+        + chains.served_problems(machine.from_outside, installed, now)
     )
-    machine.check(found)
 
 
 def test_orders(machine: Machine) -> None:
