@@ -64,7 +64,10 @@ def served_problems(looks: Iterable[Look], installed: Sequence[str], now: dt.dat
     found = []
     on_disk = [first for chain in installed if (first := _first(chain))]
     for look in looks:
-        if look.error or not look.found["certificate"]:
+        if look.error:
+            continue
+        if not look.found["certificate"]:
+            found.append(f"{look.port} serves no certificate")
             continue
         served = x509.load_der_x509_certificate(base64.b64decode(look.found["certificate"]))
         what = f"{look.port}: the certificate"

@@ -37,18 +37,12 @@ class Breakage:
 
 def unanswered(address: str, *ports: int, inside: bool = True) -> dict[str, str | tuple[str, ...]]:
     """What fails where nothing answers at an SMTP port any more."""
-    unseen = ", ".join(f"{address} port {port}" for port in ports)
-    return {
-        "postfix.greets": f"{address} port {ports[0]} does not answer",
-        "relay.from_outside": f"could not be looked at, see postfix.greets: {unseen}",
-        "tls.versions": f"could not be looked at, see postfix.greets: {unseen}",
-        "smuggling.turns": f"could not be looked at, see postfix.greets: {unseen}",
-        **(
-            {"relay.from_the_host": f"could not be looked at, see postfix.greets: {unseen}"}
-            if inside
-            else {}
-        ),
-    }
+    ports_of = ", ".join(f"{address} port {port}" for port in ports)
+    unseen = f"could not be looked at, see postfix.greets: {ports_of}"
+    checks = ["relay.from_outside", "tls.versions", "tls.certificates", "smuggling.turns"]
+    checks += ["relay.from_the_host"] if inside else []
+    greets = f"{address} port {ports[0]} does not answer"
+    return {"postfix.greets": greets, **dict.fromkeys(checks, unseen)}
 
 
 # Each round breaks eu (Debian 12) in one way and us (Debian 13) in another.
@@ -147,8 +141,9 @@ ROUNDS = [
                     ("relay.from_outside", "relay.from_the_host"),
                     "answers 451 4.7.1 Service unavailable - try again later, expected a refusal",
                 ),
-                "tls.versions": f"{US4} port 587",
-                "smuggling.turns": f"{US4} port 587",
+                **dict.fromkeys(
+                    ("tls.versions", "tls.certificates", "smuggling.turns"), f"{US4} port 587"
+                ),
             },
             "systemctl stop opendkim",
         ),

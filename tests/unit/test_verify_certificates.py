@@ -179,5 +179,9 @@ def test_another_certificate_than_those_installed(on_disk: tuple[str, ...]) -> N
     assert served(certificate(), on_disk) == [said]
 
 
+def test_a_port_without_a_certificate() -> None:
+    assert served(None) == [f"{PORT} serves no certificate"]
+
+
 def test_a_port_that_could_not_be_looked_at_is_for_another_line() -> None:
     assert served(None, error="no answer within 10 s") == []

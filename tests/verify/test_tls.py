@@ -26,12 +26,14 @@ def test_versions(machine: Machine) -> None:
 def test_certificates(machine: Machine) -> None:
     """every installed certificate covers the host's names and is in time; ports serve them, trusted"""
     fleet, host, now = machine.fleet, machine.host, dt.datetime.now(dt.UTC)
+    looks = machine.from_outside
     installed = machine.reading.tls.chains
     kinds = ("ECDSA", "RSA") if certificates.needs_rsa(fleet, host) else ("ECDSA",)
     names = certificates.names(fleet, host)
     machine.check(
         chains.installed_problems(installed, kinds, names, now)
-        + chains.served_problems(machine.from_outside, installed, now)
+        + smtp.unseen(looks)
+        + chains.served_problems(looks, installed, now)
     )
 
 
