@@ -11,6 +11,9 @@ from mailfleet.target import Target
 
 UNIT = "nginx.service"
 WEBROOT = "/var/lib/mailfleet/acme"
+_CHALLENGES = f"{WEBROOT}/.well-known/acme-challenge"
+PROBE = f"{_CHALLENGES}/mailfleet-verify"
+"""A file that is always there, named like a challenge: `mailfleet verify` asks for it."""
 _POLICIES = "/var/lib/mailfleet/mta-sts"
 _STOP = "stop-nginx"
 
@@ -45,12 +48,14 @@ def desired(target: Target) -> HostState:
             Directory("/var/lib/mailfleet"),
             Directory(WEBROOT),
             Directory(f"{WEBROOT}/.well-known"),
-            Directory(f"{WEBROOT}/.well-known/acme-challenge"),
+            Directory(_CHALLENGES),
             Directory(_POLICIES),
         ),
         files=(
             ConfigFile("/etc/nginx/nginx.conf", text, affects=(UNIT,)),
             drop_in(UNIT, stop=_STOP),
+            # With the name in it no other web server's answer is mistaken for this host's.
+            ConfigFile(PROBE, f"{host.name} answers challenges\n"),
             *(ConfigFile(f"{_POLICIES}/{name}.txt", policies[name]) for name in policies),
         ),
         checks=(Check("web server", _CHECK),),

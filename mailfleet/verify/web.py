@@ -13,8 +13,6 @@ from mailfleet.verify.smtp_session import context
 
 _TIMEOUT = 10.0
 POLICY = "/.well-known/mta-sts.txt"
-# No challenge has this name; a server that knows the folder says so.
-_CHALLENGE = "/.well-known/acme-challenge/mailfleet-verify"
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,9 @@ class Page:
     error: str = ""
 
 
-def challenge_pages(name: str, addresses: Iterable[Address]) -> list[Page]:
-    """Ask for a challenge that nobody has set, over plain HTTP at each address."""
-    return [_page(address, name, _CHALLENGE, None) for address in addresses]
+def challenge_pages(name: str, addresses: Iterable[Address], path: str) -> list[Page]:
+    """Ask for a file among the challenges as an authority does, over plain HTTP at each address."""
+    return [_page(address, name, path, None) for address in addresses]
 
 
 def policy_pages(names: Iterable[str], addresses: Iterable[Address], ca: str) -> list[Page]:
@@ -43,14 +41,24 @@ def policy_pages(names: Iterable[str], addresses: Iterable[Address], ca: str) ->
     return [_page(address, name, POLICY, tls) for name in names for address in every]
 
 
-def challenge_problems(pages: Iterable[Page]) -> list[str]:
-    """Addresses at which the certificate authority would not find this host's web server."""
-    return [
-        f"{page.address} port 80 {page.error or f'answers HTTP status {page.status}'}, expected 404 "
-        "for a challenge that nobody has set"
-        for page in pages
-        if page.status != 404
-    ]
+def challenge_problems(pages: Iterable[Page], expected: str) -> list[str]:
+    """Addresses at which an authority would not find this host's challenges; `expected` is the text."""
+    found = []
+    for page in pages:
+        where = f"{page.address} port 80"
+        if page.error:
+            found.append(f"{where} {page.error}")
+        elif page.status != 200:
+            found.append(
+                f"{where} answers HTTP status {page.status} to {page.path}, expected 200: challenges "
+                "of the certificate authority are not found"
+            )
+        elif page.text != expected:
+            found.append(
+                f"{where} is answered by another web server: {page.path} is {page.text[:60]!r}, "
+                f"expected {expected!r}"
+            )
+    return found
 
 
 def policy_problems(pages: Iterable[Page], policies: Mapping[str, str]) -> list[str]:

@@ -27,15 +27,23 @@ ROUNDS = [
             "systemctl stop nginx",
         ),
         Breakage(
-            "a policy is changed, and an order has failed",
+            "a policy is changed, challenges are not found, and an order has failed",
             {
-                "files.contents": "/var/lib/mailfleet/mta-sts/mta-sts.shop.test.txt was changed",
+                "files.contents": (
+                    "/var/lib/mailfleet/mta-sts/mta-sts.shop.test.txt was changed",
+                    "/etc/nginx/nginx.conf was changed",
+                ),
+                "web.challenges": (
+                    "203.0.113.10 port 80 answers HTTP status 404 to /.well-known/acme-challenge/",
+                    "2001:db8:50::12 port 80 answers HTTP status 404",
+                ),
                 "web.policies": "is another policy than planned: ['version:', 'STSv1', 'mode:', 'none']",
                 "tls.orders": "the last attempt to get a certificate failed: no luck",
             },
             "printf 'version: STSv1\\r\\nmode: none\\r\\n'"
             " > /var/lib/mailfleet/mta-sts/mta-sts.shop.test.txt; cd /var/lib/mailfleet/certificate;"
-            """ echo '{"result": "failed", "reason": "no luck"}' > state.json; rm settled""",
+            """ echo '{"result": "failed", "reason": "no luck"}' > state.json; rm settled;"""
+            " sed -i 's|/acme-challenge/|/acme/|' /etc/nginx/nginx.conf && systemctl reload nginx",
         ),
     ),
 ]

@@ -116,6 +116,7 @@ UNREAD = {
     "/etc/mailfleet/certificate.json",
     *(f"/usr/local/lib/mailfleet/agent/{path.name}" for path in ROOT.glob("agent/certificate*.py")),
     "/etc/default/amavisd-milter",
+    "/var/lib/mailfleet/acme/.well-known/acme-challenge/mailfleet-verify",
 }
 
 

@@ -36,6 +36,7 @@ from mailfleet.verify.selection import chosen
 from mailfleet.verify.smtp_session import SYSTEM
 from mailfleet.verify.web import Page
 from roles import desired, fail2ban, opendkim, postfix, tls
+from roles import web as web_role
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,9 @@ class Verification:
         policies = certificates.served_policies(self.fleet, host)
         names = [one for one in policies if one in certificates.names(self.fleet, host)]
         return WebPages(
-            web.challenge_pages(name, host.all_addresses),
+            web.challenge_pages(
+                name, host.all_addresses, web_role.PROBE.removeprefix(web_role.WEBROOT)
+            ),
             web.policy_pages(names, host.addresses, self._trusted(name)),
         )
 

@@ -8,6 +8,7 @@ import pytest
 
 from mailfleet import certificates
 from mailfleet.verify import web
+from roles.web import PROBE
 
 if TYPE_CHECKING:
     from tests.verify.conftest import Machine
@@ -16,8 +17,9 @@ pytestmark = pytest.mark.verify
 
 
 def test_challenges(machine: Machine) -> None:
-    """the certificate authority can ask for challenges at every address"""
-    machine.check(web.challenge_problems(machine.web_pages.challenges))
+    """every address answers the certificate authority with this host's challenges"""
+    expected = machine.expected.content(PROBE)
+    machine.check(web.challenge_problems(machine.web_pages.challenges, expected))
 
 
 def test_policies(machine: Machine) -> None:
