@@ -1,10 +1,10 @@
-"""How far services are confined: systemd's score, and what the running processes really have."""
+"""How far services are confined: systemd's score, and whether running processes can gain privileges."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _SCORE = re.compile(r"Overall exposure level for (\S+): ([0-9.]+)")
 
@@ -25,11 +25,11 @@ for unit in {shlex.join(units)}; do
 done"""
 
 
-def score_problems(units: Sequence[str], said: str, limit: float) -> list[str]:
-    """Units whose score is above `limit`, or is not known."""
+def score_problems(limits: Mapping[str, float], said: str) -> list[str]:
+    """Units whose score is above their limit in `limits`, or is not known."""
     scores = {unit: float(score) for unit, score in _SCORE.findall(said)}
     found = []
-    for unit in units:
+    for unit, limit in limits.items():
         if unit not in scores:
             found.append(f"systemd gives no score for {unit}")
         elif scores[unit] > limit:
@@ -38,7 +38,10 @@ def score_problems(units: Sequence[str], said: str, limit: float) -> list[str]:
 
 
 def process_problems(units: Sequence[str], said: str) -> list[str]:
-    """Units with a process that was started without the sandbox, or without any process."""
+    """Units with a process that can gain privileges, or without any process.
+
+    Such a process was started without the sandbox. That all others have every part of theirs is not said.
+    """
     rows = [line.split() for line in said.splitlines()]
     seen = {row[0] for row in rows if len(row) == 3}
     found = [f"{unit} has no process to look at" for unit in units if unit not in seen]

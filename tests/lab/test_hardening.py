@@ -201,7 +201,8 @@ def test_every_sandbox_is_worth_its_name(
     )
     score = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
     assert score is not None, said
-    assert float(score[1]) <= sandbox.LIMIT
+    # Half a point is what the package's unit adds, mostly a user; verify judges both together.
+    assert float(score[1]) <= round(sandbox.SANDBOXES[service].exposure + 0.5, 1)
     # A directive that systemd does not know is only worth a warning to it.
     assert not re.search(r"Unknown|ignoring", said), said
 

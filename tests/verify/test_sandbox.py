@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.sandbox import LIMIT
+from mailfleet.sandbox import limit
 from mailfleet.verify import sandbox
 
 if TYPE_CHECKING:
@@ -16,12 +16,13 @@ pytestmark = pytest.mark.verify
 
 
 def test_scores(machine: Machine) -> None:
-    """systemd scores every confined unit as planned or better"""
+    """systemd scores every confined unit's configuration as its sandbox deserves, or better"""
     said = machine.reading.texts["scores"]
-    machine.check(sandbox.score_problems(machine.expected.confined, said, LIMIT))
+    limits = {unit: limit(unit) for unit in machine.expected.confined}
+    machine.check(sandbox.score_problems(limits, said))
 
 
 def test_processes(machine: Machine) -> None:
-    """the running processes are inside of their sandboxes"""
+    """no running process of a confined unit can gain privileges, as one older than its sandbox can"""
     said = machine.reading.texts["processes"]
     machine.check(sandbox.process_problems(machine.expected.confined, said))
