@@ -18,6 +18,7 @@ from mailfleet.facts.tls import Tls, TlsState
 from mailfleet.hoststate import HostState
 from mailfleet.sshd import EXCEPTIONS
 from mailfleet.target import POLICY_SOCKET
+from mailfleet.verify import signatures
 from mailfleet.verify.firewall import EGRESS
 
 _MARK = "=== mailfleet verify: "
@@ -94,6 +95,7 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
         ),
         "opendkim": "opendkim -n -x /etc/opendkim.conf",
         "postmulti": "postmulti -l",
+        "signatures": signatures.COMMAND,
         "certificate orders": f"cat {ORDER_STATE}",
         # Exit code 1: there is no policy, as for every name below "invalid" (RFC 6761).
         "tls policies": f"runuser -u postfix -- postmap -q verify.invalid {_POLICIES} || "

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.verify import scanner
+from mailfleet.verify import scanner, signatures
+from roles.filtering import FRESHCLAM
 
 if TYPE_CHECKING:
     from tests.verify.conftest import Machine
@@ -22,3 +23,10 @@ def test_viruses(machine: Machine) -> None:
 def test_spam(machine: Machine) -> None:
     """GTUBE is refused on submission and marked on inbound"""
     machine.check(scanner.spam_problems(machine.scanned))
+
+
+def test_signatures(machine: Machine) -> None:
+    """virus signatures are a week old at most, where they come from ClamAV's mirrors"""
+    # A lab has one of its own, and some hosts scan nothing.
+    if FRESHCLAM in {service.unit for service in machine.expected.state.services}:
+        machine.check(signatures.problems(machine.reading.texts["signatures"]))

@@ -1,0 +1,25 @@
+"""The age of ClamAV's signatures: old ones find the test virus as well as new ones do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+# From here on clamd itself warns (libclamav/readdb.c, cl_cvdgetage in the scanners).
+_DAYS = 7
+COMMAND = "date +%s; stat -L -c %Y /var/lib/clamav/daily.c[vl]d"
+"""Prints the host's time, and when freshclam last got new signatures, in seconds since 1970."""
+_LOOK = "see 'journalctl -u clamav-freshclam' on the host"
+
+
+def problems(said: str) -> list[str]:
+    """What is wrong with the signatures; `said` is what `COMMAND` printed."""
+    numbers = [int(line) for line in said.split("\n") if line.strip().isdigit()]
+    if len(numbers) < 2:
+        return [f"there are no daily signatures in /var/lib/clamav yet, {_LOOK}"]
+    now, newest = numbers[0], max(numbers[1:])
+    if now - newest <= _DAYS * 86_400:
+        return []
+    day = datetime.fromtimestamp(newest, UTC)
+    return [
+        f"the virus signatures are of {day:%Y-%m-%d}, expected {_DAYS} days old at most, {_LOOK}"
+    ]
