@@ -88,9 +88,11 @@ def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool) -> 
         raise NotGoodError(order.listed(found), waiting=True)
     if held is None and lineage == config.lineages[0]:
         files.adopt(lineage.name)
+    logged = files.size(_LOG)
     code, said = _certbot(config, lineage)
-    # certbot 2.1 trips over this answer and tells something else; its log has it.
-    if code and "acme:error:accountDoesNotExist" in files.content(_LOG):
+    # certbot 2.1 trips over this answer and tells something else; its log has it, after a week's other
+    # lines: Debian's certbot appends until logrotate takes the file away.
+    if code and "acme:error:accountDoesNotExist" in files.added(_LOG, logged):
         # Staging forgets its accounts now and then, a lab's authority at each start.
         _forget_account(config)
         code, said = _certbot(config, lineage)

@@ -169,6 +169,23 @@ def content(path: str) -> str:
         return ""
 
 
+def size(path: str) -> int:
+    """How long a file is, in bytes; 0 where there is none."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
+def added(log: str, before: int) -> str:
+    """What was written to a log since it had `before` bytes; all of it if it was rotated since."""
+    try:
+        data = pathlib.Path(log).read_bytes()
+    except OSError:
+        return ""
+    return data[before if len(data) >= before else 0 :].decode("utf-8", "replace")
+
+
 def write(path: str, text: str, mode: int = 0o640) -> bool:
     """Make the file exactly so, by a rename; whether anything differed."""
     file = pathlib.Path(path)

@@ -146,3 +146,15 @@ def test_a_file_is_written_whole_and_only_if_it_differs(host: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["y"]
     assert files.content(str(path)) == "text\n"
     assert files.content(str(host / "none")) == ""
+
+
+def test_what_was_added_to_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert files.size(str(log)) == 0
+    assert files.added(str(log), 0) == ""
+    log.write_bytes(b"old\n")
+    before = files.size(str(log))
+    log.write_bytes(b"old\nnew \xff\n")
+    assert files.added(str(log), before) == "new \ufffd\n"
+    log.write_bytes(b"ne\n")
+    assert files.added(str(log), before) == "ne\n", "it was rotated meanwhile"
