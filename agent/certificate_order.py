@@ -35,7 +35,7 @@ class Config:
     """URL of the authority's ACME directory (RFC 8555 §7.1.1)."""
     contact: str | None
     addresses: tuple[str, ...]
-    """Those of all hosts of the fleet: a name that leads elsewhere cannot be validated."""
+    """Those of all hosts of the fleet; another one has to prove that it leads to them."""
     units: tuple[str, ...]
     """What has to learn of a new certificate."""
     bundle: str | None = None

@@ -1,7 +1,8 @@
 """Whether the authority would find every name here, asked before it is: a failed order counts.
 
-Each name must lead to hosts of this fleet, and each of those must answer with a file that is put
-under /.well-known/acme-challenge/ (RFC 8555 §8.3), its own or a peer's.
+Each address of each name must answer with a file that is put under /.well-known/acme-challenge/
+(RFC 8555 §8.3), its own or a peer's. What does so leads here, whoever the address belongs to: a
+service against floods passes connections on from addresses of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def problems(
 ) -> list[str]:
     """Why `names` could not be validated now, one line each; empty if all could.
 
-    `fleet` are the addresses that a name may lead to.
+    `fleet` are the addresses of the fleet's hosts: the texts tell others apart, and what cannot be
+    asked from here is taken to be good only of them.
     """
     known = frozenset(fleet)
     ask = Authorities()
@@ -57,18 +59,29 @@ def _problem(
         found = ask(name)
     except NotReachableError as error:
         return str(error)
-    if foreign := sorted(found - known):
-        return f"{name} leads to {', '.join(foreign)}, which is no host of this fleet"
     answers = {address: served(address, port, name, token) for address in sorted(found)}
-    failed = {a: said for a, said in answers.items() if said not in ("", _NO_ROUTE)}
-    if failed:
-        return "; ".join(f"{name} at {a} port {port} {said}" for a, said in failed.items())
+    wrong = [
+        _told(name, address, port, said, ours=address in known)
+        for address, said in answers.items()
+        if said and not (said == _NO_ROUTE and address in known)
+    ]
+    if wrong:
+        return "; ".join(wrong)
     if set(answers.values()) == {_NO_ROUTE}:
         return f"{name}: none of {', '.join(answers)} can be reached from here"
     return ""
 
 
-_NO_ROUTE = "has no route"
+def _told(name: str, address: str, port: int, said: str, *, ours: bool) -> str:
+    if ours:
+        return f"{name} at {address} port {port} {said}"
+    return (
+        f"{name} leads to {address}, which is no host of this fleet and {said}; "
+        f"correct its DNS record, or let port {port} there lead to the fleet"
+    )
+
+
+_NO_ROUTE = "has no route from here"
 
 
 def served(address: str, port: int, name: str, token: str) -> str:

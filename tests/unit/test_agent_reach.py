@@ -71,11 +71,37 @@ def test_each_name_that_cannot_be_validated_is_named(
     web: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root, port = web
-    given(monkeypatch, {"a.example": {HERE}, "b.example": {HERE, "203.0.113.9"}})
+    given(monkeypatch, {"a.example": {HERE}, "b.example": {HERE, "127.0.0.2"}})
     assert reach.problems(["a.example", "b.example", "c.example"], [HERE], root, port) == [
-        "b.example leads to 203.0.113.9, which is no host of this fleet",
+        "b.example leads to 127.0.0.2, which is no host of this fleet and does not answer: [Errno 111]"
+        f" Connection refused; correct its DNS record, or let port {port} there lead to the fleet",
         "c.example has no address",
     ]
+
+
+def test_what_leads_here_is_as_good_as_a_host_of_the_fleet(
+    web: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service against floods, for one, passes connections on from addresses of its own."""
+    root, port = web
+    given(monkeypatch, {"a.example": {HERE}})
+    assert reach.problems(["a.example"], ["192.0.2.1"], root, port) == []
+
+
+def test_a_foreign_address_has_to_prove_that_it_leads_here(
+    web: tuple[str, int], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given(monkeypatch, {"a.example": {HERE}})
+    other = str(tmp_path_factory.mktemp("other"))
+    (found,) = reach.problems(["a.example"], [], other, web[1])
+    assert found.startswith(
+        f"a.example leads to {HERE}, which is no host of this fleet and does not serve this host's"
+        " challenge files (HTTP status 404); correct its DNS record"
+    )
+    # Of a host of the fleet that cannot be asked from here its peers know enough; of this one nobody.
+    monkeypatch.setattr(reach, "served", lambda *_: reach._NO_ROUTE)
+    (found,) = reach.problems(["a.example"], [], web[0], web[1])
+    assert "no host of this fleet and has no route from here; correct its DNS record" in found
 
 
 def test_a_server_that_has_other_files(
