@@ -84,7 +84,9 @@ def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool) -> 
         raise NotGoodError(f"{text}; the last one: {state.reason}")
     from agent.certificate_reach import problems
 
-    if found := problems(config.names, config.addresses, WEBROOT):
+    # A peer that is down for weeks must not be what a good host's certificate ends by.
+    pressing = present is not None and present.pressing(_now())
+    if found := problems(config.names, config.addresses, WEBROOT, one_address=pressing):
         raise NotGoodError(order.listed(found), waiting=True)
     if held is None and lineage == config.lineages[0]:
         files.adopt(lineage.name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import http.client
 import pathlib
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import dns.exception
@@ -31,35 +31,46 @@ class NotReachableError(Exception):
 
 
 def problems(
-    names: Iterable[str], fleet: Iterable[str], webroot: str, port: int = PORT
+    names: Iterable[str],
+    fleet: Iterable[str],
+    webroot: str,
+    port: int = PORT,
+    *,
+    one_address: bool = False,
 ) -> list[str]:
     """Why `names` could not be validated now, one line each; empty if all could.
 
     `fleet` are the addresses of the fleet's hosts: the texts tell others apart, and what cannot be
-    asked from here is taken to be good only of them.
+    asked from here is taken to be good only of them. `one_address`: a name is good with one good
+    address, since the authority may well try that one.
     """
     known = frozenset(fleet)
     ask = Authorities()
     token = secrets.token_urlsafe(16)
+
+    def problem(name: str) -> str:
+        try:
+            found = sorted(ask(name))
+        except NotReachableError as error:
+            return str(error)
+        answers = {address: served(address, port, name, token) for address in found}
+        if one_address and "" in answers.values():
+            return ""
+        return _problem(name, answers, known, port)
+
     path = pathlib.Path(webroot, FOLDER, token)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(token, encoding="ascii")
     try:
         with ThreadPoolExecutor(max_workers=8) as pool:
-            found = list(pool.map(lambda name: _problem(name, known, token, ask, port), names))
+            told = list(pool.map(problem, names))
     finally:
         path.unlink()
-    return [text for text in found if text]
+    return [text for text in told if text]
 
 
-def _problem(
-    name: str, known: frozenset[str], token: str, ask: Callable[[str], set[str]], port: int
-) -> str:
-    try:
-        found = ask(name)
-    except NotReachableError as error:
-        return str(error)
-    answers = {address: served(address, port, name, token) for address in sorted(found)}
+def _problem(name: str, answers: dict[str, str], known: frozenset[str], port: int) -> str:
+    """What is wrong with a name whose addresses gave these answers; empty if nothing is."""
     wrong = [
         _told(name, address, port, said, ours=address in known)
         for address, said in answers.items()

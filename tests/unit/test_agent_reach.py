@@ -136,6 +136,27 @@ def test_an_address_without_a_way_to_it_is_left_to_its_host(
     ]
 
 
+def test_one_good_address_of_each_name_is_enough_where_time_is_short(
+    web: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, port = web
+    known = {
+        "dead-peer.example": {HERE, "127.0.0.2"},
+        "foreign.example": {HERE, "127.0.0.3"},
+        "dead.example": {"127.0.0.2"},
+        "good.example": {HERE},
+    }
+    given(monkeypatch, known)
+    fleet = [HERE, "127.0.0.2"]
+    names = [*known, "unknown.example"]
+    strict = reach.problems(names, fleet, root, port)
+    lenient = reach.problems(names, fleet, root, port, one_address=True)
+    assert [text.split()[0] for text in strict] == [
+        "dead-peer.example", "foreign.example", "dead.example", "unknown.example",
+    ]  # fmt: skip
+    assert lenient == strict[2:]
+
+
 @pytest.mark.parametrize(
     "trouble", [TimeoutError("no answer"), OSError("no route"), dns.exception.Timeout]
 )

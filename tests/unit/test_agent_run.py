@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent import certificate, certificate_reach
 from agent import certificate_files as files
-from agent.certificate_order import Config, Lineage
+from agent.certificate_order import Certificate, Config, Lineage
 
 pytestmark = pytest.mark.unit
 
@@ -88,3 +90,26 @@ def test_an_old_line_of_the_log_costs_no_account(certbot: Certbot, account: Path
     assert certificate.run(CONFIG, "x") == certificate.FAILED
     assert certbot.calls == 1
     assert account.exists()
+
+
+@pytest.mark.parametrize(
+    ("left", "issued", "enough"),
+    [(20, True, False), (9, True, True), (-1, True, True), (9, False, False)],
+    ids=["due", "pressing", "ended", "its own"],
+)
+def test_a_dead_peer_stops_no_renewal_to_the_day_of_expiry(
+    certbot: Certbot, monkeypatch: pytest.MonkeyPatch, left: int, issued: bool, enough: bool
+) -> None:
+    ends = certificate._now() + dt.timedelta(days=left)
+    held = Certificate(frozenset(CONFIG.names), ends - dt.timedelta(days=90), ends, issued)
+    monkeypatch.setattr(files, "lineage", lambda _: files.Material("key", "chain"))
+    monkeypatch.setattr(files, "described", lambda *_: held)
+
+    def problems(*_: object, one_address: bool, **__: Any) -> list[str]:
+        return [] if one_address else ["a peer does not answer"]
+
+    monkeypatch.setattr(certificate_reach, "problems", problems)
+    certbot.answers = [(0, "")]
+    expected = certificate.GOOD if enough else certificate.WAITING
+    assert certificate.run(CONFIG, "x") == expected
+    assert certbot.calls == int(enough)
