@@ -1,7 +1,8 @@
 """Keep this host's certificate good: order it, renew it, and let the services serve it.
 
-    python3 -m agent.certificate run       what the timer does: an order if one is needed
-    python3 -m agent.certificate renew     the same, even if the present certificate is good
+    python3 -m agent.certificate run       an order if one is needed: what a deploy does
+    python3 -m agent.certificate timer     the same, with long pauses once many orders have failed
+    python3 -m agent.certificate renew     an order even if the present certificate is good
     python3 -m agent.certificate install   take over what certbot holds, without an order
 
 Runs on a mail host with Debian's own Python and certbot. Exit codes: 0 all is good, 1 failed, 75 the
@@ -30,7 +31,9 @@ CONFIG = "/etc/mailfleet/certificate.json"
 FOLDER = "/var/lib/mailfleet/certificate"
 WEBROOT = "/var/lib/mailfleet/acme"
 METRICS = "/var/lib/mailfleet/metrics/certificate.prom"
-HOOK = f"env PYTHONPATH={pathlib.Path(__file__).parents[1]} python3 -B -m agent.certificate install"
+_LIBRARY = pathlib.Path(__file__).parents[1]
+HOOK = f"env PYTHONPATH={_LIBRARY} python3 -B -m agent.certificate install"
+RUN = f"cd {_LIBRARY} && python3 -B -m agent.certificate run"
 GOOD, FAILED, WAITING = 0, 1, 75
 _CERTBOT_SECONDS = 600
 _LOG = "/var/log/letsencrypt/letsencrypt.log"
@@ -44,14 +47,21 @@ class NotGoodError(Exception):
         self.waiting = waiting
 
 
-def run(config: Config, settled: str, *, forced: bool = False) -> int:
-    """Order what is needed and install it; `settled` marks this configuration as carried out."""
+def run(config: Config, settled: str, *, forced: bool = False, timer: bool = False) -> int:
+    """Order what is needed and install it; `settled` marks this configuration as carried out.
+
+    `forced`: even what is not needed. `timer`: nobody is waiting, so that many failures make it wait.
+    """
     with _alone("order"):
         state = _read_state()
         before = files.content(files.CHAIN)
         try:
-            for one in config.lineages:
-                _obtain(config, one, state, forced=forced)
+            ordered = [
+                _obtain(config, one, state, forced=forced, timer=timer) for one in config.lineages
+            ]
+            # Where nothing was ordered, none of the failures has been made good.
+            if any(ordered):
+                state.failures, state.failure = [], ""
             install(config)
         except NotGoodError as error:
             state.result = "waiting" if error.waiting else "failed"
@@ -70,18 +80,17 @@ def run(config: Config, settled: str, *, forced: bool = False) -> int:
         return GOOD
 
 
-def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool) -> None:
-    """Order one certificate if need be; NotGoodError where it cannot be had."""
+def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool, timer: bool) -> bool:
+    """Order one certificate if need be, and tell if it was; NotGoodError where it cannot be had."""
     held = files.lineage(lineage.name)
     present = files.described(held, files.directory_of(lineage.name)) if held else None
     reason = order.need(present, config, _now(), forced=forced)
     if not reason:
-        return
+        return False
     print(f"ordering {lineage.name}: {reason}")
-    until = order.pause(state.failures, _now())
+    until = order.pause(state.failures, _now(), timer=timer)
     if until is not None:
-        text = f"too many orders failed: the next one is made after {until:%H:%M} UTC"
-        raise NotGoodError(f"{text}; the last one: {state.reason}")
+        raise NotGoodError(order.paused(state, until, RUN if timer else ""))
     from agent.certificate_reach import problems
 
     # A peer that is down for weeks must not be what a good host's certificate ends by.
@@ -99,8 +108,9 @@ def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool) -> 
         _forget_account(config)
         code, said = _certbot(config, lineage)
     if code:
-        state.failures = [*order.recent_failures(state.failures, _now()), _now().timestamp()]
-        raise NotGoodError(f"{config.directory} gave no certificate: {order.told(said)}")
+        state.failed(_now(), f"{config.directory} gave no certificate: {order.told(said)}")
+        raise NotGoodError(state.failure)
+    return True
 
 
 def _certbot(config: Config, lineage: Lineage) -> tuple[int, str]:
@@ -210,8 +220,8 @@ def main() -> int:
     config = order.config_of(json.loads(text))
     settled = hashlib.sha256(text.encode()).hexdigest()
     verb = sys.argv[1] if len(sys.argv) == 2 else ""
-    if verb in ("run", "renew"):
-        return run(config, settled, forced=verb == "renew")
+    if verb in ("run", "timer", "renew"):
+        return run(config, settled, forced=verb == "renew", timer=verb == "timer")
     if verb == "install":
         try:
             install(config)

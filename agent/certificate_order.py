@@ -14,6 +14,10 @@ from typing import Any, Literal
 # Fewer than the authority allows: a person may want to try once more by hand.
 _FAILURES_AN_HOUR = 3
 _HOUR = dt.timedelta(hours=1)
+# How long the timer waits after so many failures in a row: Let's Encrypt stops listening to who asks in
+# vain for weeks, and what nobody has mended within hours is not a matter of minutes.
+_TIMER_WAITS = ((9, 24 * _HOUR), (6, 6 * _HOUR), (3, _HOUR))
+_FAILURES_KEPT = 20
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,14 @@ class State:
     success: float = 0
     """When a new certificate last went into service."""
     failures: list[float] = field(default_factory=list)
-    """When orders failed at the authority, within the last hour."""
+    """When orders failed at the authority, in a row since the last that did not: the last 20."""
+    failure: str = ""
+    """Why the last of these failed; `reason` may say that another order has to wait."""
+
+    def failed(self, now: dt.datetime, why: str) -> None:
+        """Note an order that failed."""
+        self.failures = [*self.failures, now.timestamp()][-_FAILURES_KEPT:]
+        self.failure = why
 
 
 def need(
@@ -110,13 +121,39 @@ def need(
     return "a new one was asked for" if forced else ""
 
 
-def pause(failures: Iterable[float], now: dt.datetime) -> dt.datetime | None:
-    """Until when no order may be made, since too many failed; None if one may be made now."""
-    recent = recent_failures(failures, now)
+def pause(
+    failures: Iterable[float], now: dt.datetime, *, timer: bool = False
+) -> dt.datetime | None:
+    """Until when no order may be made, since too many failed; None if one may be made now.
+
+    `timer`: of the runs that nobody asked for, which have time. A person may have mended the cause.
+    """
+    # A clock that was wrong once must not stop orders for years.
+    past = sorted(one for one in failures if one <= now.timestamp())
+    if timer:
+        for count, wait in _TIMER_WAITS:
+            if len(past) >= count:
+                until = dt.datetime.fromtimestamp(past[-1], dt.UTC) + wait
+                return until if until > now else None
+        return None
+    recent = recent_failures(past, now)
     if len(recent) < _FAILURES_AN_HOUR:
         return None
     first = dt.datetime.fromtimestamp(recent[-_FAILURES_AN_HOUR], dt.UTC)
     return first + _HOUR
+
+
+def paused(state: State, until: dt.datetime, sooner: str = "") -> str:
+    """What is told of a pause; `sooner` is the command that does not wait so long."""
+    advice = (
+        f"once that is mended, this orders sooner: {sooner}"
+        if sooner
+        else "mend that and try again then"
+    )
+    return (
+        f"too many orders failed ({len(state.failures)} in a row): the next one is made after "
+        f"{until:%Y-%m-%d %H:%M} UTC; the last one: {state.failure or 'no reason is known'}; {advice}"
+    )
 
 
 def recent_failures(failures: Iterable[float], now: dt.datetime) -> list[float]:

@@ -20,6 +20,7 @@ from agent.certificate_order import (
     metrics,
     need,
     pause,
+    paused,
     recent_failures,
     refusal,
     told,
@@ -101,6 +102,48 @@ def test_never_more_than_let_s_encrypt_allows(ages: list[float]) -> None:
     until = pause(failures, NOW)
     assert (until is None) == (len(recent_failures(failures, NOW)) < 3)
     assert until is None or NOW < until <= NOW + dt.timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("count", "hours"), [(0, 0), (2, 0), (3, 1), (5, 1), (6, 6), (8, 6), (9, 24), (20, 24)]
+)
+def test_the_timer_waits_the_longer_the_more_orders_failed_in_a_row(count: int, hours: int) -> None:
+    failures = at(*(10 + 1000 * n for n in reversed(range(count))))
+    until = NOW + dt.timedelta(hours=hours, minutes=-10)
+    assert pause(failures, NOW, timer=True) == (until if hours else None)
+    assert pause(failures, until, timer=True) is None
+    assert pause(failures, NOW) is None, "who has mended the cause need not wait"
+
+
+@given(st.lists(st.floats(min_value=-1e6, max_value=1e6)))
+def test_the_timer_never_waits_less_than_anyone_else_nor_longer_than_a_day(
+    ages: list[float],
+) -> None:
+    failures = at(*ages)
+    until, least = pause(failures, NOW, timer=True), pause(failures, NOW)
+    assert least is None or least <= (until or NOW)
+    assert until is None or NOW < until <= NOW + DAY, "not even if the clock was wrong once"
+
+
+def test_only_the_last_failures_are_kept() -> None:
+    state = State()
+    for hour in range(30):
+        state.failed(NOW + dt.timedelta(hours=hour), f"failure {hour}")
+    assert len(state.failures) == 20
+    assert state.failures[-1] == NOW.timestamp() + 29 * 3600
+    assert state.failure == "failure 29"
+
+
+def test_a_pause_is_told_with_its_cause_and_what_to_do() -> None:
+    state = State(failures=at(30, 20, 10), failure="no luck", reason="a text of an earlier run")
+    said = paused(state, NOW, "agent run")
+    assert said == (
+        "too many orders failed (3 in a row): the next one is made after 2026-05-01 12:00 UTC;"
+        " the last one: no luck; once that is mended, this orders sooner: agent run"
+    )
+    state.reason = said
+    assert paused(state, NOW, "agent run") == said, "it does not grow from run to run"
+    assert paused(state, NOW).endswith("; the last one: no luck; mend that and try again then")
 
 
 def test_a_bad_certificate_does_not_take_the_place_of_a_good_one() -> None:
