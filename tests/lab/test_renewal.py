@@ -12,7 +12,7 @@ import pytest
 
 from mailfleet import lab
 from mailfleet.facts.tls import spki_sha256
-from mailfleet.lab import acme
+from mailfleet.lab import acme, plan
 from tests.lab.test_mail import LabSmtp, arrived, connect, submit
 from tests.lab.test_verify import change_dns, verified
 
@@ -182,6 +182,34 @@ def test_a_name_that_leads_elsewhere_costs_no_order(deployed_lab: DeployedLab) -
         deployed_lab.repair()
     assert orders(deployed_lab) == count
     assert leaf(deployed_lab, host) == before
+    assert agent(deployed_lab, host, "run")[0] == 0
+
+
+def test_a_service_that_passes_connections_on_ends_no_renewal(deployed_lab: DeployedLab) -> None:
+    """As docs/security.md has it: a name leads to a service against floods, and it to the fleet."""
+    name, host = "mta-sts.news.shop.test", deployed_lab.us
+    service, peer = plan.RESOLVER[0], deployed_lab.fleet.host(deployed_lab.eu).ipv4
+    before = leaf(deployed_lab, host)
+    deployed_lab.on(
+        "ns",
+        f"systemd-run --unit=lab-passing-on --socket-property=ListenStream={service}:80"
+        f" /lib/systemd/systemd-socket-proxyd {peer}:80",
+    )
+    try:
+        change_dns(deployed_lab, name, "AAAA", "")
+        change_dns(deployed_lab, name, "A", str(service))
+        code, said = agent(deployed_lab, host, "renew")
+        assert code == 0, said
+        assert leaf(deployed_lab, host).serial_number != before.serial_number
+        deployed_lab.on("ns", "systemctl stop lab-passing-on.socket lab-passing-on.service")
+        code, said = agent(deployed_lab, host, "renew")
+        assert code == 75
+        assert f"{name} leads to {service}, which is no host of this fleet and does not" in said
+    finally:
+        deployed_lab.on("ns", "systemctl stop lab-passing-on.socket lab-passing-on.service || true")
+        # A push leaves what a person has put there.
+        change_dns(deployed_lab, name, "A", "")
+        deployed_lab.repair()
     assert agent(deployed_lab, host, "run")[0] == 0
 
 
