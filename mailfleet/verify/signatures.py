@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-# From here on clamd itself warns (libclamav/readdb.c, cl_cvdgetage in the scanners).
+# clamd itself warns of a database that is older (libclamav: "older than 7 days").
 _DAYS = 7
 COMMAND = "date +%s; stat -L -c %Y /var/lib/clamav/daily.c[vl]d"
 """Prints the host's time, and when freshclam last got new signatures, in seconds since 1970."""
