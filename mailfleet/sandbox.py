@@ -143,16 +143,13 @@ def drop_in(
     writable: tuple[str, ...] = (),
     own: tuple[str, ...] = (),
     stop: str = "",
-    starts: tuple[int, str] | None = None,
 ) -> ConfigFile:
     """The drop-in that confines and revives `unit`; a change restarts it. KeyError for an unknown service.
 
     `writable` are paths and `own` are directives besides the service's. `stop` names an action that
     stops the unit, for units that are told of changes by a reload: only a start takes up a sandbox.
-    `starts` is how often systemd starts it at most, and within which time; None: without end.
     """
     sandbox = SANDBOXES[unit.removesuffix(".service").partition("@")[0]]
-    most, interval = starts or (0, "0")
     text = render(
         f"{_FOLDER}/{_NAME}".lstrip("/"),
         own=(*sandbox.own, *own),
@@ -163,8 +160,6 @@ def drop_in(
         compiles=sandbox.compiles,
         pause=sandbox.pause,
         after=sandbox.after,
-        most=most,
-        interval=interval,
     )
     affects = (RELOAD, *((stop,) if stop else ()), unit)
     return ConfigFile(path_of(unit), text, affects=affects)

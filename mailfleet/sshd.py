@@ -4,7 +4,7 @@ EXCEPTIONS = r"""
 exceptions() {
   awk '
     FNR == 1 { match_line = "" }
-    { sub(/=/, " ") }
+    { sub(/[ \t]#.*/, ""); sub(/=/, " ") }
     tolower($1) == "match" { match_line = $0 }
     match_line != "" && tolower($1) == "authenticationmethods" {
       for (i = 2; i <= NF; i++)

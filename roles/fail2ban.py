@@ -47,8 +47,7 @@ def desired(target: Target) -> HostState:
                 "etc/fail2ban/filter.d/mailfleet-inbound.conf",
             )
         ),
-        # A jail without its file would keep all of fail2ban from starting, and logs are rotated.
-        drop_in(UNIT, own=(f"ExecStartPre=+/usr/bin/touch -a {' '.join(_files(logs))}",)),
+        drop_in(UNIT, own=_made(logs)),
     )
     return HostState(
         # Without its journal bindings there is no SSH jail, without nftables no ban.
@@ -57,6 +56,12 @@ def desired(target: Target) -> HostState:
         checks=(Check("jails", _CHECK.format(files=" ".join(_files(logs)))),),
         services=(Service(UNIT),),
     )
+
+
+def _made(logs: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    # A jail without its file would keep all of fail2ban from starting, and logs are rotated.
+    files = _files(logs)
+    return (f"ExecStartPre=+/usr/bin/touch -a {' '.join(files)}",) if files else ()
 
 
 def _files(logs: dict[str, tuple[str, ...]]) -> list[str]:

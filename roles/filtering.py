@@ -15,11 +15,12 @@ RULES = "spamassassin-maintenance.timer"
 _CLAMD_SOCKET = "/run/clamav/clamd.ctl"
 _DATABASE = "/var/lib/clamav"
 _LAB_DATABASE = "/etc/clamav/lab"
-# A first sa-update that fails leaves an empty folder, which Debian 12's SpamAssassin takes for its
-# rules: it finds none, and amavis does not start. Without the folder it reads those of the package.
-# For when the plug is pulled amid the update, amavis itself looks as well, as root ("+").
+# A first sa-update that fails or is cut off leaves a folder without rules, which Debian 12's SpamAssassin
+# takes for its rules all the same: it finds none, and amavis does not start. Without the folder it reads
+# those of the package. For when the plug is pulled, amavis itself looks as well, as root ("+").
 _FORGET_FAILED_UPDATE = (
-    "/usr/bin/find /var/lib/spamassassin -mindepth 1 -type d -empty -path '*/[0-9].*' -delete"
+    "/bin/sh -c 'for folder in /var/lib/spamassassin/[0-9].*; do "
+    'ls "$$folder"/*.cf >/dev/null 2>&1 || rm -rf "$$folder"; done\''
 )
 # Postfix's limit for inbound mail, which is its default.
 _INBOUND_BYTES = 10_240_000

@@ -72,7 +72,11 @@ def desired(target: Target) -> HostState:
         actions=(
             Action("instances", "systemctl daemon-reload"),
             *(
-                Action(_stop(instance), f"systemctl stop {unit(target.suite, instance)}")
+                # Inbound alone: on Debian 13 the streams' units would stop with it.
+                Action(
+                    _stop(instance),
+                    "systemctl stop --job-mode=ignore-dependencies " + unit(target.suite, instance),
+                )
                 for instance in (INBOUND, *(sending.instance for sending in host.sending))
             ),
         ),
@@ -216,9 +220,10 @@ def _confined(target: Target, instance: str, *more: str) -> ConfigFile:
     """An instance writes its own queue, its own data, and the folder of the logs."""
     own = (f"/var/spool/{instance}", f"/var/lib/{instance}", *more)
     name = unit(target.suite, instance)
-    # On Debian 13 the streams' units are part of this one: each start of it restarts them all.
-    starts = (3, "10min") if name == "postfix.service" else None
-    return drop_in(name, writable=own, stop=_stop(instance), starts=starts)
+    # On Debian 13 the streams' units are part of this one: when systemd starts it again it restarts them
+    # all. So it waits longer each time, up to ten minutes.
+    pauses = ("RestartSteps=6", "RestartMaxDelaySec=10min") if name == "postfix.service" else ()
+    return drop_in(name, writable=own, stop=_stop(instance), own=pauses)
 
 
 def _check(instance: str) -> Check:

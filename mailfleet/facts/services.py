@@ -20,6 +20,8 @@ class ServicesState:
     active: frozenset[str] = frozenset()
     pending: frozenset[str] = frozenset()
     managed: frozenset[str] = field(default=frozenset())
+    waiting: frozenset[str] = frozenset()
+    """Those that died, and that systemd starts again after a pause."""
 
 
 class Services(FactBase[ServicesState]):
@@ -41,6 +43,7 @@ class Services(FactBase[ServicesState]):
         found: dict[str, set[str]] = {
             "enabled": set(),
             "active": set(),
+            "waiting": set(),
             "pending": set(),
             "managed": set(),
         }
@@ -54,9 +57,10 @@ class Services(FactBase[ServicesState]):
             if not line or len(unit) == 4:
                 if unit.get("UnitFileState", "").startswith("enabled"):
                     found["enabled"].add(unit.get("Id", ""))
-                # One that died and waits for its next start is "activating", too.
-                waits = unit.get("SubState") == "auto-restart"
-                if unit.get("ActiveState") in ("active", "activating", "reloading") and not waits:
+                # "activating" as well.
+                if unit.get("SubState") == "auto-restart":
+                    found["waiting"].add(unit.get("Id", ""))
+                elif unit.get("ActiveState") in ("active", "activating", "reloading"):
                     found["active"].add(unit.get("Id", ""))
                 unit = {}
         return ServicesState(**{key: frozenset(names) for key, names in found.items()})

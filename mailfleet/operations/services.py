@@ -70,9 +70,11 @@ def steps(
 def _verb(service: Service, state: ServicesState) -> str:
     if not service.runs:
         return ""
-    if service.unit not in state.active:
-        # Not "start": for a unit that died that would wait until systemd's own next attempt.
+    if service.unit in state.waiting:
+        # Not "start", which would wait until systemd's own next attempt.
         return "restart"
+    if service.unit not in state.active:
+        return "start"
     if service.unit not in state.pending:
         return ""
     # An action may have stopped it, to be started with what it reads only then.

@@ -58,12 +58,12 @@ def test_packages_then_keys_then_files_then_services(project: Project, index: in
         first(commands, "install host"),
         first(commands, "ufw --force enable"),
         first(commands, "systemctl enable"),
-        first(commands, "systemctl restart ufw.service"),
-        first(commands, "systemctl restart unbound.service"),
-        first(commands, "systemctl restart opendkim.service"),
-        first(commands, "systemctl restart postfix"),
-        first(commands, "systemctl restart dovecot.service"),
-        first(commands, "systemctl restart nginx.service"),
+        first(commands, "systemctl start ufw.service"),
+        first(commands, "systemctl start unbound.service"),
+        first(commands, "systemctl start opendkim.service"),
+        first(commands, "systemctl start postfix"),
+        first(commands, "systemctl start dovecot.service"),
+        first(commands, "systemctl start nginx.service"),
         # The authority asks the web server of every host, so all of them run by then.
         first(commands, "agent.certificate run"),
     ]
@@ -84,7 +84,7 @@ def test_every_unit_is_enabled_and_started_by_its_name(project: Project) -> None
         started = [
             unit
             for c in run.on(host)
-            for units in re.findall(r"systemctl restart (.*?) \|\|", c.text)
+            for units in re.findall(r"systemctl start (.*?) \|\|", c.text)
             for unit in units.split()
         ]
         assert started == [service.unit for service in state.services if service.runs]

@@ -146,7 +146,12 @@ def test_a_file_that_comes_first_is_named(
 
 @pytest.mark.usefixtures("before_hardening")
 @pytest.mark.parametrize(
-    ("methods", "open_"), [("publickey,password", False), ("publickey password", True)]
+    ("methods", "open_"),
+    [
+        ("publickey,password", False),
+        ("publickey # keys only", False),
+        ("publickey password", True),
+    ],
 )
 def test_an_exception_below_match_is_named(
     deployed_lab: DeployedLab, host: str, region: str, methods: str, open_: bool

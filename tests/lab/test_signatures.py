@@ -94,14 +94,18 @@ def test_rules_that_cannot_be_fetched_leave_the_ones_that_are_there(
 def test_an_interrupted_update_does_not_keep_amavis_from_starting(
     deployed_lab: DeployedLab, host: str
 ) -> None:
-    """Whoever pulls the plug during the first update leaves an empty folder."""
+    """Whoever pulls the plug during the first update leaves a folder without rules."""
     version = deployed_lab.on(host, "spamassassin --version | grep -o '[0-9.]*$' | head -1")
     major, minor, patch = map(int, version.split("."))
     folder = f"{UPDATES}/{major}.{minor:03}{patch:03}"
     kept = f"{UPDATES}/kept"
     deployed_lab.on(host, f"[ ! -d {folder} ] || mv {folder} {kept}")
     try:
-        deployed_lab.on(host, f"install -d -o debian-spamd {folder}/updates_spamassassin_org")
+        deployed_lab.on(
+            host,
+            f"install -d -o debian-spamd {folder}/updates_spamassassin_org && "
+            f"echo x > {folder}/updates_spamassassin_org/MIRRORED.BY",
+        )
         deployed_lab.on(host, "systemctl restart amavis")
         awaited(lambda: submit(deployed_lab, host, "marketing", spam)[0], 550)
     finally:

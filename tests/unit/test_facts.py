@@ -121,6 +121,7 @@ def test_units_pending_marks_and_manifest() -> None:
     assert state == ServicesState(
         enabled=frozenset({"a.service", "c@x.service"}),
         active=frozenset({"a.service", "c@x.service", "d.timer"}),
+        waiting=frozenset({"e.service"}),
         pending=frozenset({"firewall", "a.service"}),
         managed=frozenset({"a.service", "old.service"}),
     )

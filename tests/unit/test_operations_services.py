@@ -70,7 +70,7 @@ def test_what_a_changed_file_brings(names: tuple[str, ...], expected: list[str])
 
 def test_a_unit_that_is_down_is_started_not_reloaded() -> None:
     state = ServicesState(UNITS, frozenset({"a.service"}), frozenset({"b@x.service"}), UNITS)
-    assert verbs(state) == ["systemctl restart b@x.service"]
+    assert verbs(state) == ["systemctl start b@x.service"]
 
 
 def test_a_fresh_host() -> None:
@@ -78,8 +78,8 @@ def test_a_fresh_host() -> None:
         "systemctl enable --quiet a.service b@x.service clock.service"
     )
     assert verbs(ServicesState())[1:3] == [
-        "systemctl restart a.service",
-        "systemctl restart b@x.service",
+        "systemctl start a.service",
+        "systemctl start b@x.service",
     ]
     assert commands(ServicesState())[3].startswith("printf '%s\\n' a.service b@x.service")
     assert len(commands(ServicesState())) == 4
@@ -90,9 +90,9 @@ def test_a_templates_instances_are_started_together() -> None:
     found = [command.get_raw_value() for command in steps(many, (), ServicesState())]
     started = [text.partition(" || ")[0].rpartition("; ")[2] for text in found[1:4]]
     assert started == [
-        "systemctl restart a.service",
-        "systemctl restart b@x.service b@y.service b@z.service",
-        "systemctl restart c.service",
+        "systemctl start a.service",
+        "systemctl start b@x.service b@y.service b@z.service",
+        "systemctl start c.service",
     ]
     marks = " ".join(f"{PENDING}/b@{n}.service" for n in "xyz")
     assert found[2].endswith(f"&& rm -f {marks}")
@@ -175,3 +175,8 @@ def test_mail_of_a_domain_without_a_signing_key_is_deferred() -> None:
         "*@new.example mta1-eu-1._domainkey.new.example",
         "*@bounce.new.example mta1-eu-1._domainkey.new.example",
     ]
+
+
+def test_what_waits_for_its_next_start_is_not_waited_for() -> None:
+    state = ServicesState(enabled=UNITS, waiting=frozenset({"a.service"}), managed=UNITS)
+    assert verbs(state)[0] == "systemctl restart a.service"

@@ -41,6 +41,7 @@ HOSTS: dict[str, dict[str, Any]] = {
         "ssh_port": 2222,
     },
     "inbound only": {"addresses": ["192.0.2.10"], "streams": {}},
+    "idle": {"addresses": ["192.0.2.10"], "inbound": False, "streams": {}},
     "silent": {"inbound": False, "streams": {"orders": ["192.0.2.11"], "news": ["192.0.2.12"]}},
 }
 DOMAINS: dict[str, dict[str, Any]] = {
