@@ -172,7 +172,6 @@ def rich(deployed_lab: DeployedLab, tmp_path: Path) -> Iterator[Path]:
     shop += """
 [caa]
 issuers = ["ca.core.test"]
-account_uri = "https://ca.core.test/acct/1"
 
 [bimi]
 logo = "https://shop.test/logo.svg"
