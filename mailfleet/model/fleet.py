@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from typing import Literal, TypeVar
+from typing import Literal
 
 from mailfleet.model.addresses import Address, Network
-from mailfleet.model.names import is_within
 from mailfleet.model.options import Option
 from mailfleet.model.outbound_tls import TlsDemand
 from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
@@ -194,11 +194,11 @@ class Fleet:
     acme_contact: str | None = None
     outbound_tls: tuple[TlsDemand, ...] = ()
 
-    @property
+    @cached_property
     def hosts(self) -> tuple[Host, ...]:
         return tuple(host for region in self.regions for host in region.hosts)
 
-    @property
+    @cached_property
     def streams(self) -> tuple[Stream, ...]:
         return tuple(stream for domain in self.domains for stream in domain.streams)
 
@@ -218,20 +218,39 @@ class Fleet:
         own = (ip_network(str(address)) for host in self.hosts for address in host.all_addresses)
         return tuple(dict.fromkeys((*loopback, *own, *self.never_banned)))
 
+    # Looked up once for each record of a fleet: a walk through all would make that quadratic.
+
+    @cached_property
+    def _hosts(self) -> dict[str, Host]:
+        return {host.name: host for host in reversed(self.hosts)}
+
+    @cached_property
+    def _streams(self) -> dict[str, Stream]:
+        return {stream.name: stream for stream in reversed(self.streams)}
+
+    @cached_property
+    def _domains(self) -> dict[str, Domain]:
+        return {domain.name: domain for domain in reversed(self.domains)}
+
     def host(self, name: str) -> Host:
         """The host of that name; KeyError where there is none."""
-        return _by_name(self.hosts, name)
+        return self._hosts[name]
 
     def stream(self, name: str) -> Stream:
-        return _by_name(self.streams, name)
+        """The stream of that name; KeyError where there is none."""
+        return self._streams[name]
 
     def domain(self, name: str) -> Domain:
-        return _by_name(self.domains, name)
+        """The domain file of that name; KeyError where there is none."""
+        return self._domains[name]
 
     def domain_of(self, name: str) -> Domain | None:
         """The most specific domain file that a DNS name falls under."""
-        matches = [domain for domain in self.domains if is_within(name, domain.name)]
-        return max(matches, key=lambda domain: len(domain.name), default=None)
+        while name:
+            if name in self._domains:
+                return self._domains[name]
+            name = name.partition(".")[2]
+        return None
 
     @property
     def proxied(self) -> frozenset[str]:
@@ -277,13 +296,3 @@ class Fleet:
             for _, stream in self.host_streams(host)
             for name in (stream.endpoint, stream.regional_endpoint(host.region))
         )
-
-
-_Named = TypeVar("_Named", Host, Stream, Domain)
-
-
-def _by_name(things: tuple[_Named, ...], name: str) -> _Named:
-    for thing in things:
-        if thing.name == name:
-            return thing
-    raise KeyError(name)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-import dns.reversename
-
 from mailfleet.model import Address, Fleet
 from mailfleet.records import dane, dmarc, spf, transport
 from mailfleet.records.dane import Certificates
 from mailfleet.records.dkim import PublicKey, key_records
 from mailfleet.records.exchangers import mail_names, mx_values
 from mailfleet.records.identity import identity, issuers, policy_hosts
-from mailfleet.records.rrset import RRset, canonical_name, rrset, txt
+from mailfleet.records.rrset import RRset, rrset, txt
 
 
 @dataclass(frozen=True)
@@ -133,4 +131,4 @@ def _reverse(fleet: Fleet) -> dict[Address, RRset]:
 
 def pointer(address: Address) -> str:
     """The name of an address in the reverse tree (RFC 1035 §3.5, RFC 3596 §2.5)."""
-    return canonical_name(dns.reversename.from_address(str(address)).to_text())
+    return address.reverse_pointer

@@ -8,7 +8,7 @@ with any other one, a push that dies half way leaves more permitted than needed,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 from mailfleet.records.change import Change
@@ -25,21 +25,26 @@ _ENDS = frozenset({"-all", "~all"})
 _REFERS = frozenset({"MX", "CNAME", "PTR", "SRV", "CAA", "TLSA"})
 
 
-def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
+def ordered(changes: Collection[Change]) -> tuple[Change, ...]:
     """The changes in the order in which to apply them.
 
     DKIM keys and addresses; SPF additions; MX and PTR; policies; then what goes: SPF addresses, keys
     and names. A record that makes room for another one at its name (a CNAME) goes right before it.
     """
-    pending = sorted(changes, key=lambda change: (_rank(change), change.key))
+    ranks = {change.key: _rank(change) for change in changes}
+
+    def rank(change: Change) -> int:
+        return ranks[change.key]
+
+    pending = sorted(changes, key=lambda change: (rank(change), change.key))
     leaving: dict[str, list[Change]] = {}
     for change in pending:
         if change.kind == "delete":
             leaving.setdefault(change.key[0], []).append(change)
-    spf = _by_dependence([change for change in pending if _is_spf(change)])
+    spf = [move for group in _trees(pending) for move in _by_dependence(group)]
     rest = [change for change in pending if not _is_spf(change)]
     found: dict[int, Change] = {}
-    for change in sorted([*rest, *spf], key=_rank):
+    for change in sorted([*rest, *spf], key=rank):
         if change.kind == "create":
             for earlier in _making_room(change, leaving.get(change.key[0], ())):
                 found.setdefault(id(earlier), earlier)
@@ -76,14 +81,23 @@ def _making_room(change: Change, leaving: Iterable[Change]) -> list[Change]:
     return [other for other in leaving if (other.key[1] == "CNAME") != alias]
 
 
-def _by_dependence(changes: list[Change]) -> list[Change]:
-    """SPF changes such that no address goes from one record before it stands in another.
+def _trees(changes: Iterable[Change]) -> Iterable[list[_Move]]:
+    """The SPF changes by record: the parts of one record move addresses between each other only."""
+    found: dict[str, list[_Move]] = {}
+    for change in changes:
+        if _is_spf(change):
+            move = _Move(change)
+            found.setdefault(move.tree, []).append(move)
+    return found.values()
+
+
+def _by_dependence(left: list[_Move]) -> list[Change]:
+    """SPF changes of one tree such that no address goes from one record before it stands in another.
 
     Addresses move between the parts of a record that is spread over several, each move in one
     direction only, so the moves form no circle; should foreign records make one, the order within
     it is that of the names.
     """
-    left = [_Move(change) for change in changes]
     done: list[Change] = []
     while left:
         free = (one for one in left if not any(_waits(one, other) for other in left))
@@ -106,7 +120,7 @@ class _Move:
 
 def _waits(one: _Move, other: _Move) -> bool:
     """Whether `other` must be done before `one`."""
-    if one is other or one.tree != other.tree:
+    if one is other:
         return False
     return bool(
         # An address, or what holds it, stands elsewhere before it goes here.

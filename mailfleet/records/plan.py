@@ -97,8 +97,10 @@ def plan(
     replace |= leaving & have_slots.keys()
 
     changes = []
-    for key in sorted({(slot.name, slot.type) for slot in replace}):
-        slots = {slot for slot in replace if (slot.name, slot.type) == key}
+    by_key: dict[tuple[str, str], set[Slot]] = {}
+    for slot in replace:
+        by_key.setdefault((slot.name, slot.type), set()).add(slot)
+    for key, slots in sorted(by_key.items()):
         change = Change(have.get(key), _merge(key, have.get(key), wanted.get(key), slots, owned))
         if change.old != change.new:
             changes.append(change)

@@ -8,7 +8,10 @@ octets: how a server splits them into strings carries no meaning for SPF (RFC 72
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
 from typing import cast
 
 import dns.name
@@ -20,6 +23,14 @@ from dns.rdtypes.ANY.TXT import TXT
 
 # RFC 1035 §3.3: a character string holds at most 255 octets.
 _STRING = 255
+# Names and values come by several times in one run, and parsing is what a large fleet waits for.
+_KNOWN = 1 << 17
+# Forms that are canonical as they stand; everything else goes through dnspython.
+_PLAIN_NAME = re.compile(r"(?=.{1,253}\.?\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
+_PLAIN_IPV4 = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
+# Not "::..." in which an IPv4 address may stand, in two forms.
+_PLAIN_IPV6 = re.compile(r"[0-9a-f]{1,4}:[0-9a-f:]+")
+_NAMES = frozenset({"CNAME", "DNAME", "NS", "PTR"})
 
 
 @dataclass(frozen=True, order=True)
@@ -48,17 +59,36 @@ def rrset(name: str, rtype: str, ttl: int, *values: str) -> RRset:
     return RRset(canonical_name(name), kind, ttl, canonical)
 
 
+@lru_cache(_KNOWN)
 def canonical_name(name: str) -> str:
     """`name` in lower case, without a trailing dot."""
+    if _PLAIN_NAME.fullmatch(name):
+        return name.removesuffix(".")
     parsed = dns.name.from_text(name).canonicalize()
     return parsed.to_text(omit_final_dot=True)
 
 
+@lru_cache(_KNOWN)
 def canonical_value(rtype: str, value: str) -> str:
     """`value` in the one form that equal values share (RFC 4034 §6.2; TXT by its octets)."""
     if rtype == "TXT":
         return txt(octets(value))
+    if (plain := _plain_value(rtype, value)) is not None:
+        return plain
     return _canonical(parse_value(rtype, value)).to_text()
+
+
+def _plain_value(rtype: str, value: str) -> str | None:
+    """The canonical form where the value is nearly in it; None where it must be parsed."""
+    try:
+        if rtype == "A" and _PLAIN_IPV4.fullmatch(value):
+            return str(IPv4Address(value))
+        if rtype == "AAAA" and _PLAIN_IPV6.fullmatch(value):
+            return str(IPv6Address(value))
+    except ValueError:
+        return None
+    absolute = rtype in _NAMES and value.endswith(".") and _PLAIN_NAME.fullmatch(value)
+    return value if absolute else None
 
 
 def parse_value(rtype: str, value: str) -> dns.rdata.Rdata:
@@ -86,6 +116,7 @@ def txt(content: bytes | str) -> str:
     return TXT(dns.rdataclass.IN, dns.rdatatype.TXT, strings).to_text()
 
 
+@lru_cache(_KNOWN)
 def octets(value: str) -> bytes:
     """What a TXT value holds, its strings joined."""
     return b"".join(cast(TXT, parse_value("TXT", value)).strings)

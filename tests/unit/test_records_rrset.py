@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailfleet.records import rrset
-from mailfleet.records.rrset import canonical_value, from_rdata, octets, txt
+from mailfleet.records.rrset import canonical_value, from_rdata, octets, parse_value, txt
 
 pytestmark = pytest.mark.unit
 
@@ -56,3 +56,24 @@ def test_names_and_values_are_canonical() -> None:
 def test_a_value_that_its_type_does_not_allow() -> None:
     with pytest.raises(ValueError, match=r"'192\.0\.2\.300' is no A value"):
         rrset("a.example", "A", 60, "192.0.2.300")
+
+
+@given(
+    st.one_of(
+        st.tuples(st.just("A"), st.ip_addresses(v=4).map(str)),
+        st.tuples(st.just("AAAA"), st.ip_addresses(v=6).map(str)),
+        st.tuples(st.just("AAAA"), st.ip_addresses(v=6).map(lambda address: address.exploded)),
+        st.tuples(st.just("PTR"), st.from_regex(r"\A[a-z0-9_.-]{1,80}\.\Z")),
+        st.tuples(st.just("A"), st.from_regex(r"\A[0-9.]{1,16}\Z")),
+        st.tuples(st.just("AAAA"), st.from_regex(r"\A[0-9a-f:.]{1,40}\Z")),
+    )
+)
+def test_the_short_way_to_the_canonical_form_is_dnspythons(given_value: tuple[str, str]) -> None:
+    rtype, value = given_value
+    try:
+        parsed = parse_value(rtype, value)
+    except ValueError:
+        with pytest.raises(ValueError, match="is no"):
+            canonical_value(rtype, value)
+    else:
+        assert canonical_value(rtype, value) == from_rdata(parsed)
