@@ -85,7 +85,9 @@ def apply(
         checks=state.checks,
         services=state.services,
     )
-    services.converge(name="Services", services=state.services, actions=state.actions)
+    services.converge(
+        name="Services", services=state.services, actions=state.actions, masked=state.masked
+    )
     if last is not None:
         last()
 

@@ -96,7 +96,16 @@ class HostState:
     checks: tuple[Check, ...] = ()
     actions: tuple[Action, ...] = ()
     services: tuple[Service, ...] = ()
+    masked: tuple[str, ...] = ()
+    """Units that packages bring and that must not run: masked, so that no update starts them."""
+    as_packaged: tuple[str, ...] = ()
+    """Units that packages bring and that stay as Debian has them: templates, and what others start."""
     listeners: tuple[Listener, ...] = ()
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """All units whose state a deploy decides."""
+        return (*(service.unit for service in self.services), *self.masked)
 
 
 def merge(states: Iterable[HostState]) -> HostState:
@@ -109,12 +118,14 @@ def merge(states: Iterable[HostState]) -> HostState:
         checks=tuple(check for part in parts for check in part.checks),
         actions=tuple(action for part in parts for action in part.actions),
         services=tuple(service for part in parts for service in part.services),
+        masked=tuple(unit for part in parts for unit in part.masked),
+        as_packaged=tuple(unit for part in parts for unit in part.as_packaged),
         listeners=tuple(listener for part in parts for listener in part.listeners),
     )
     _refuse_twice("write", (file.path for file in state.files))
     _refuse_twice("want the folder", (directory.path for directory in state.directories))
     _refuse_twice("run", (action.name for action in state.actions))
-    _refuse_twice("want the unit", (service.unit for service in state.services))
+    _refuse_twice("decide about the unit", (*state.units, *state.as_packaged))
     known = {a.name for a in state.actions} | {s.unit for s in state.services}
     unknown = sorted({name for file in state.files for name in file.affects} - known)
     if unknown:

@@ -66,6 +66,10 @@ def desired(target: Target) -> HostState:
             Service("apt-daily.timer"),
             Service("apt-daily-upgrade.timer"),
         ),
+        # It would write /etc/resolv.conf where resolvconf is installed.
+        masked=("unbound-resolvconf.service",),
+        # It only runs where a unit of the operator's asks for it.
+        as_packaged=("systemd-time-wait-sync.service",),
         listeners=(
             Listener("resolver", "tcp", 53, loopback),
             Listener("resolver", "udp", 53, loopback),

@@ -55,6 +55,8 @@ def desired(target: Target) -> HostState:
         files=files,
         checks=(Check("jails", _CHECK.format(files=" ".join(_files(logs)))),),
         services=(Service(UNIT),),
+        # It empties all rules, ufw's and fail2ban's too, when it starts and when it stops.
+        masked=("nftables.service",),
     )
 
 

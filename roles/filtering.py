@@ -15,6 +15,18 @@ RULES = "spamassassin-maintenance.timer"
 _CLAMD_SOCKET = "/run/clamav/clamd.ctl"
 _DATABASE = "/var/lib/clamav"
 _LAB_DATABASE = "/etc/clamav/lab"
+_MASKED = (
+    # Caches and figures of clusters.
+    "amavis-mc.service",
+    "amavisd-snmp-subagent.service",
+    # Debian's init script starts one milter; mailfleet-scan-*.service are those that Postfix asks.
+    "amavisd-milter.service",
+    # It scans what local programs open, with CAP_SYS_ADMIN.
+    "clamav-clamonacc.service",
+    # They hold the lock of freshclam's log, so that the daemon fails beside them.
+    "clamav-freshclam-once.service",
+    "clamav-freshclam-once.timer",
+)
 # A first sa-update that fails or is cut off leaves a folder without rules, which Debian 12's SpamAssassin
 # takes for its rules all the same: it finds none, and amavis does not start. Without the folder it reads
 # those of the package. For when the plug is pulled, amavis itself looks as well, as root ("+").
@@ -43,6 +55,10 @@ def desired(target: Target) -> HostState:
         if wanted == "full":
             services.append(Service(RULES))
     spam = wanted == "full"
+    masked = list(_MASKED)
+    if lab:
+        # Neither has a mirror to ask.
+        masked += [FRESHCLAM, *((RULES,) if spam else ())]
     before = f"ExecStartPre=+-{_FORGET_FAILED_UPDATE}"
     return HostState(
         packages=(
@@ -69,6 +85,12 @@ def desired(target: Target) -> HostState:
             *((Check("spam rules", _CHECK_RULES),) if spam else ()),
         ),
         services=tuple(services),
+        masked=tuple(masked),
+        as_packaged=(
+            # A drop-in keeps it down. Masked, it would keep its service from being enabled ("Also=").
+            "clamav-daemon.socket",
+            *(("spamassassin-maintenance.service",) if spam else ()),
+        ),
     )
 
 
@@ -87,7 +109,6 @@ def _amavis_files(target: Target, asked: tuple[Milter, ...], size: Sizing) -> li
             render("etc/amavis/conf.d/60-mailfleet", **values),
             affects=(AMAVIS,),
         ),
-        ConfigFile("/etc/default/amavisd-milter", render("etc/default/amavisd-milter")),
     ]
     for milter in asked:
         # Inbound gets half: a flood from outside must not keep the streams waiting.

@@ -83,7 +83,11 @@ def desired(target: Target) -> HostState:
         services=(
             *((Service("postfix.service"),) if target.suite in _OLD_UNITS else ()),
             *(Service(name, on_change="reload", reads_certificate=True) for name in units(target)),
+            Service("logrotate.timer"),
         ),
+        # They would copy /etc/resolv.conf into a chroot that no service of ours has.
+        masked=("postfix-resolvconf.path", "postfix-resolvconf.service"),
+        as_packaged=("postfix@.service", "logrotate.service"),
         listeners=tuple(listeners),
     )
 

@@ -39,4 +39,6 @@ def desired(target: Target) -> HostState:
         ),
         checks=(Check("submission", 'doveconf -c "$STAGE/etc/dovecot/dovecot.conf" >/dev/null'),),
         services=(Service(UNIT, reads_certificate=True),),
+        # It would open the ports of IMAP and POP3.
+        masked=("dovecot.socket",),
     )

@@ -63,11 +63,6 @@ def desired(target: Target, services: Iterable[Service]) -> HostState:
         ConfigFile(
             f"{_UNITS}/{TIMER}", render(f"etc/systemd/system/{TIMER}"), affects=(*reload, TIMER)
         ),
-        ConfigFile(
-            f"{_UNITS}/certbot.timer.d/mailfleet.conf",
-            render("etc/systemd/system/certbot.timer.d/mailfleet.conf", config=CONFIG),
-            affects=reload,
-        ),
     ]
     if target.authority is not None:
         files.append(ConfigFile(_BUNDLE, target.authority.certificate))
@@ -81,6 +76,10 @@ def desired(target: Target, services: Iterable[Service]) -> HostState:
         ),
         files=tuple(files),
         services=(Service(TIMER),),
+        # It renews without looking first whether every name can be validated, and each failure counts at
+        # the authority. The agent's timer does its work.
+        masked=("certbot.timer",),
+        as_packaged=("certbot.service",),
     )
 
 

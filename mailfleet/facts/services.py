@@ -22,6 +22,7 @@ class ServicesState:
     managed: frozenset[str] = field(default=frozenset())
     waiting: frozenset[str] = frozenset()
     """Those that died, and that systemd starts again after a pause."""
+    masked: frozenset[str] = frozenset()
 
 
 class Services(FactBase[ServicesState]):
@@ -44,6 +45,7 @@ class Services(FactBase[ServicesState]):
             "enabled": set(),
             "active": set(),
             "waiting": set(),
+            "masked": set(),
             "pending": set(),
             "managed": set(),
         }
@@ -57,6 +59,8 @@ class Services(FactBase[ServicesState]):
             if not line or len(unit) == 4:
                 if unit.get("UnitFileState", "").startswith("enabled"):
                     found["enabled"].add(unit.get("Id", ""))
+                if unit.get("UnitFileState") == "masked":
+                    found["masked"].add(unit.get("Id", ""))
                 # "activating" as well.
                 if unit.get("SubState") == "auto-restart":
                     found["waiting"].add(unit.get("Id", ""))

@@ -1,7 +1,8 @@
 """Where a lab keeps things, and the lock that keeps two commands on one lab apart.
 
 `/run` holds what ends with the processes, `/var/lib` what the hosts write and the lab's secrets,
-`/var/cache` what is dear to make again. Nothing is kept outside these three.
+`/var/cache` what is dear to make again; `MAILFLEET_LAB_CACHE` names another folder for that. Nothing is
+kept outside these three.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from pathlib import Path
 
 RUN = Path("/run/mailfleet/labs")
 STATE = Path("/var/lib/mailfleet/labs")
-IMAGES = Path("/var/cache/mailfleet/images")
-PACKAGES = Path("/var/cache/mailfleet/packages")
+_CACHE = Path(os.environ.get("MAILFLEET_LAB_CACHE") or "/var/cache/mailfleet")
+IMAGES = _CACHE / "images"
+PACKAGES = _CACHE / "packages"
 
 
 @dataclass(frozen=True)

@@ -26,25 +26,37 @@ _END = (
     "! systemctl is-active --quiet {unit}; }}"
 )
 
+# A unit that failed before would stay in the list of failed units, and the host degraded.
+_MASK = (
+    "systemctl mask --quiet {units} && systemctl stop {units} && "
+    "{{ systemctl reset-failed {units} 2>/dev/null || true; }}"
+)
+
 
 @operation()
 def converge(
-    services: tuple[Service, ...], actions: tuple[Action, ...] = ()
+    services: tuple[Service, ...],
+    actions: tuple[Action, ...] = (),
+    masked: tuple[str, ...] = (),
 ) -> Generator[StringCommand, None, None]:
-    """Run pending actions, then bring each unit into its state, in the given order.
+    """Run pending actions, mask `masked`, then bring each unit into its state, in the given order.
 
     A unit or action stays pending until its own command has succeeded: what a broken connection
     left undone, the next run does.
     """
-    state: ServicesState = host.get_fact(Services, units=tuple(s.unit for s in services))
-    commands = list(steps(services, actions, state))
+    units = (*(service.unit for service in services), *masked)
+    state: ServicesState = host.get_fact(Services, units=units)
+    commands = list(steps(services, actions, state, masked))
     if not commands:
         host.noop("all services are as they should be")
     yield from commands
 
 
 def steps(
-    services: tuple[Service, ...], actions: tuple[Action, ...], state: ServicesState
+    services: tuple[Service, ...],
+    actions: tuple[Action, ...],
+    state: ServicesState,
+    masked: tuple[str, ...] = (),
 ) -> Generator[StringCommand, None, None]:
     """The commands that lead from `state` to the desired one; none when it is reached."""
     for action in actions:
@@ -53,7 +65,11 @@ def steps(
     gone = sorted(state.managed - {service.unit for service in services})
     for unit in gone:
         yield StringCommand(_END.format(unit=shlex.quote(unit)))
+    if unwanted := [unit for unit in masked if unit not in state.masked]:
+        yield StringCommand(_MASK.format(units=shlex.join(unwanted)))
     wanted = sorted(service.unit for service in services)
+    if unmasked := [unit for unit in wanted if unit in state.masked]:
+        yield StringCommand("systemctl", "unmask", "--quiet", *map(QuoteString, unmasked))
     disabled = [service.unit for service in services if service.unit not in state.enabled]
     if disabled:
         yield StringCommand("systemctl", "enable", "--quiet", *map(QuoteString, disabled))

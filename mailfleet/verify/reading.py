@@ -62,7 +62,7 @@ def read(
     every = (*(f.path for f in state.files), *(d.path for d in state.directories), *paths)
     facts: dict[str, tuple[FactBase[Any], dict[str, Any]]] = {
         "packages": (Packages(), {"packages": state.packages}),
-        "services": (Services(), {"units": tuple(s.unit for s in state.services)}),
+        "services": (Services(), {"units": state.units}),
         "tree": (Tree(), {"tree": "host", "paths": tuple(dict.fromkeys(every))}),
         "tls": (Tls(), {"chain": chain, "key": key}),
         "keys": (DkimKeys(), {}),

@@ -26,10 +26,9 @@ def fresh(target: Target) -> Answers:
     """A host that has nothing; once files are installed, everything that they affect is pending."""
     state = desired(target)
     pending = dict.fromkeys(name for file in state.files for name in file.affects)
-    units = tuple(service.unit for service in state.services)
     return {
         text(Release().command()): machine(target),
-        text(Services().command(units)): [f"pending={name}" for name in pending],
+        text(Services().command(state.units)): [f"pending={name}" for name in pending],
     }
 
 
@@ -42,7 +41,6 @@ def converged(target: Target, certificate: Iterable[str]) -> Answers:
          "owner": "600 opendkim opendkim", "signing": True}
         for k in wanted
     ]  # fmt: skip
-    units = tuple(service.unit for service in state.services)
     (config,) = (file.content for file in state.files if file.path == tls.CONFIG)
     settled = f"settled|{hashlib.sha256(config.encode()).hexdigest()}"
     return {
@@ -52,7 +50,7 @@ def converged(target: Target, certificate: Iterable[str]) -> Answers:
         text(DkimKeys().command()): [json.dumps(keys)],
         **_tree("host", state.files, state.directories),
         **_tree("dkim", tables(list(wanted), opendkim.UNIT)),
-        text(Services().command(units)): _services(state),
+        text(Services().command(state.units)): _services(state),
     }
 
 
@@ -81,4 +79,6 @@ def _services(state: HostState) -> list[str]:
     for service in state.services:
         active = "active" if service.runs else "inactive"
         lines += [f"Id={service.unit}", f"ActiveState={active}", "UnitFileState=enabled", ""]
+    for unit in state.masked:
+        lines += [f"Id={unit}", "ActiveState=inactive", "UnitFileState=masked", ""]
     return lines + [f"managed={service.unit}" for service in state.services]

@@ -114,6 +114,7 @@ def test_units_pending_marks_and_manifest() -> None:
             "Id=gone.service", "ActiveState=inactive", "UnitFileState=", "",
             "Id=d.timer", "ActiveState=reloading", "UnitFileState=static", "",
             "Id=e.service", "ActiveState=activating", "SubState=auto-restart", "UnitFileState=static", "",
+            "Id=f.timer", "ActiveState=inactive", "SubState=dead", "UnitFileState=masked", "",
             "pending=firewall", "pending=a.service",
             "managed=a.service", "managed=old.service",
         ]
@@ -122,6 +123,7 @@ def test_units_pending_marks_and_manifest() -> None:
         enabled=frozenset({"a.service", "c@x.service"}),
         active=frozenset({"a.service", "c@x.service", "d.timer"}),
         waiting=frozenset({"e.service"}),
+        masked=frozenset({"f.timer"}),
         pending=frozenset({"firewall", "a.service"}),
         managed=frozenset({"a.service", "old.service"}),
     )

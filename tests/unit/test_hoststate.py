@@ -28,6 +28,7 @@ def test_merge_keeps_order_and_drops_what_is_said_twice() -> None:
         files=(ConfigFile("/etc/b", "1\n", affects=("b.service",)),),
         checks=(Check("b", "true"),),
         services=(Service("b.service"),),
+        masked=("c.timer",),
         listeners=(Listener("b", "tcp", 1),),
     )
     two = HostState(
@@ -37,6 +38,8 @@ def test_merge_keeps_order_and_drops_what_is_said_twice() -> None:
         checks=(Check("a", "false"),),
         actions=(Action("a", "true"),),
         services=(Service("a.service"),),
+        masked=("d.socket",),
+        as_packaged=("e@.service",),
         listeners=(Listener("a", "udp", 2),),
     )
     state = merge([one, two])
@@ -46,6 +49,9 @@ def test_merge_keeps_order_and_drops_what_is_said_twice() -> None:
     assert [check.name for check in state.checks] == ["b", "a"]
     assert [action.name for action in state.actions] == ["a"]
     assert [service.unit for service in state.services] == ["b.service", "a.service"]
+    assert state.masked == ("c.timer", "d.socket")
+    assert state.as_packaged == ("e@.service",)
+    assert state.units == ("b.service", "a.service", "c.timer", "d.socket")
     assert [listener.port for listener in state.listeners] == [1, 2]
     assert merge([]) == HostState()
 
@@ -55,6 +61,17 @@ def test_a_file_has_one_owner() -> None:
     two = HostState(files=(ConfigFile("/etc/a", "1\n"), ConfigFile("/etc/b", "1\n")))
     with pytest.raises(ValueError, match=r"^several roles write /etc/a, /etc/b$"):
         merge([one, two])
+
+
+def test_a_unit_is_decided_about_once() -> None:
+    states = [
+        HostState(services=(Service("a.service"),), masked=("b.timer",)),
+        HostState(masked=("a.service",), as_packaged=("b.timer",)),
+    ]
+    with pytest.raises(
+        ValueError, match=r"^several roles decide about the unit a\.service, b\.timer$"
+    ):
+        merge(states)
 
 
 def test_a_file_affects_only_what_exists() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +84,27 @@ def test_a_fresh_host() -> None:
     ]
     assert commands(ServicesState())[3].startswith("printf '%s\\n' a.service b@x.service")
     assert len(commands(ServicesState())) == 4
+
+
+def test_units_that_packages_bring_are_masked_once() -> None:
+    (command,) = steps(SERVICES, ACTIONS, GOOD, masked=("x.timer", "y.service"))
+    assert command.get_raw_value() == (
+        "systemctl mask --quiet x.timer y.service && systemctl stop x.timer y.service && "
+        "{ systemctl reset-failed x.timer y.service 2>/dev/null || true; }"
+    )
+    state = replace(GOOD, masked=frozenset({"x.timer"}))
+    (command,) = steps(SERVICES, ACTIONS, state, masked=("x.timer", "y.service"))
+    assert command.get_raw_value().startswith("systemctl mask --quiet y.service && ")
+    state = replace(GOOD, masked=frozenset({"x.timer", "y.service"}))
+    assert not list(steps(SERVICES, ACTIONS, state, masked=("x.timer", "y.service")))
+
+
+def test_a_masked_unit_that_is_wanted_again_is_unmasked_before_it_is_enabled() -> None:
+    state = replace(GOOD, enabled=UNITS - {"a.service"}, masked=frozenset({"a.service"}))
+    assert commands(state) == [
+        "systemctl unmask --quiet a.service",
+        "systemctl enable --quiet a.service",
+    ]
 
 
 def test_a_templates_instances_are_started_together() -> None:

@@ -116,7 +116,6 @@ UNREAD = {
     # The agent of the certificate starts anew each time; what it has to do, a deploy finds out.
     "/etc/mailfleet/certificate.json",
     *(f"/usr/local/lib/mailfleet/agent/{path.name}" for path in ROOT.glob("agent/certificate*.py")),
-    "/etc/default/amavisd-milter",
     "/var/lib/mailfleet/acme/.well-known/acme-challenge/mailfleet-verify",
 }
 
