@@ -49,7 +49,13 @@ def target_of(
 
     MailfleetError where a secret is missing, or memory for what the host has to scan.
     """
-    machine = fleet.host(name)
+    try:
+        machine = fleet.host(name)
+    except KeyError:
+        raise MailfleetError(
+            f"{name} is no host of the fleet that {fleet.source} declares",
+            "name all hosts above the call of declare, which is the inventory's last line",
+        ) from None
     if suite is not None and suite not in SUITES:
         raise MailfleetError(
             f"{name} runs {suite!r}, for which mailfleet has no configuration",

@@ -8,6 +8,7 @@ from typing import Any
 
 from mailfleet.errors import Problem
 from mailfleet.model.names import domain_name
+from mailfleet.texts import mark_fault
 
 DomainFiles = dict[str, tuple[str, dict[str, Any]]]
 """For each domain the path as a user writes it, and the file's content."""
@@ -45,7 +46,11 @@ def _read(
 ) -> tuple[str, dict[str, Any]] | None:
     path = f"{folder.name}/{name}.toml"
     try:
-        return path, tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
+        content = (folder / f"{name}.toml").read_bytes()
+        if fault := mark_fault(content):
+            problems.append(Problem(path, "line 1", fault))
+            return None
+        return path, tomllib.loads(content.decode())
     except FileNotFoundError:
         text = f"{path} does not exist; write it, or remove {name} from domains"
         problems.append(Problem(source, "domains", text))

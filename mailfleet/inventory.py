@@ -29,6 +29,7 @@ from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.model.checks import deploy_problems
 from mailfleet.model.names import domain_name
 from mailfleet.model.values import shown
+from mailfleet.texts import mark_fault
 
 
 @dataclass
@@ -42,6 +43,8 @@ class _Run:
     fleet: Fleet | None = None
     reading: bool = False
     entries: tuple[HostEntry, ...] = ()
+    names: Mapping[str, Any] | None = None
+    """The globals of the inventory that has declared the fleet."""
 
 
 _run = _Run()
@@ -59,6 +62,10 @@ def declare(names: Mapping[str, Any], **options: Any) -> None:
     source = str(names["__file__"])
     problems: list[Problem] = []
     entries = _entries(source, names, problems)
+    if _run.names is names:
+        text = "declares the fleet a second time; keep one call of declare, the last line"
+        problems.append(Problem(source, "", text))
+    _run.names = names
     if _run.reading:
         _run.fleet = _load(source, entries, options, problems)
         _run.entries = tuple(entries)
@@ -104,11 +111,14 @@ def read_connections(path: str | Path) -> dict[str, dict[str, Any]]:
 def _executed(path: str | Path) -> tuple[Fleet, tuple[HostEntry, ...]]:
     source = str(path)
     code = _source_code(source, Path(path))
-    before = _run.fleet, _run.reading, _run.entries
-    _run.fleet, _run.reading, _run.entries = None, True, ()
+    before = _run.fleet, _run.reading, _run.entries, _run.names
+    _run.fleet, _run.reading, _run.entries, _run.names = None, True, (), None
+    names = {"__file__": source, "__name__": "inventory"}
     try:
-        exec(code, {"__file__": source, "__name__": "inventory"})  # noqa: S102 - it is a program
-        return _declared(source), _run.entries
+        exec(code, names)  # noqa: S102 - it is a program
+        fleet = _declared(source)
+        _check_whole(source, names)
+        return fleet, _run.entries
     except MailfleetError:
         raise
     except SystemExit:
@@ -118,7 +128,16 @@ def _executed(path: str | Path) -> tuple[Fleet, tuple[HostEntry, ...]]:
         text = f"cannot be executed: {type(error).__name__}: {error}"
         raise ConfigurationError([Problem(source, _line(source), text)]) from None
     finally:
-        _run.fleet, _run.reading, _run.entries = before
+        _run.fleet, _run.reading, _run.entries, _run.names = before
+
+
+def _check_whole(source: str, names: Mapping[str, Any]) -> None:
+    """ConfigurationError where hosts were added after `declare`, which does not know them."""
+    if len(_entries(source, names, [])) != len(_run.entries):
+        text = (
+            "hosts stand below the call of declare, which does not know them; make it the last line"
+        )
+        raise ConfigurationError([Problem(source, "", text)])
 
 
 def read_for_deploy(path: str | Path) -> Fleet:
@@ -147,7 +166,11 @@ def _declared(source: str) -> Fleet:
 def _source_code(source: str, file: Path) -> Any:
     key, text = "", ""
     try:
-        return compile(file.read_bytes(), source, "exec", dont_inherit=True)
+        content = file.read_bytes()
+        # Python would read over the mark, and pyinfra fail at it.
+        if fault := mark_fault(content):
+            raise ConfigurationError([Problem(source, "line 1", fault)])
+        return compile(content, source, "exec", dont_inherit=True)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         what = "is a folder" if file.is_dir() else "does not exist"
         known = sorted(p.name for p in file.parent.glob("*") if p.is_file())

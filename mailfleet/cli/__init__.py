@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import click
 
 from mailfleet.cli.dns import dns
+from mailfleet.cli.failure import as_document, wants_document
 from mailfleet.cli.lab import lab
 from mailfleet.cli.probe import probe
 from mailfleet.cli.verify import verify
-from mailfleet.errors import MailfleetError
+from mailfleet.errors import EXIT_FAILED, MailfleetError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,8 +34,27 @@ cli.add_command(verify)
 
 def main() -> None:
     """Run the command line; an error that is meant for the user ends in its text, not a traceback."""
+    if wants_document(cli, sys.argv[1:]):
+        _main_with_document()
     try:
         cli()
     except MailfleetError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
+
+
+def _main_with_document() -> NoReturn:
+    """Like `main`, with the document that a program waits for also where the command prints none."""
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except MailfleetError as error:
+        click.echo(str(error), err=True)
+        click.echo(as_document(error))
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        click.echo(as_document(error))
+        sys.exit(error.exit_code)
+    except click.Abort as error:
+        click.echo(as_document(error))
+        sys.exit(EXIT_FAILED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from mailfleet.errors import ConfigurationError, Problem
+from mailfleet.model import connection
 from mailfleet.model.addresses import Address
 from mailfleet.model.checks import cross_check
 from mailfleet.model.explain import problems_of
@@ -107,12 +108,17 @@ def build_fleet(
 
 
 def _parse(
-    table: type[_Table], content: Mapping[Any, Any], file: str, key: str, found: list[Problem]
+    table: type[_Table],
+    content: Mapping[Any, Any],
+    file: str,
+    key: str,
+    found: list[Problem],
+    beside: Collection[str] = (),
 ) -> _Table | None:
     try:
         return table.model_validate(dict(content))
     except ValidationError as error:
-        found += problems_of(error, table, file, key)
+        found += problems_of(error, table, file, key, beside)
         return None
 
 
@@ -129,8 +135,9 @@ def _host(source: str, entry: HostEntry, inbound_scan: Scan, found: list[Problem
         text = f'{shown(entry.data)} is not a table; write ("{name}", {{"streams": {{...}}}})'
         found.append(Problem(source, key, text))
         return None
-    own = {k: v for k, v in entry.data.items() if not _is_for_pyinfra(k)}
-    table = _parse(HostTable, own, source, key, found)
+    own = {k: v for k, v in entry.data.items() if not connection.is_for_pyinfra(k)}
+    table = _parse(HostTable, own, source, key, found, connection.KEYS)
+    _check_connection(entry.data, source, key, found)
     if table is None:
         return None
     sending = _sending(name, table, source, key, found)
@@ -156,8 +163,14 @@ def _host(source: str, entry: HostEntry, inbound_scan: Scan, found: list[Problem
     )
 
 
-def _is_for_pyinfra(key: object) -> bool:
-    return isinstance(key, str) and key.startswith(("ssh_", "_")) and key != "ssh_port"
+def _check_connection(data: Mapping[Any, Any], source: str, key: str, found: list[Problem]) -> None:
+    """Find what is wrong with pyinfra's own keys; their values stay where pyinfra reads them."""
+    given = {k: v for k, v in data.items() if connection.is_for_pyinfra(k)}
+    for name in sorted(connection.OF_OPERATIONS & given.keys()):
+        text = "belongs to single operations of pyinfra, not to a host; remove it"
+        found.append(Problem(source, f"{key}: {name}", text))
+        del given[name]
+    _parse(connection.ConnectionTable, given, source, key, found, tuple(HostTable.model_fields))
 
 
 def _sending(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -15,18 +16,27 @@ _WANTED = {
     "int_type": "a whole number; write one without quotes or decimals",
     "string_type": "a text; write one in quotes",
     "bool_type": "true or false; write one of the two without quotes",
+    "float_type": "a number; write one without quotes",
+    "finite_number": "a finite number; write one",
     "model_type": "a table; write keys with values",
     "dict_type": "a table; write keys with values",
 }
 
 
 def problems_of(
-    error: ValidationError, table: type[BaseModel], file: str, key: str
+    error: ValidationError,
+    table: type[BaseModel],
+    file: str,
+    key: str,
+    beside: Collection[str] = (),
 ) -> list[Problem]:
-    """One Problem for each finding; `key` is put before pydantic's own path."""
+    """One Problem for each finding; `key` is put before pydantic's own path.
+
+    `beside` are keys that may stand beside the table's own, and be meant by a misspelt one.
+    """
     details = error.errors(include_url=False)
     return [
-        Problem(file, ": ".join(part for part in (key, _path(d)) if part), _text(d, table))
+        Problem(file, ": ".join(part for part in (key, _path(d)) if part), _text(d, table, beside))
         for d in details
     ]
 
@@ -40,18 +50,21 @@ def _path(detail: ErrorDetails) -> str:
     return ".".join(part for part in keys if not part.startswith("|"))
 
 
-def _text(detail: ErrorDetails, table: type[BaseModel]) -> str:
+def _text(detail: ErrorDetails, table: type[BaseModel], beside: Collection[str]) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     known = _fields_at(table, detail["loc"][:-1])
     match kind:
         case "extra_forbidden":
-            return _unknown_key(str(detail["loc"][-1]), known)
+            top = beside if len(detail["loc"]) == 1 else ()
+            return _unknown_key(str(detail["loc"][-1]), known, top)
         case "missing":
             return "is missing; add it"
         case "value_error":
             return str(context["error"])
         case "literal_error":
             return f"{shown(value)} is not known; write one of {context['expected']}"
+        case "int_parsing_size":
+            return f"{shown(value)} is too large"
         case "greater_than_equal":
             return f"{shown(value)} is too small; the least is {context['ge']}"
         case "less_than_equal":
@@ -63,8 +76,8 @@ def _text(detail: ErrorDetails, table: type[BaseModel]) -> str:
     return f"{shown(value)} does not fit here; see docs/reference.md for what may stand here"
 
 
-def _unknown_key(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+def _unknown_key(name: str, known: list[str], beside: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, [*known, *beside], n=1)
     if close:
         return f"unknown key; did you mean {close[0]!r}?"
     return f"unknown key; known are {', '.join(known)}" if known else "unknown key; remove it"
@@ -79,7 +92,8 @@ def _fields_at(table: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
         field = current.model_fields.get(str(part))
         if field is not None:
             current = _table_in(field.annotation)
-    return list(current.model_fields) if current else []
+    fields = current.model_fields.items() if current else ()
+    return [field.alias or name for name, field in fields]
 
 
 def _table_in(annotation: Any) -> type[BaseModel] | None:

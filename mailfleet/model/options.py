@@ -16,6 +16,8 @@ _REFERENCE = re.compile(r"env/[A-Za-z_]\w*")
 _SECRET = re.compile(r"secret|token|passw|api_?key|access_?key|private_?key|credential", re.I)
 # What names a secret without being one.
 _NO_SECRET = re.compile(r"(key|token)_?(id|name|algorithm)$|_(file|path)$", re.I)
+_LARGEST = 2**31
+"""What no port, time-out or identifier of a provider exceeds."""
 
 
 def octodns_options(table: Mapping[str, Any]) -> dict[str, Option]:
@@ -34,9 +36,10 @@ def _option(name: str, value: Any) -> Option:
     if isinstance(value, (list, tuple)):
         if not all(isinstance(part, (str, int, float)) for part in value):
             raise ValueError(f"{name}: a list may hold texts and numbers only")
-        return tuple(value)
+        return tuple(_bounded(name, part) for part in value)
     if not isinstance(value, (str, int, float)):
         raise ValueError(f"{name}: {shown(value)} does not fit; write a text, number or list")
+    _bounded(name, value)
     is_secret = _SECRET.search(name) and not _NO_SECRET.search(name)
     if is_secret and not (isinstance(value, str) and _REFERENCE.fullmatch(value)):
         # The value is not repeated: it may be the secret.
@@ -45,4 +48,11 @@ def _option(name: str, value: Any) -> Option:
             "it into the environment variable NAME, or into the secrets file if NAME begins with "
             "MAILFLEET_"
         )
+    return value
+
+
+def _bounded(name: str, value: str | int | float) -> str | int | float:
+    # Not a number, and infinity, compare as outside too.
+    if isinstance(value, (int, float)) and not -_LARGEST < value < _LARGEST:
+        raise ValueError(f"{name}: {shown(value)} does not fit; write a number below {_LARGEST}")
     return value

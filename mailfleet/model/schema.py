@@ -28,12 +28,14 @@ from mailfleet.model.values import (
     at_least_one,
     distinct_keys,
     domain_or_subdomains,
+    each_once,
     ip_address_text,
     mail_address,
     matching,
     one_of_each_family,
     parsed_address,
     parsed_network,
+    stream_name,
 )
 
 DomainName = Annotated[str, AfterValidator(domain_name)]
@@ -104,10 +106,20 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Policy = Literal["none", "quarantine", "reject"]
 Scan = Literal["none", "virus", "full"]
 ServiceNames = Annotated[
-    tuple[Annotated[str, AfterValidator(service_name)], ...], BeforeValidator(as_tuple)
+    tuple[Annotated[str, AfterValidator(service_name)], ...],
+    BeforeValidator(as_tuple),
+    AfterValidator(each_once),
 ]
-MailAddresses = Annotated[tuple[MailAddress, ...], BeforeValidator(as_tuple)]
-Names = Annotated[tuple[DomainName, ...], BeforeValidator(as_tuple)]
+MailAddresses = Annotated[
+    tuple[MailAddress, ...], BeforeValidator(as_tuple), AfterValidator(each_once)
+]
+Names = Annotated[tuple[DomainName, ...], BeforeValidator(as_tuple), AfterValidator(each_once)]
+Logins = Annotated[
+    tuple[Login, ...],
+    BeforeValidator(as_tuple),
+    AfterValidator(at_least_one),
+    AfterValidator(each_once),
+]
 Addresses = Annotated[
     tuple[Annotated[Address, BeforeValidator(parsed_address)], ...],
     BeforeValidator(lambda value: as_tuple(value, single=str)),
@@ -116,7 +128,9 @@ Addresses = Annotated[
 
 
 Networks = Annotated[
-    tuple[Annotated[Network, BeforeValidator(parsed_network)], ...], BeforeValidator(as_tuple)
+    tuple[Annotated[Network, BeforeValidator(parsed_network)], ...],
+    BeforeValidator(as_tuple),
+    AfterValidator(each_once),
 ]
 
 
@@ -137,14 +151,18 @@ class _Table(BaseModel):
 
 
 class LimitsTable(_Table):
-    """`[streams.NAME.limits]`: what one client may do in a minute; see Postfix's anvil(8)."""
+    """`[streams.NAME.limits]`: what one client may do in a minute; see Postfix's anvil(8).
 
-    messages_per_minute: int = Field(default=600, ge=1)
-    recipients_per_minute: int = Field(default=1200, ge=1)
-    connections_per_minute: int = Field(default=120, ge=1)
-    concurrent_connections: int = Field(default=50, ge=1)
+    The most of each is more than a host can do, so that a slip of the keyboard is told.
+    """
+
+    messages_per_minute: int = Field(default=600, ge=1, le=1_000_000)
+    recipients_per_minute: int = Field(default=1200, ge=1, le=1_000_000)
+    connections_per_minute: int = Field(default=120, ge=1, le=1_000_000)
+    concurrent_connections: int = Field(default=50, ge=1, le=1000)
     recipients_per_message: int = Field(default=50, ge=1, le=1000)
-    message_bytes: int = Field(default=10_240_000, ge=10_000)
+    # No mailbox provider takes more than 150 MiB.
+    message_bytes: int = Field(default=10_240_000, ge=10_000, le=157_286_400)
 
 
 class StreamTable(_Table):
@@ -156,7 +174,7 @@ class StreamTable(_Table):
     """Default: `bounce.<from_domain>`, which DMARC's relaxed SPF alignment accepts."""
     tls_port: Port = 465
     starttls_port: Port = 587
-    logins: Annotated[tuple[Login, ...], BeforeValidator(as_tuple), AfterValidator(at_least_one)]
+    logins: Logins
     """Names of the applications that may submit; the password hashes are secrets."""
     scan: Scan = "none"
     """Whether mail is scanned before it is accepted: for viruses, or in full, for spam too."""
@@ -179,7 +197,9 @@ class DkimTable(_Table):
 
     period: Period = "1"
     bits: Literal[2048, 3072, 4096] = 2048
-    revoked: Annotated[tuple[KeySelector, ...], BeforeValidator(as_tuple)] = ()
+    revoked: Annotated[
+        tuple[KeySelector, ...], BeforeValidator(as_tuple), AfterValidator(each_once)
+    ] = ()
     """Selectors that no receiver shall trust any more. Example: ["mta1-eu-2026q3"]."""
 
 
@@ -285,7 +305,7 @@ class DomainTable(_Table):
     tls: TlsTable = TlsTable()
     caa: CaaTable | None = None
     bimi: BimiTable | None = None
-    streams: dict[Identifier, StreamTable] = {}
+    streams: dict[Annotated[Identifier, AfterValidator(stream_name)], StreamTable] = {}
 
 
 class HostTable(_Table):
@@ -312,7 +332,10 @@ class TlsDemandTable(_Table):
 
     level: TlsLevel
     names: Annotated[
-        tuple[Destination, ...], BeforeValidator(as_tuple), AfterValidator(at_least_one)
+        tuple[Destination, ...],
+        BeforeValidator(as_tuple),
+        AfterValidator(at_least_one),
+        AfterValidator(each_once),
     ] = ()
     """Names of which the certificate must have one. Example: ["mx.partner.example"]."""
 

@@ -6,6 +6,7 @@ Only ValueError may leave a check: pydantic collects those and lets everything e
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from pydantic import AfterValidator
 
@@ -15,6 +16,17 @@ from mailfleet.model.names import domain_name
 # The characters of an RFC 5322 dot-atom that need no escape in a mailto URI inside a DMARC record,
 # where "," separates addresses, "!" starts a size and ";" ends the tag.
 _LOCAL_PART = re.compile(r"[A-Za-z0-9+=_~-]+(\.[A-Za-z0-9+=_~-]+)*")
+
+_TAKEN = {
+    "all": "all hosts and streams together",
+    "fleet": "the whole fleet",
+    "host": "a host's own address",
+    "inbound": "the service that takes bounces and reports",
+    "mailfleet": "this program",
+    "own": "a host's own address",
+    "postfix": "the instance that takes bounces and reports",
+    "resolvconf": "a unit of Debian's Postfix",
+}
 
 
 def shown(value: object) -> str:
@@ -53,6 +65,24 @@ def at_least_one(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
         raise ValueError("is empty; give at least one")
     return values
+
+
+def each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A list in which nothing stands twice, once it is written in one way."""
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value} is listed twice; remove one")
+    return values
+
+
+def stream_name(name: str) -> str:
+    """A name that no part of a mail host has already.
+
+    The stream's instance, log, queue, messages and HELO names are called after it.
+    """
+    if use := _TAKEN.get(name):
+        raise ValueError(f"{name!r} is the name of {use}; call the stream otherwise")
+    return name
 
 
 def distinct_keys(value: object) -> object:

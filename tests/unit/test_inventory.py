@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,44 @@ def test_an_inventory_that_is_no_program(project: Path, text: str, expected: str
 def test_an_inventory_that_is_no_text(text: bytes) -> None:
     (problem,) = problems(write(text))  # the words and the line differ between Python versions
     assert "is not valid Python: " in problem
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("mark", "expected"),
+    [
+        (codecs.BOM_UTF8, "begins with a byte order mark (BOM); save it as UTF-8 without one"),
+        (codecs.BOM_UTF16_LE, "begins with the byte order mark of UTF-16; save it as UTF-8"),
+        (codecs.BOM_UTF16_BE, "begins with the byte order mark of UTF-16; save it as UTF-8"),
+    ],
+)
+def test_a_byte_order_mark(mark: bytes, expected: str) -> None:
+    whole = (HOSTS + DECLARE).encode()
+    assert problems(write(mark + whole)) == [f"inventories/prod: line 1: {expected}"]
+    Path("dns/shop.example.toml").write_bytes(mark + TOML.encode())
+    assert problems(write(whole)) == [f"dns/shop.example.toml: line 1: {expected}"]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_fleet_that_is_declared_twice() -> None:
+    text = "declares the fleet a second time; keep one call of declare, the last line"
+    twice = write(HOSTS.replace("203.0.113.10", "193.0.6.139") + DECLARE + DECLARE)
+    assert problems(twice) == [f"inventories/prod: {text}"]
+    deploy = Path("deploy.py")
+    deploy.write_text("")
+    done = pyinfra("-y", twice, str(deploy))
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("project")
+def test_hosts_below_the_call_of_declare() -> None:
+    late = 'us = [("mta2.shop.example", {"streams": {"orders": ["203.0.113.11"]}})]\n'
+    assert problems(write(HOSTS + DECLARE + late)) == [
+        "inventories/prod: hosts stand below the call of declare, which does not know them; make it "
+        "the last line"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,29 @@ IN_DOMAIN_FILE = [
         "digits, 20 at most, e.g. marketing",
     ),
     ({"streams": {"orders": {}}}, "streams.orders.logins: is missing; add it"),
+    (
+        {"streams": {"inbound": {"logins": ["shop"]}}},
+        "streams.inbound: 'inbound' is the name of the service that takes bounces and reports; "
+        "call the stream otherwise",
+    ),
+    (
+        {"streams": {"postfix": {"logins": ["shop"]}}},
+        "streams.postfix: 'postfix' is the name of the instance that takes bounces and reports; "
+        "call the stream otherwise",
+    ),
+    (stream(logins=["shop", "shop"]), "streams.orders.logins: shop is listed twice; remove one"),
+    (
+        {**DOMAIN, "mx": ["mx.office.example", "MX.office.example."]},
+        "mx: mx.office.example is listed twice; remove one",
+    ),
+    (
+        {**DOMAIN, "spf": {"includes": ["_spf.esp.example", "_SPF.esp.example."]}},
+        "spf.includes: _spf.esp.example is listed twice; remove one",
+    ),
+    (
+        {**DOMAIN, "dmarc": {"reports": ["d@a.example", "mailto:d@A.example"]}},
+        "dmarc.reports: d@a.example is listed twice; remove one",
+    ),
     (stream(logins=[]), "streams.orders.logins: is empty; give at least one"),
     (stream(logins="shop"), "streams.orders.logins: 'shop' is not a list; write ['shop']"),
     (stream(logins=[7]), "streams.orders.logins: 7 is not a text; write one in quotes"),

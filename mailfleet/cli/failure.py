@@ -1,0 +1,47 @@
+"""How a command ends that cannot do its work: text on stderr, with `--json` a document on stdout too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from mailfleet.errors import EXIT_FAILED, ConfigurationError, MailfleetError
+
+
+def wants_document(group: click.Group, arguments: Sequence[str]) -> bool:
+    """Whether the command that `arguments` name was asked for a document.
+
+    Asked of the arguments, since wrong ones end before click has parsed them all.
+    """
+    command: click.Command = group
+    for word in arguments:
+        if isinstance(command, click.Group) and word in command.commands:
+            command = command.commands[word]
+    known = any("--json" in option.opts for option in command.params)
+    return known and "--json" in arguments
+
+
+def as_document(error: MailfleetError | click.ClickException | click.Abort) -> str:
+    """The JSON document of an error: exit code, text, hint, and each problem by file and key."""
+    return json.dumps({"error": _plain(error)}, indent=2)
+
+
+def _plain(error: MailfleetError | click.ClickException | click.Abort) -> dict[str, Any]:
+    if isinstance(error, MailfleetError):
+        problems = error.problems if isinstance(error, ConfigurationError) else ()
+        return {
+            "exit_code": error.exit_code,
+            "text": error.problem,
+            "hint": error.hint,
+            "problems": [vars(problem) for problem in problems],
+        }
+    usage = isinstance(error, click.ClickException)
+    return {
+        "exit_code": error.exit_code if isinstance(error, click.ClickException) else EXIT_FAILED,
+        "text": error.format_message() if isinstance(error, click.ClickException) else "aborted",
+        "hint": "see --help" if usage else "",
+        "problems": [],
+    }
