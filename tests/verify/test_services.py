@@ -23,7 +23,9 @@ def test_masked(machine: Machine) -> None:
     """no unit runs that a package brings and that this host does not need"""
     masked = machine.reading.services.masked
     units = [unit for unit in machine.expected.state.masked if unit not in masked]
-    machine.check([f"{unit} is not masked, so an update may start it; deploy again" for unit in units])
+    machine.check(
+        [f"{unit} is not masked, so an update may start it; deploy again" for unit in units]
+    )
 
 
 def test_running(machine: Machine) -> None:
