@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mailfleet import inventory, lab
 from mailfleet.errors import MailfleetError
@@ -60,17 +62,34 @@ def down() -> None:
 
 
 @contextmanager
-def deployed() -> Iterator[Fleet]:
-    """A lab that is deployed and published, and taken down at the end, also after a failure."""
+def deployed(change: tuple[str, str] | None = None) -> Iterator[Fleet]:
+    """A lab that is deployed and published, and taken down at the end, also after a failure.
+
+    `change` replaces its first text with its second in the lab's domain file.
+    """
     say("brings a lab up and deploys it")
-    try:
-        up()
-        # Signing starts with the deploy after the keys have become visible in DNS.
-        for job in ("deploys/mta.py", "dns/push.py", "deploys/mta.py"):
-            pyinfra("inventories/lab", job)
-        yield fleet()
-    finally:
-        down()
+    with TemporaryDirectory(prefix="mailfleet-bench-") as folder:
+        source = variant(Path(folder), *change) if change else "inventories/lab"
+        try:
+            up()
+            # Signing starts with the deploy after the keys have become visible in DNS.
+            for job in ("deploys/mta.py", "dns/push.py", "deploys/mta.py"):
+                pyinfra(source, job)
+            yield fleet()
+        finally:
+            down()
+
+
+def variant(folder: Path, before: str, after: str) -> str:
+    """A copy of the lab's inventory below `folder`, with another domain file; the inventory's path."""
+    for name in ("inventories", "dns"):
+        shutil.copytree(ROOT / name, folder / name)
+    path = folder / "dns/shop.test.toml"
+    text = path.read_text(encoding="utf-8")
+    if before not in text:
+        raise BenchError(f"dns/shop.test.toml has no {before!r}")
+    path.write_text(text.replace(before, after), encoding="utf-8")
+    return str(folder / "inventories/lab")
 
 
 def pyinfra(source: str, job: str, **environment: str) -> float:

@@ -124,6 +124,11 @@ SANDBOXES: dict[str, Sandbox] = {
         f"mailfleet-scan-{name}": Sandbox(0.8, (), ("/var/lib/amavis",), own=(_NO_NETWORK,))
         for name in ("inbound", "defer", "pass")
     },
+    # Between Postfix's and clamd's sockets; it hands each mail over as an open file.
+    **{
+        f"mailfleet-scan-{name}": Sandbox(0.8, own=(_NO_NETWORK,))
+        for name in ("virus-defer", "virus-pass")
+    },
     "clamav-freshclam": Sandbox(
         2.5,
         (*_USERS, *_FILES),

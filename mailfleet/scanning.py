@@ -40,9 +40,9 @@ class Capacity:
 class Milter:
     """How a Postfix service reaches the scanner. `name` is also that of its socket and unit."""
 
-    name: Literal["inbound", "defer", "pass"]
-    banks: tuple[str, ...]
-    """amavis' policy banks, in the order in which they apply."""
+    name: Literal["inbound", "defer", "pass", "virus-defer", "virus-pass"]
+    banks: tuple[str, ...] = ()
+    """amavis' policy banks, in the order in which they apply; none where clamd alone is asked."""
 
     @property
     def unit(self) -> str:
@@ -53,9 +53,19 @@ class Milter:
         return f"/run/mailfleet-scan-{self.name}/milter.sock"
 
     @property
+    def by_amavis(self) -> bool:
+        """Whether amavis judges; otherwise clamav-milter hands each mail to clamd (decision 6)."""
+        return bool(self.banks)
+
+    @property
+    def passes(self) -> bool:
+        """Whether mail goes on while a scanner is away."""
+        return self.name in ("pass", "virus-pass")
+
+    @property
     def default_action(self) -> Literal["accept", "tempfail"]:
         """What Postfix does while the milter itself does not answer."""
-        return "accept" if self.name == "pass" else "tempfail"
+        return "accept" if self.passes else "tempfail"
 
 
 @dataclass(frozen=True)
@@ -68,11 +78,14 @@ class Sizing:
 
 def stream_milter(stream: Stream) -> Milter | None:
     """The scanner of a stream's submissions; None where nothing is scanned."""
+    passes = stream.on_scanner_failure == "pass"
     if stream.scan == "none":
         return None
-    if stream.on_scanner_failure == "pass":
-        return Milter("pass", ("OUTBOUND", stream.scan.upper(), "PASS"))
-    return Milter("defer", ("OUTBOUND", stream.scan.upper()))
+    if stream.scan == "virus":
+        return Milter("virus-pass" if passes else "virus-defer")
+    if passes:
+        return Milter("pass", ("OUTBOUND", "FULL", "PASS"))
+    return Milter("defer", ("OUTBOUND", "FULL"))
 
 
 def inbound_milter(host: Host) -> Milter | None:

@@ -1,4 +1,4 @@
-"""Content filtering: amavis behind milters, clamd and SpamAssassin, only where something is scanned."""
+"""Content filtering behind milters, only where something is scanned: clamd, or amavis with SpamAssassin."""
 
 from __future__ import annotations
 
@@ -49,7 +49,13 @@ def desired(target: Target) -> HostState:
     lab = fleet.lab is not None
     size = sizing(wanted, target.capacity, lab=lab)
     asked = milters(fleet, host)
-    services = [Service(CLAMD), Service(AMAVIS), *(Service(milter.unit) for milter in asked)]
+    for_amavis = tuple(milter for milter in asked if milter.by_amavis)
+    for_clamd = tuple(milter for milter in asked if not milter.by_amavis)
+    services = [
+        Service(CLAMD),
+        *((Service(AMAVIS),) if for_amavis else ()),
+        *(Service(milter.unit) for milter in asked),
+    ]
     if not lab:
         services.insert(0, Service(FRESHCLAM))
         if wanted == "full":
@@ -62,16 +68,18 @@ def desired(target: Target) -> HostState:
     before = f"ExecStartPre=+-{_FORGET_FAILED_UPDATE}"
     return HostState(
         packages=(
-            "amavisd-milter",
-            "amavisd-new",
+            *(("amavisd-milter", "amavisd-new") if for_amavis else ()),
             "clamav-daemon",
             "clamav-freshclam",
-            *(("gpg", "spamassassin") if spam else ()),
+            *(("clamav-milter",) if for_clamd else ()),
+            # Its postinst imports the key of the rules, and gpg imports none without its agent.
+            *(("gpg", "gpg-agent", "spamassassin") if spam else ()),
         ),
         directories=(Directory(_LAB_DATABASE),) if lab else (),
         files=(
-            *_amavis_files(target, asked, size),
+            *(_amavis_files(target, for_amavis, size) if for_amavis else ()),
             *_clamav_files(target, size),
+            *(_clamd_milter_files(target, for_clamd) if for_clamd else ()),
             *(_spam_files(target) if spam else ()),
             *(
                 drop_in(s.unit, own=(before,) if spam and s.unit == AMAVIS else ())
@@ -80,7 +88,7 @@ def desired(target: Target) -> HostState:
             ),
         ),
         checks=(
-            Check("content filter", _CHECK_AMAVIS),
+            *((Check("content filter", _CHECK_AMAVIS),) if for_amavis else ()),
             Check("virus scanner", _CHECK_CLAMAV),
             *((Check("spam rules", _CHECK_RULES),) if spam else ()),
         ),
@@ -117,7 +125,7 @@ def _amavis_files(target: Target, asked: tuple[Milter, ...], size: Sizing) -> li
             "etc/systemd/system/mailfleet-scan.service",
             milter=milter,
             connections=connections,
-            options="-B -P" if milter.name == "pass" else "-B",
+            options="-B -P" if milter.passes else "-B",
             patience=_PATIENCE,
         )
         files.append(
@@ -129,10 +137,12 @@ def _amavis_files(target: Target, asked: tuple[Milter, ...], size: Sizing) -> li
 def _clamav_files(target: Target, size: Sizing) -> list[ConfigFile]:
     lab = target.fleet.lab is not None
     database = _LAB_DATABASE if lab else _DATABASE
-    sizes = (stream.limits.message_bytes for _, stream in target.fleet.host_streams(target.host))
-    # The milter adds header fields of its own to what Postfix has taken.
-    largest = max((_INBOUND_BYTES, *sizes)) + 1_000_000
-    values = {"clamd": _CLAMD_SOCKET, "database": database, "sizing": size, "largest": largest}
+    values = {
+        "clamd": _CLAMD_SOCKET,
+        "database": database,
+        "sizing": size,
+        "largest": _largest(target),
+    }
     files = [
         ConfigFile("/etc/clamav/clamd.conf", render("etc/clamav/clamd.conf", **values),
                    affects=(CLAMD,)),
@@ -151,6 +161,32 @@ def _clamav_files(target: Target, size: Sizing) -> list[ConfigFile]:
             ConfigFile("/etc/clamav/freshclam.conf", text, 0o444, "clamav", "adm", (FRESHCLAM,))
         )
     return files
+
+
+def _clamd_milter_files(target: Target, asked: tuple[Milter, ...]) -> list[ConfigFile]:
+    """Debian's clamav-milter, once for each way to fail, which only its configuration can say."""
+    files = [_unit_part("etc/systemd/system/clamav-milter.service.d/mailfleet.conf")]
+    for milter in asked:
+        path = f"/etc/clamav/mailfleet-scan-{milter.name}.conf"
+        text = render(
+            "etc/clamav/clamav-milter.conf",
+            milter=milter,
+            clamd=_CLAMD_SOCKET,
+            largest=_largest(target),
+            patience=_PATIENCE,
+        )
+        unit = render("etc/systemd/system/mailfleet-scan-virus.service", milter=milter, config=path)
+        files += [
+            ConfigFile(path, text, affects=(milter.unit,)),
+            ConfigFile(f"/etc/systemd/system/{milter.unit}", unit, affects=(RELOAD, milter.unit)),
+        ]
+    return files
+
+
+def _largest(target: Target) -> int:
+    """Octets of the largest mail: a milter adds header fields of its own to what Postfix takes."""
+    sizes = (stream.limits.message_bytes for _, stream in target.fleet.host_streams(target.host))
+    return max((_INBOUND_BYTES, *sizes)) + 1_000_000
 
 
 def _spam_files(target: Target) -> list[ConfigFile]:
@@ -189,12 +225,15 @@ for file in /etc/amavis/conf.d/*; do
 done
 amavisd "$@" -c "$STAGE/etc/amavis/conf.d/60-mailfleet" test-config"""
 
-# clamconf names what is wrong, and ends with 0 all the same.
+# clamconf names what is wrong, and ends with 0 all the same. It reads a milter's file by one name only.
 _CHECK_CLAMAV = """\
 cp /etc/clamav/freshclam.conf "$CHECK/etc/" 2>/dev/null || :
 cp "$STAGE"/etc/clamav/*.conf "$CHECK/etc/"
-clamconf --config-dir="$CHECK/etc" >"$CHECK/clamav" 2>&1
-if grep '^ERROR' "$CHECK/clamav"; then exit 1; fi"""
+for milter in "$CHECK"/etc/mailfleet-scan-*.conf; do
+  [ ! -e "$milter" ] || mv "$milter" "$CHECK/etc/clamav-milter.conf"
+  clamconf --config-dir="$CHECK/etc" >"$CHECK/clamav" 2>&1
+  if grep '^ERROR' "$CHECK/clamav"; then exit 1; fi
+done"""
 
 _CHECK_RULES = """\
 cp -R /etc/spamassassin "$CHECK/etc/"

@@ -32,6 +32,14 @@ def test_a_second_run_changes_nothing(deployed_lab: DeployedLab) -> None:
 
 
 @pytest.mark.parametrize("host", SUITES)
+def test_all_packages_install_at_the_first_go(deployed_lab: DeployedLab, host: str) -> None:
+    """apt-get --fix-broken would finish the work of a package that lacks another, and hide it."""
+    history = deployed_lab.on(host, "cat /var/log/apt/history.log")
+    (first, *_) = [run for run in history.split("\n\n") if " spamassassin:" in run]
+    assert "Error:" not in first
+
+
+@pytest.mark.parametrize("host", SUITES)
 def test_after_a_reboot_all_is_up_and_a_run_changes_nothing(
     deployed_lab: DeployedLab, host: str
 ) -> None:

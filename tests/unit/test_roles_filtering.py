@@ -53,10 +53,39 @@ def test_production_fetches_its_signatures_and_a_lab_has_one() -> None:
 
 
 def test_virus_alone_brings_no_spamassassin() -> None:
-    state = filtering.desired(target(scan="virus", options={"inbound_scan": "none"}))
+    state = filtering.desired(target(options={"inbound_scan": "virus"}))
     assert "spamassassin" not in state.packages
     assert not [file for file in state.files if "spamassassin" in file.path]
     assert "@bypass_spam_checks_maps = (1);" in content(state, "/etc/amavis/conf.d/60-mailfleet")
+
+
+def test_streams_scanned_for_viruses_alone_bring_no_amavis() -> None:
+    wanted = target(scan="virus", options={"inbound_scan": "none"})
+    state = filtering.desired(wanted)
+    assert not [
+        name for name in (*state.packages, *(f.path for f in state.files)) if "amavis" in name
+    ]
+    assert [service.unit for service in state.services][1:] == [
+        "clamav-daemon.service",
+        "mailfleet-scan-virus-defer.service",
+    ]
+    milter = content(state, "/etc/clamav/mailfleet-scan-virus-defer.conf")
+    assert "OnFail Defer\n" in milter
+    # Debian's own clamav-milter, which nobody asks, does not run.
+    own = "/etc/systemd/system/clamav-milter.service.d/mailfleet.conf"
+    assert "ConditionPathExists=!/usr/sbin/clamav-milter" in content(state, own)
+    main = content(desired(wanted), "/etc/postfix-news/main.cf")
+    assert "unix:/run/mailfleet-scan-virus-defer/milter.sock, default_action=tempfail" in main
+    assert "milter_macro_daemon_name" not in main
+
+
+def test_each_way_to_fail_has_its_own_clamav_milter() -> None:
+    passing = filtering.desired(target(scan="virus", on_scanner_failure="pass"))
+    assert "OnFail Accept\n" in content(passing, "/etc/clamav/mailfleet-scan-virus-pass.conf")
+    # Inbound is amavis' still.
+    assert {"amavis.service", "mailfleet-scan-virus-pass.service"} < {
+        service.unit for service in passing.services
+    }
 
 
 def test_postfix_names_the_banks_and_keeps_the_signer() -> None:
@@ -81,9 +110,11 @@ def test_inbound_gets_half_of_the_processes() -> None:
 
 def test_no_mail_is_too_large_to_be_scanned() -> None:
     large = target(scan="virus", limits={"message_bytes": 50_000_000})
-    clamd = content(filtering.desired(large), "/etc/clamav/clamd.conf")
+    state = filtering.desired(large)
+    clamd = content(state, "/etc/clamav/clamd.conf")
     assert "StreamMaxLength 51000000\n" in clamd
-    assert "MaxFileSize 51000000\n" in clamd
+    for path in ("clamd.conf", "mailfleet-scan-virus-defer.conf"):
+        assert "MaxFileSize 51000000\n" in content(state, f"/etc/clamav/{path}")
 
 
 def test_the_key_is_for_amavis_alone() -> None:

@@ -60,23 +60,33 @@ def test_a_host_that_scans_nothing_needs_no_scanner() -> None:
 
 
 def test_each_way_to_scan_has_its_milter() -> None:
-    found = fleet(scan="virus", on_scanner_failure="pass")
+    found = fleet(scan="full", on_scanner_failure="pass")
     news = stream_milter(found.stream("news"))
     inbound = inbound_milter(found.host(NAME))
     assert stream_milter(found.stream("orders")) is None
     assert news is not None
     assert inbound is not None
     assert (news.name, news.banks, news.default_action) == (
-        "pass", ("OUTBOUND", "VIRUS", "PASS"), "accept",
+        "pass", ("OUTBOUND", "FULL", "PASS"), "accept",
     )  # fmt: skip
     assert (inbound.banks, inbound.default_action) == (("INBOUND", "FULL"), "tempfail")
     assert {one.name for one in milters(found, found.host(NAME))} == {"inbound", "pass"}
 
 
+@pytest.mark.parametrize(("failure", "action"), [("defer", "tempfail"), ("pass", "accept")])
+def test_a_stream_that_asks_for_viruses_alone_goes_without_amavis(
+    failure: str, action: str
+) -> None:
+    milter = stream_milter(fleet(scan="virus", on_scanner_failure=failure).stream("news"))
+    assert milter is not None
+    assert (milter.name, milter.by_amavis) == (f"virus-{failure}", False)
+    assert milter.default_action == action
+
+
 def test_without_inbound_only_streams_count() -> None:
     found = fleet(host={"inbound_scan": "none"}, scan="virus")
     assert level(found, found.host(NAME)) == "virus"
-    assert [one.name for one in milters(found, found.host(NAME))] == ["defer"]
+    assert [one.name for one in milters(found, found.host(NAME))] == ["virus-defer"]
 
 
 def test_the_failure_of_what_is_not_scanned_is_a_mistake() -> None:
