@@ -15,12 +15,16 @@ RULES = "spamassassin-maintenance.timer"
 _CLAMD_SOCKET = "/run/clamav/clamd.ctl"
 _DATABASE = "/var/lib/clamav"
 _LAB_DATABASE = "/etc/clamav/lab"
-_MASKED = (
+_MASKED_AMAVIS = (
     # Caches and figures of clusters.
     "amavis-mc.service",
     "amavisd-snmp-subagent.service",
     # Debian's init script starts one milter; mailfleet-scan-*.service are those that Postfix asks.
     "amavisd-milter.service",
+)
+# For the same reason.
+_MASKED_CLAMD_MILTER = ("clamav-milter.service",)
+_MASKED = (
     # It scans what local programs open, with CAP_SYS_ADMIN.
     "clamav-clamonacc.service",
     # They hold the lock of freshclam's log, so that the daemon fails beside them.
@@ -61,7 +65,11 @@ def desired(target: Target) -> HostState:
         if wanted == "full":
             services.append(Service(RULES))
     spam = wanted == "full"
-    masked = list(_MASKED)
+    masked = [
+        *(_MASKED_AMAVIS if for_amavis else ()),
+        *(_MASKED_CLAMD_MILTER if for_clamd else ()),
+        *_MASKED,
+    ]
     if lab:
         # Neither has a mirror to ask.
         masked += [FRESHCLAM, *((RULES,) if spam else ())]
@@ -165,7 +173,7 @@ def _clamav_files(target: Target, size: Sizing) -> list[ConfigFile]:
 
 def _clamd_milter_files(target: Target, asked: tuple[Milter, ...]) -> list[ConfigFile]:
     """Debian's clamav-milter, once for each way to fail, which only its configuration can say."""
-    files = [_unit_part("etc/systemd/system/clamav-milter.service.d/mailfleet.conf")]
+    files = []
     for milter in asked:
         path = f"/etc/clamav/mailfleet-scan-{milter.name}.conf"
         text = render(
