@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mailfleet.errors import MailfleetError
-from mailfleet.publication import Publication, ZonePlan
+from mailfleet.publication import Publication, ZonePlan, relying
 from mailfleet.records import Change
 from mailfleet.records.compare import outstanding
+from mailfleet.records.needs import Key
 
-State = Literal["unchanged", "done", "stopped", "waiting", "failed"]
+State = Literal["unchanged", "done", "partial", "stopped", "failed"]
 
 # A provider may show a change some seconds after it has confirmed it.
 _PAUSES = (1.0, 4.0)
@@ -36,8 +37,11 @@ class ZoneOutcome:
         count = len(self.applied)
         if self.state == "unchanged":
             return f"{self.zone}: no changes"
+        done = f"{self.zone}: done and read back, {count} record sets changed"
         if self.state == "done":
-            return f"{self.zone}: done and read back, {count} record sets changed"
+            return done
+        if self.state == "partial":
+            return f"{done if count else f'{self.zone}: no changes'}, not all could be\n  {self.problem}"
         lines = [f"{self.zone}: {self.problem}"]
         if self.state == "failed" and self.missing is None:
             lines.append("  which changes were made is not known: the zone could not be read again")
@@ -67,37 +71,37 @@ def publish(
 ) -> tuple[ZoneOutcome, ...]:
     """Carry it out; `report` hears of each zone. PublishError where a zone is not as planned.
 
-    A zone with a problem is left as it is before its first write, and so is a reverse zone whose
-    names lie in such a zone. MailfleetError, with all problems, where nothing can be written.
+    What stands in the way of a record set holds back that one and what needs it, in whatever zone.
+    MailfleetError, with all problems, where nothing can be written.
     """
     publication.refuse()
     outcome: list[ZoneOutcome] = [
         ZoneOutcome(one.zone, one.label, "stopped", one.problem) for one in publication.unread
     ]
-    unready = {one.zone for one in outcome}
-    for entry in publication.zones:
-        made = _zone(entry, unready, pause)
-        if made.state in ("stopped", "waiting", "failed"):
-            unready.add(made.zone)
+    unready: set[Key] = set()
+    for planned in publication.zones:
+        entry = planned.without(relying(publication.needs, unready, publication.unread))
+        made = _zone(entry, pause)
+        unready |= entry.unready
+        if made.state == "failed":
+            left = made.missing if made.missing is not None else entry.plan.changes
+            unready |= {change.key for change in left}
         if made.state != "unchanged":
             report(made.text)
         outcome.append(made)
-    if unready:
+    if any(made.state not in ("unchanged", "done") for made in outcome):
         raise PublishError(tuple(outcome))
     return tuple(outcome)
 
 
-def _zone(entry: ZonePlan, unready: set[str], pause: Callable[[float], None]) -> ZoneOutcome:
+def _zone(entry: ZonePlan, pause: Callable[[float], None]) -> ZoneOutcome:
     zone, label = entry.plan.zone, entry.driver.label
-    missing = entry.plan.changes
-    if entry.problems:
+    if entry.stops:
         problem = "\n  ".join(("left as it is", *entry.problems))
-        return ZoneOutcome(zone, label, "stopped", problem, missing=missing)
+        return ZoneOutcome(zone, label, "stopped", problem, missing=entry.plan.changes)
+    problems = "\n  ".join(entry.problems)
     if entry.plan.is_empty:
-        return ZoneOutcome(zone, label, "unchanged")
-    if waited := sorted(entry.needs & unready):
-        problem = f"left as it is: its names lie in {', '.join(waited)}, which is not as planned"
-        return ZoneOutcome(zone, label, "waiting", problem, missing=missing)
+        return ZoneOutcome(zone, label, "partial" if problems else "unchanged", problems)
     try:
         entry.driver.apply(entry.plan)
     except MailfleetError as error:
@@ -128,7 +132,8 @@ def _judged(entry: ZonePlan, left: tuple[Change, ...] | None, error: str) -> Zon
     if error or left:
         problem = error or f"{label} confirmed the changes, and {len(left)} are not there"
         return ZoneOutcome(zone, label, "failed", problem, applied, left)
-    return ZoneOutcome(zone, label, "done", "", applied)
+    problems = "\n  ".join(entry.problems)
+    return ZoneOutcome(zone, label, "partial" if problems else "done", problems, applied)
 
 
 def _named(change: Change) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from mailfleet.errors import MailfleetError
 from mailfleet.providers.base import Driver
 from mailfleet.records import Plan
+from mailfleet.records.needs import Key, Needs, waiting
+from mailfleet.records.plan import held
 from mailfleet.records.render import summary
 
 
@@ -16,10 +19,30 @@ class ZonePlan:
 
     driver: Driver
     plan: Plan
-    problems: tuple[str, ...] = ()
-    """Why the zone must not be written; empty where it may."""
-    needs: frozenset[str] = frozenset()
-    """The zones that must be as planned first, since records here point there."""
+    stops: tuple[str, ...] = ()
+    """Why nothing of the zone must be written; empty where it may."""
+    wanted: frozenset[Key] = frozenset()
+    """All record sets of the fleet in the zone."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with record sets that are there already."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why not all of the zone will be as the fleet wants it; empty where all will be."""
+        conflicts = (f"conflict: {conflict}" for conflict in self.plan.conflicts)
+        left = (f"left as it is: {' '.join(key)}: {why}" for key, why in self.plan.held.items())
+        return (*self.stops, *self.faults, *conflicts, *left)
+
+    @property
+    def unready(self) -> frozenset[Key]:
+        """The record sets that will not be as the fleet wants them."""
+        blocked = {(s.name, s.type) for c in self.plan.conflicts for s in c.wanted}
+        changing = {change.key for change in self.plan.changes} if self.stops else set()
+        return frozenset(blocked | self.plan.held.keys() | changing)
+
+    def without(self, reasons: Mapping[Key, str]) -> ZonePlan:
+        """The same without the changes to these record sets."""
+        return replace(self, plan=held(self.plan, reasons))
 
     @property
     def title(self) -> str:
@@ -33,6 +56,8 @@ class UnreadZone:
     zone: str
     label: str
     problem: str
+    wanted: frozenset[Key] = frozenset()
+    """All record sets of the fleet in the zone."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +68,12 @@ class Publication:
     notes: tuple[str, ...] = ()
     """What the user should know although it stops nothing."""
     unread: tuple[UnreadZone, ...] = ()
+    needs: Needs = field(default_factory=dict)
+    """Which record sets, of whatever zone, rely on which others."""
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why some zones must not be pushed; empty where all may."""
+        """Why not everything will be as the fleet wants it; empty where it will."""
         stopped = [f"{e.plan.zone}: {text}" for e in self.zones for text in e.problems]
         return (*stopped, *(f"{one.zone}: {one.problem}" for one in self.unread))
 
@@ -57,8 +84,8 @@ class Publication:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether there are problems, and no zone that could be written all the same."""
-        ready = any(not entry.plan.is_empty and not entry.problems for entry in self.zones)
+        """Whether there are problems, and nothing that could be written all the same."""
+        ready = any(not entry.plan.is_empty and not entry.stops for entry in self.zones)
         return bool(self.problems) and not ready
 
     def refuse(self) -> None:
@@ -66,3 +93,17 @@ class Publication:
         if self.is_stopped:
             text = "\n".join(f"- {problem}" for problem in self.problems)
             raise MailfleetError(f"nothing was published:\n{text}")
+
+
+def relying(needs: Needs, unready: Collection[Key], unread: Iterable[UnreadZone]) -> dict[Key, str]:
+    """By name and type, why record sets must wait for others that are not as planned.
+
+    For those of zones that could not be read, which may well be there, PTR records wait alone: a
+    receiver takes a wrong one for a bad sign, and none for no sign.
+    """
+    unknown = {key for one in unread for key in one.wanted}
+    found = {k: cause for k, cause in waiting(needs, unknown).items() if k[1] == "PTR"}
+    found |= waiting(needs, unready)
+    return {
+        key: f"waits for {' '.join(cause)}, which is not as planned" for key, cause in found.items()
+    }

@@ -5,21 +5,24 @@ Everything is read, planned and audited before the first write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from mailfleet import reverse
 from mailfleet.applying import PublishError, ZoneOutcome, publish
 from mailfleet.errors import MailfleetError
-from mailfleet.model import Fleet, Host, ProviderSettings
-from mailfleet.providers.base import Driver
+from mailfleet.model import Fleet, ProviderSettings
+from mailfleet.providers.base import Driver, Refusal
 from mailfleet.providers.registry import open_driver
-from mailfleet.publication import Publication, UnreadZone, ZonePlan
+from mailfleet.publication import Publication, UnreadZone, ZonePlan, relying
+from mailfleet.publication_notes import Keys, unread_notes, unsure_notes
 from mailfleet.records import Desired, Plan, RRset, dane, plan, records
 from mailfleet.records.conflicts import matches
 from mailfleet.records.dane import Certificates
-from mailfleet.records.dkim import HostKeys, unread_keys
+from mailfleet.records.dkim import unread_keys
 from mailfleet.records.lookup import Lookup
+from mailfleet.records.needs import Key, Needs, needs_of
+from mailfleet.records.plan import held
 from mailfleet.spf_costs import excesses
 
 __all__ = [
@@ -31,9 +34,6 @@ __all__ = [
     "prepare",
     "publish",
 ]
-
-Keys = Mapping[str, HostKeys]
-"""What each host that could be reached said of its keys."""
 
 
 def prepare(
@@ -49,8 +49,9 @@ def prepare(
     """Read every zone and plan it. `domain` limits the records to those of one domain file.
 
     With `lookup`, the look-ups of SPF records are counted through their foreign includes, TLSA
-    records are made of `certificates` where it finds the zone signed, and PTR records that are
-    there already are asked of nobody. What cannot be read stops no other zone.
+    records are made of `certificates` where it finds the zone signed, names that foreign aliases
+    answer for are followed, and PTR records that are there already are asked of nobody. What cannot
+    be read or written stops nothing that does not need it.
     """
     certificates = certificates or {}
     read = {host for host, found in keys.items() if found.complete}
@@ -62,18 +63,14 @@ def prepare(
         certificates=certificates,
         signed=dnssec.signed,
     )
-    run = _Run(fleet, adopt, force)
-    run.notes += [_unread_note(host, keys) for host in fleet.hosts if host.name not in read]
-    run.notes += _unsure_notes(fleet, keys, certificates, dnssec)
+    run = _Run(fleet, adopt, force, lookup)
+    run.notes += unread_notes(fleet, keys)
+    run.notes += unsure_notes(fleet, keys, certificates, dnssec)
     unread = unread_keys(fleet, read)
     unsure = dane.unsure(fleet, certificates, dnssec)
 
     def keep(name: str) -> bool:
         return unread(name) or unsure(name) or not in_scope(name)
-
-    def keep_pointer(_: str) -> bool:
-        # Which domain a stale PTR record belonged to, its name does not tell.
-        return domain is not None
 
     for name, wanted in desired.zones.items():
         own = [record for record in wanted if in_scope(record.name)]
@@ -85,20 +82,28 @@ def prepare(
                 f"{name}: no [dns] provider, so its {len(own)} records are not published"
             )
     pointers = {a: r for a, r in desired.reverse.items() if in_scope(r.values[0].rstrip("."))}
-    run.add_reverse(pointers, keep_pointer, lookup)
+    placed = reverse.located(pointers, reverse.real(fleet, pointers), lookup)
+    # Which domain a stale PTR record belonged to, its name does not tell; nor, where an alias could
+    # not be followed, which record is the address's.
+    run.add_reverse(placed.pointers, lambda _: domain is not None or bool(placed.unknown))
     if lookup is not None:
-        run.count(desired, lookup, in_scope)
+        run.count(desired, in_scope)
     run.notes += _unused(adopt, run.zones)
-    return Publication(tuple(run.zones), tuple(run.notes), tuple(run.unread))
+    wanted_records = [r for zone in desired.zones.values() for r in zone]
+    needs = needs_of([*wanted_records, *placed.pointers.values()])
+    return Publication(run.held(needs), tuple(run.notes), tuple(run.unread), needs)
 
 
 class _Run:
     """One preparation: a driver for each provider's settings, and what was found so far."""
 
-    def __init__(self, fleet: Fleet, adopt: Collection[str], force: bool) -> None:
+    def __init__(
+        self, fleet: Fleet, adopt: Collection[str], force: bool, lookup: Lookup | None
+    ) -> None:
         self._fleet = fleet
         self._adopt = adopt
         self._force = force
+        self._lookup = lookup
         self._drivers: dict[ProviderSettings, Driver | MailfleetError] = {}
         self.zones: list[ZonePlan] = []
         self.unread: list[UnreadZone] = []
@@ -112,54 +117,61 @@ class _Run:
         keep: Callable[[str], bool],
     ) -> None:
         """Plan one zone; one that cannot be read stops no other."""
+        keys = frozenset(record.key for record in wanted)
         try:
             driver = self._open(settings)
-            made, refused = self._planned(driver, name, wanted, keep)
+            found = driver.read(name)
+            made = plan(found, wanted, keep=keep, adopt=self._adopt, lookup=self._lookup)
+            refused = driver.audit(made)
         except MailfleetError as error:
-            self.unread.append(UnreadZone(name, self._label(settings), str(error)))
+            self.unread.append(UnreadZone(name, self._label(settings), str(error), keys))
             return
-        problems = [f"conflict: {conflict}" for conflict in made.conflicts]
-        problems += refused
-        if not self._force:
-            problems += [
-                f"{text}; if that is what you want: mailfleet dns push {self._fleet.source} --force"
-                for text in made.unsafe
-            ]
-        self.zones.append(ZonePlan(driver, made, tuple(problems), self._needs(wanted)))
+        stops = tuple(one.text for one in refused if one.key is None)
+        entry = ZonePlan(driver, self._accepted(made, refused), stops, keys)
+        self.zones.append(entry)
 
-    def _planned(
-        self, driver: Driver, name: str, wanted: Sequence[RRset], keep: Callable[[str], bool]
-    ) -> tuple[Plan, tuple[str, ...]]:
-        """The plan, and what the provider would refuse of it.
+    def _accepted(self, made: Plan, refused: Iterable[Refusal]) -> Plan:
+        """The plan without the record sets that the provider would not take.
 
         A provider that takes no TLSA records gets none: without them mail is less protected, but
-        without the others it is not believed.
+        nothing is wrong. Not where an old one would stay: senders that believe it keep their mail.
         """
-        found = driver.read(name)
-        made = plan(found, wanted, keep=keep, adopt=self._adopt)
-        refused = driver.audit(made)
-        # Not where an old TLSA would stay: senders that believe it would keep their mail.
-        new = {c.key[0] for c in made.changes if c.key[1] == "TLSA" and c.old is None}
-        out = {at: text for at in new for text in refused if f"{at} TLSA" in text}
-        if not out:
-            return made, refused
-        others = [record for record in wanted if (record.name, record.type) not in _tlsa(out)]
-        less = plan(found, others, keep=keep, adopt=self._adopt)
+        new = {change.key for change in made.changes if change.old is None}
+        reasons: dict[Key, list[str]] = {}
+        for one in refused:
+            if one.key is not None:
+                reasons.setdefault(one.key, []).append(one.text)
+        bare = {key: why for key, why in reasons.items() if key[1] == "TLSA" and key in new}
+        less = replace(held(made, dict.fromkeys(bare, "")), held=made.held)
         self.notes += [
-            f"{name}: left out, so senders have no DANE: {text}" for _, text in sorted(out.items())
+            f"{made.zone}: left out, so senders have no DANE: {text}"
+            for _, texts in sorted(bare.items())
+            for text in texts
         ]
-        return less, driver.audit(less)
+        return held(less, {k: "; ".join(why) for k, why in reasons.items() if k not in bare})
 
-    def add_reverse(
-        self, pointers: reverse.Pointers, keep: Callable[[str], bool], lookup: Lookup | None
-    ) -> None:
+    def held(self, needs: Needs) -> tuple[ZonePlan, ...]:
+        """The zones' plans without what relies on something that will not be as planned."""
+        unready = {key for entry in self.zones for key in entry.unready}
+        reasons = relying(needs, unready, self.unread)
+        return tuple(self._limited(entry.without(reasons)) for entry in self.zones)
+
+    def _limited(self, entry: ZonePlan) -> ZonePlan:
+        if self._force:
+            return entry
+        how = f"if that is what you want: mailfleet dns push {self._fleet.source} --force"
+        stops = tuple(f"{text}; {how}" for text in entry.plan.unsafe)
+        return replace(entry, stops=(*entry.stops, *stops))
+
+    def add_reverse(self, pointers: reverse.Pointers, keep: Callable[[str], bool]) -> None:
         """Plan the reverse zones, and note the PTR records that only others can make."""
         settings = self._fleet.reverse_dns
+        known = reverse.real(self._fleet, pointers)
         if not pointers:
             return
         if settings is None:
             reason = f"{self._fleet.source} names no reverse_dns"
-            self.notes += reverse.requests(pointers, reason, lookup)
+            self.notes += reverse.requests(pointers, reason, known, self._lookup)
             return
         try:
             zones, elsewhere = reverse.by_zone(self._open(settings), pointers)
@@ -167,8 +179,8 @@ class _Run:
             label = self._label(settings)
             self.unread.append(UnreadZone(f"reverse zones at {label}", label, str(error)))
             return
-        reason = f"{self._label(settings)} has no reverse zone for it"
-        self.notes += reverse.requests(elsewhere, reason, lookup)
+        reason = f"{self._label(settings)} has no reverse zone for some addresses"
+        self.notes += reverse.requests(elsewhere, reason, known, self._lookup)
         for name, own in zones.items():
             self.add(settings, name, own, keep)
 
@@ -192,27 +204,20 @@ class _Run:
             return f"{settings.provider} {detail}".rstrip()
         return driver.label
 
-    def count(self, desired: Desired, lookup: Lookup, in_scope: Callable[[str], bool]) -> None:
-        """Add what receivers could not read of the SPF records."""
-        for zone, text, stops in excesses(self._fleet, desired, lookup, in_scope):
+    def count(self, desired: Desired, in_scope: Callable[[str], bool]) -> None:
+        """Hold the SPF records back that receivers could not read."""
+        assert self._lookup is not None
+        reasons: dict[Key, str] = {}
+        for name, text, stops in excesses(self._fleet, desired, self._lookup, in_scope):
             if stops:
-                self.zones = [
-                    replace(entry, problems=(*entry.problems, text))
-                    if entry.plan.zone == zone
-                    else entry
-                    for entry in self.zones
-                ]
+                reasons[name, "TXT"] = text
             else:
                 self.notes.append(text)
-
-    def _needs(self, wanted: Sequence[RRset]) -> frozenset[str]:
-        names = [value for record in wanted if record.type == "PTR" for value in record.values]
-        owners = (self._fleet.domain_of(name.rstrip(".")) for name in names)
-        return frozenset(owner.zone for owner in owners if owner is not None)
-
-
-def _tlsa(names: Collection[str]) -> set[tuple[str, str]]:
-    return {(name, "TLSA") for name in names}
+        for at, entry in enumerate(self.zones):
+            changing = {change.key for change in entry.plan.changes}
+            there = entry.wanted & reasons.keys() - changing
+            faults = tuple(reasons[key] for key in sorted(there))
+            self.zones[at] = replace(entry.without(reasons), faults=faults)
 
 
 def _scope(fleet: Fleet, domain: str | None) -> Callable[[str], bool]:
@@ -228,30 +233,6 @@ def _settings(fleet: Fleet, zone: str) -> ProviderSettings | None:
     sharing = [domain for domain in fleet.domains if domain.zone == zone and domain.dns]
     sharing.sort(key=lambda domain: domain.name != zone)
     return sharing[0].dns if sharing else None
-
-
-def _unread_note(host: Host, keys: Keys) -> str:
-    name = host.name
-    if name not in keys:
-        kinds = "DKIM and TLSA records" if host.inbound else "DKIM records"
-        return f"{name} was not read; its {kinds} stay as they are"
-    if not keys[name].keys:
-        return f"{name} has no DKIM key yet; DKIM records of former keys stay as they are"
-    return f"{name} has a DKIM key file that cannot be read; none of its DKIM records is deleted"
-
-
-def _unsure_notes(
-    fleet: Fleet, keys: Keys, certificates: Certificates, dnssec: dane.Signatures
-) -> Iterator[str]:
-    for zone, problem in dnssec.unknown.items():
-        if problem:
-            yield (
-                f"{zone}: whether it is signed is not known, so its TLSA records stay as they are: "
-                f"{problem}"
-            )
-    for host, zone in dane.zones(fleet):
-        if zone in dnssec.signed and host.name in keys and host.name not in certificates:
-            yield f"{host.name} has no certificate that can be read; its TLSA record stays as it is"
 
 
 def _unused(adopt: Collection[str], zones: Sequence[ZonePlan]) -> list[str]:

@@ -13,7 +13,7 @@ from mailfleet.records.spf import senders
 def excesses(
     fleet: Fleet, desired: Desired, lookup: Lookup, in_scope: Callable[[str], bool]
 ) -> Iterator[tuple[str, str, bool]]:
-    """Zone, text, and whether it must stop the push, for each record that costs too much.
+    """Name, text, and whether it must not be published, for each record that costs too much.
 
     The foreign includes are counted as they are now; one that cannot be looked up is only told.
     """
@@ -26,11 +26,11 @@ def excesses(
         try:
             tree = spf_budget.tree(name, ask)
         except LookupFailedError as error:
-            yield domain.zone, f"SPF of {name}: look-ups not counted, {error.problem}", False
+            yield name, f"SPF of {name}: look-ups not counted, {error.problem}", False
             continue
         if found := spf_budget.problems(tree):
             drawn = "\n".join(f"    {line}" for line in spf_budget.drawn(tree))
             remedy = (
                 f"every receiver would answer permerror; shorten includes in [spf] of {domain.name}"
             )
-            yield domain.zone, f"SPF of {name} {'; '.join(found)}. {remedy}\n{drawn}", True
+            yield name, f"SPF of {name} {'; '.join(found)}. {remedy}\n{drawn}", True

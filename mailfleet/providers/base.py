@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from mailfleet.model import Address
 from mailfleet.records import Plan, Zone
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Something that a provider would not do."""
+
+    text: str
+    key: tuple[str, str] | None = None
+    """Name and type of the record set that it concerns; None: nothing of the zone can be written."""
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Driver(Protocol):
@@ -25,7 +39,7 @@ class Driver(Protocol):
         the marks by which the driver knows what is owned.
         """
 
-    def audit(self, plan: Plan) -> tuple[str, ...]:
+    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
         """What the provider would refuse; called for every zone before the first write."""
 
     def apply(self, plan: Plan) -> None:
@@ -35,8 +49,10 @@ class Driver(Protocol):
         tell. After a run that died half way, reading and planning again finds the rest.
         """
 
-    def reverse_zone(self, address: Address) -> str | None:
-        """The zone for `read` and `apply` in which the address's PTR record lies; None: not here.
+    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+        """The zone for `read` and `apply` in which each PTR record lies; without those elsewhere.
 
-        A provider that has no reverse zones, but names each address, invents one for all of them.
+        `pointers` are the records' names: the address's own in the reverse tree, or what that is an
+        alias of (RFC 2317). A provider that has no reverse zones, but names each address, invents
+        one for all of them.
         """

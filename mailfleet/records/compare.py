@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from mailfleet.records.change import Change
 from mailfleet.records.ownership import slot_of
-from mailfleet.records.plan import Plan, Zone
 from mailfleet.records.rrset import RRset
+
+if TYPE_CHECKING:  # a plan compares, too
+    from mailfleet.records.change import Change
+    from mailfleet.records.plan import Plan, Zone
 
 
 def difference(record: RRset, answered: Iterable[str]) -> str:

@@ -71,7 +71,7 @@ def records(
     for name, value in key_records(fleet, keys):
         into.add(name, "TXT", txt(value))
     _certificates(fleet, certificates or {}, signed, into)
-    return Desired(into.zones(), _reverse(fleet))
+    return Desired(into.zones(), reverse_records(fleet))
 
 
 def _hosts(fleet: Fleet, into: _Collector) -> None:
@@ -117,7 +117,8 @@ def _certificates(
             into.add(dane.tlsa_name(host.name), "TLSA", *values)
 
 
-def _reverse(fleet: Fleet) -> dict[Address, RRset]:
+def reverse_records(fleet: Fleet) -> dict[Address, RRset]:
+    """The PTR record of each address of the fleet."""
     found: dict[Address, RRset] = {}
     for host in fleet.hosts:
         names: dict[Address, str] = dict.fromkeys(host.addresses, host.name)

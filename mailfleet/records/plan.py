@@ -7,11 +7,12 @@ never overwritten. What we own and no longer want is deleted, unless it is to be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from mailfleet.records.change import Change, Kind
-from mailfleet.records.conflicts import Conflict, conflicts_of
+from mailfleet.records.conflicts import Conflict, conflicts_of, covered
+from mailfleet.records.lookup import Lookup
 from mailfleet.records.order import ordered
 from mailfleet.records.ownership import Owned, Slot, slot_of, slots_of
 from mailfleet.records.rrset import RRset
@@ -43,6 +44,8 @@ class Plan:
     """How many RRsets with owned values the zone holds now."""
     adopted: frozenset[Slot] = frozenset()
     """What stood there already and becomes ours by request."""
+    held: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By name and type, why a record set is left as it is although nothing foreign is in its way."""
 
     @property
     def is_empty(self) -> bool:
@@ -74,18 +77,25 @@ def plan(
     *,
     keep: Callable[[str], bool] = lambda _: False,
     adopt: Collection[str] = (),
+    lookup: Lookup | None = None,
 ) -> Plan:
     """What brings `zone` to `desired`.
 
     Owned records whose name `keep` accepts are not deleted. `adopt` holds patterns NAME/TYPE, with
-    `*` for any characters: records there that stand in our way become ours.
+    `*` for any characters: records there that stand in our way become ours. `lookup` tells whether
+    a name that something foreign answers for leads to what is wanted there.
     """
     wanted = {record.key: record for record in desired}
     have = {record.key: record for record in zone.records}
-    want_slots = slots_of(wanted.values())
     have_slots = slots_of(have.values())
-    adopted, conflicts = conflicts_of(zone.name, want_slots, have_slots, zone.owned, adopt)
+    right, conflicts = covered(zone.name, wanted, have, zone.owned, adopt, lookup)
+    wanted = {key: record for key, record in wanted.items() if key not in right}
+    want_slots = slots_of(wanted.values())
     blocked = {slot for conflict in conflicts for slot in conflict.wanted}
+    open_slots = {slot: values for slot, values in want_slots.items() if slot not in blocked}
+    adopted, others = conflicts_of(open_slots, have_slots, zone.owned, adopt)
+    conflicts = (*conflicts, *others)
+    blocked |= {slot for conflict in others for slot in conflict.wanted}
     # Who adopts a slot takes all that stands there.
     owned = {**zone.owned, **{slot: have_slots[slot] for slot in adopted}}
     open_slots = {slot: values for slot, values in want_slots.items() if slot not in blocked}
@@ -114,6 +124,24 @@ def plan(
         existing=existing,
         adopted=adopted,
     )
+
+
+def held(made: Plan, reasons: Mapping[tuple[str, str], str]) -> Plan:
+    """`made` without the changes at these names and types, each with the reason why.
+
+    What makes room for one of them stays as well, and so does what is owned there.
+    """
+    changing = {change.key for change in made.changes}
+    names = {name for name, _ in reasons.keys() & changing}
+    aliases = {name for name, rtype in changing if rtype == "CNAME" and name in names}
+    together = {key: "its name is left as it is" for key in changing if key[0] in aliases}
+    found = {key: reason for key, reason in {**together, **reasons}.items() if key in changing}
+    if not found:
+        return made
+    after = {s: v for s, v in made.owned_after.items() if (s.name, s.type) not in found}
+    after |= {s: v for s, v in made.owned_before.items() if (s.name, s.type) in found}
+    changes = tuple(change for change in made.changes if change.key not in found)
+    return replace(made, changes=changes, owned_after=after, held={**made.held, **found})
 
 
 def _owned_after(want: Owned, have: Owned, owned: Owned) -> dict[Slot, frozenset[str]]:

@@ -21,6 +21,8 @@ def summary(plan: Plan) -> str:
     parts = [f"{plan.count(kind)} to {kind}" for kind in kinds if plan.count(kind)]
     if plan.conflicts:
         parts.append(f"{len(plan.conflicts)} in conflict")
+    if plan.held:
+        parts.append(f"{len(plan.held)} left as they are")
     if not parts:
         return "no changes" if plan.is_empty else "only the list of owned records changes"
     return ", ".join(parts)
@@ -39,7 +41,7 @@ class Row:
 
 
 def rows(plan: Plan) -> Iterator[Row]:
-    """The changes in the order of the push, then the conflicts."""
+    """The changes in the order of the push, then the conflicts and what has to wait."""
     for change in plan.changes:
         name, rtype = change.key
         if change.old and change.new:
@@ -57,6 +59,8 @@ def rows(plan: Plan) -> Iterator[Row]:
     for conflict in plan.conflicts:
         existing = " | ".join(conflict.existing)
         yield Row("!", f"{conflict.name} {conflict.type} {existing} is not ours")
+    for name, rtype in plan.held:
+        yield Row("!", f"{name} {rtype} is left as it is")
 
 
 def lines(plan: Plan) -> Iterator[str]:
@@ -90,6 +94,10 @@ def as_json(plan: Plan) -> dict[str, Any]:
                 "remedy": conflict.remedy,
             }
             for conflict in plan.conflicts
+        ],
+        "held": [
+            {"name": name, "type": rtype, "reason": reason}
+            for (name, rtype), reason in plan.held.items()
         ],
         "claimed": sorted(str(slot) for slot in plan.owned_after.keys() - plan.owned_before.keys()),
         "released": sorted(

@@ -9,6 +9,7 @@ octets: how a server splits them into strings carries no meaning for SPF (RFC 72
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
@@ -18,6 +19,7 @@ import dns.name
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
+import idna
 from dns.exception import DNSException
 from dns.rdtypes.ANY.TXT import TXT
 
@@ -28,9 +30,11 @@ _KNOWN = 1 << 17
 # Forms that are canonical as they stand; everything else goes through dnspython.
 _PLAIN_NAME = re.compile(r"(?=.{1,253}\.?\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _PLAIN_IPV4 = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
-# Not "::..." in which an IPv4 address may stand, in two forms.
-_PLAIN_IPV6 = re.compile(r"[0-9a-f]{1,4}:[0-9a-f:]+")
+# Not "::..." nor "0:0:...", in which an IPv4 address may stand, in two forms.
+_PLAIN_IPV6 = re.compile(r"[1-9a-f][0-9a-f]{0,3}:[0-9a-f:]+")
 _NAMES = frozenset({"CNAME", "DNAME", "NS", "PTR"})
+# Types whose values end in a name.
+_NAMING = _NAMES | {"MX", "SRV"}
 
 
 @dataclass(frozen=True, order=True)
@@ -61,11 +65,52 @@ def rrset(name: str, rtype: str, ttl: int, *values: str) -> RRset:
 
 @lru_cache(_KNOWN)
 def canonical_name(name: str) -> str:
-    """`name` in lower case, without a trailing dot."""
+    """`name` in lower case with A-labels, without a trailing dot. DNSException for no name."""
     if _PLAIN_NAME.fullmatch(name):
         return name.removesuffix(".")
-    parsed = dns.name.from_text(name).canonicalize()
-    return parsed.to_text(omit_final_dot=True)
+    return _parsed(name).canonicalize().to_text(omit_final_dot=True)
+
+
+def enclosing(name: str, zones: Collection[str]) -> str | None:
+    """The longest of `zones` that `name` lies in, both canonical; None: in none of them."""
+    while name and name not in zones:
+        name = name.partition(".")[2]
+    return name or None
+
+
+def u_labels(name: str) -> str:
+    """A canonical name as people write it: `xn--bcher-kva.example` is `bücher.example`."""
+    return ".".join(_u_label(label) for label in name.split("."))
+
+
+def _u_label(label: str) -> str:
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return idna.decode(label)
+    except UnicodeError:
+        pass
+    try:
+        return label.removeprefix("xn--").encode().decode("punycode")
+    except UnicodeError:
+        return label
+
+
+def _parsed(name: str) -> dns.name.Name:
+    """The name with A-labels (RFC 5891), as the model makes them of U-labels.
+
+    Others' zones also hold names that RFC 5891 forbids, such as signs, which old software allowed.
+    """
+    for codec in (dns.name.IDNA_2008_UTS_46, dns.name.IDNA_2003):
+        try:
+            return dns.name.from_text(name, idna_codec=codec)
+        except (dns.name.IDNAException, UnicodeError):
+            continue
+    labels = (
+        label if label.isascii() else "xn--" + label.lower().encode("punycode").decode()
+        for label in name.split(".")
+    )
+    return dns.name.from_text(".".join(labels))
 
 
 @lru_cache(_KNOWN)
@@ -73,6 +118,12 @@ def canonical_value(rtype: str, value: str) -> str:
     """`value` in the one form that equal values share (RFC 4034 §6.2; TXT by its octets)."""
     if rtype == "TXT":
         return txt(octets(value))
+    if not value.isascii() and rtype in _NAMING:
+        rest, blank, name = value.rpartition(" ")
+        try:
+            value = f"{rest}{blank}{canonical_name(name)}."
+        except DNSException as error:
+            raise ValueError(f"{value!r} is no {rtype} value: {error}") from None
     if (plain := _plain_value(rtype, value)) is not None:
         return plain
     return _canonical(parse_value(rtype, value)).to_text()

@@ -23,10 +23,13 @@ import dns.update
 import pytest
 
 from mailfleet.errors import MailfleetError
+from mailfleet.model import Address
+from mailfleet.providers.base import Driver
 from mailfleet.providers.rfc2136 import Rfc2136
 from mailfleet.providers.rfc2136.failures import Peer
 from mailfleet.providers.rfc2136.keys import tsig_key
 from mailfleet.records import RRset, plan, rrset
+from mailfleet.records.desired import pointer
 from mailfleet.records.rrset import txt
 from mailfleet.secrets import Secret
 
@@ -191,6 +194,11 @@ def push(driver: Rfc2136, zone: str, wanted: list[RRset], **options: object) -> 
     return len(made.changes)
 
 
+def reverse_zone(driver: Driver, address: Address) -> str | None:
+    """The zone of one address's PTR record."""
+    return driver.reverse_zones({address: pointer(address)}).get(address)
+
+
 def test_a_second_push_changes_nothing(server: Server) -> None:
     driver = server.driver()
     assert push(driver, "example.test", desired()) == 5
@@ -282,12 +290,12 @@ def test_a_plan_larger_than_a_message(server: Server) -> None:
 def test_reverse_zones_are_found_at_the_server(server: Server) -> None:
     driver = server.driver()
     v4, v6 = ip_address("198.51.100.7"), ip_address("2001:db8:e0::7")
-    assert driver.reverse_zone(v4) == "100.51.198.in-addr.arpa"
-    assert driver.reverse_zone(v6) == "0.e.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
-    assert driver.reverse_zone(ip_address("203.0.113.7")) is None
-    pointer = [rrset("7.100.51.198.in-addr.arpa", "PTR", 300, "mta1.eu.example.test.")]
-    push(driver, "100.51.198.in-addr.arpa", pointer)
-    assert plan(driver.read("100.51.198.in-addr.arpa"), pointer).is_empty
+    assert reverse_zone(driver, v4) == "100.51.198.in-addr.arpa"
+    assert reverse_zone(driver, v6) == "0.e.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
+    assert reverse_zone(driver, ip_address("203.0.113.7")) is None
+    pointers = [rrset("7.100.51.198.in-addr.arpa", "PTR", 300, "mta1.eu.example.test.")]
+    push(driver, "100.51.198.in-addr.arpa", pointers)
+    assert plan(driver.read("100.51.198.in-addr.arpa"), pointers).is_empty
 
 
 @pytest.mark.parametrize(

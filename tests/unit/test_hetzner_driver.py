@@ -8,7 +8,8 @@ from ipaddress import ip_address
 import pytest
 
 from mailfleet.errors import MailfleetError
-from mailfleet.model import Fleet, ProviderSettings
+from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.providers.base import Driver
 from mailfleet.providers.hetzner.messages import Mark
 from mailfleet.providers.hetzner.phases import phases
 from mailfleet.providers.hetzner.pointers import POINTERS
@@ -16,6 +17,7 @@ from mailfleet.providers.hetzner.sending import Sender
 from mailfleet.providers.hetzner.writes import Write
 from mailfleet.providers.registry import open_driver
 from mailfleet.records import Change, Plan, RRset, Slot, plan, rrset
+from mailfleet.records.desired import pointer
 from mailfleet.records.rrset import octets, txt
 from tests.fakes.hetzner.objects import floating_ip, primary_ip, server
 from tests.fakes.hetzner.server import HOST, READ_ONLY, TOKEN, HetznerFake
@@ -44,6 +46,11 @@ WANTED = [
 def _fake() -> Iterator[HetznerFake]:
     with running() as fake:
         yield fake
+
+
+def reverse_zone(driver: Driver, address: Address) -> str | None:
+    """The zone of one address's PTR record."""
+    return driver.reverse_zones({address: pointer(address)}).get(address)
 
 
 def test_messages_are_checked_against_the_description_of_the_api() -> None:
@@ -243,7 +250,7 @@ def test_actions_are_waited_for_together(fake: HetznerFake) -> None:
 
 def problems(fake: HetznerFake, *wanted: RRset, token: str = TOKEN) -> tuple[str, ...]:
     to = driver(fake, token=token)
-    return to.audit(plan(to.read(ZONE), wanted))
+    return tuple(map(str, to.audit(plan(to.read(ZONE), wanted))))
 
 
 def test_what_the_api_does_not_take_is_found_before(fake: HetznerFake) -> None:
@@ -337,8 +344,8 @@ def test_pointers_of_all_that_carries_addresses(fake: HetznerFake) -> None:
         ip_address("2001:db8:3::1"): f"mta2.{ZONE}",
     }
     to = driver(fake, pointers=names)
-    assert {to.reverse_zone(address) for address in names} == {POINTERS}
-    assert to.reverse_zone(ip_address("192.0.2.200")) is None
+    assert {reverse_zone(to, address) for address in names} == {POINTERS}
+    assert reverse_zone(to, ip_address("192.0.2.200")) is None
     wanted = to._pointers._wanted().values()
     assert push(to, wanted, zone=POINTERS).count("create") == 6
     assert {"ip": "2001:db8:1::25", "dns_ptr": f"mta1.{ZONE}"} in fake.project.primary_ips[1][
@@ -370,7 +377,7 @@ def test_pointers_are_listed_once_for_a_plan(fake: HetznerFake) -> None:
     address = ip_address("203.0.113.1")
     fake.project.primary_ips = [primary_ip(1, "203.0.113.1", {})]
     to = driver(fake, pointers={address: f"mta1.{ZONE}"})
-    to.reverse_zone(address)
+    reverse_zone(to, address)
     to.read(POINTERS)
     assert [path for _, path in fake.requests] == ["/primary_ips", "/floating_ips"]
 

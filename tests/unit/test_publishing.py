@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,15 +14,17 @@ from mailfleet import publishing
 from mailfleet.document import as_json
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
+from mailfleet.providers.base import Refusal
 from mailfleet.publishing import PublishError, prepare, publish
 from mailfleet.records import Plan, PublicKey, RRset, Zone, rrset
 from mailfleet.records.dkim import HostKeys
 from mailfleet.records.lookup import LookupFailedError
 from mailfleet.records.ownership import Owned
-from mailfleet.records.rrset import txt
+from mailfleet.records.rrset import enclosing, txt
 
 pytestmark = pytest.mark.unit
 
+REVERSE = "113.0.203.in-addr.arpa"
 DNS = {"provider": "rfc2136", "server": "192.0.2.53", "key": "k"}
 STREAM = {"logins": ["app"]}
 EU, US = "mta1.eu.shop.example", "mta1.us.shop.example"
@@ -38,6 +41,8 @@ class Memory:
 
     def __init__(self) -> None:
         self.missing: set[str] = set()
+        self.refuses: set[str] = set()
+        self.reverse: set[str] = set()
         self.fails_after: int | None = None
         self.forgets = 0
         self.zones: dict[str, dict[tuple[str, str], RRset]] = {}
@@ -49,8 +54,10 @@ class Memory:
         content = self.zones.setdefault(zone, {})
         return Zone(zone, tuple(content.values()), self.owned.get(zone, {}))
 
-    def audit(self, plan: Plan) -> tuple[str, ...]:
-        return tuple(f"refuses {c.key[0]}" for c in plan.changes if c.key[0].startswith("bad."))
+    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
+        return tuple(
+            Refusal(f"refuses {c.key[0]}", c.key) for c in plan.changes if c.key[0] in self.refuses
+        )
 
     def apply(self, plan: Plan) -> None:
         for number, change in enumerate(plan.changes):
@@ -63,8 +70,10 @@ class Memory:
                 self.zones[plan.zone][change.key] = change.new
         self.owned[plan.zone] = plan.owned_after
 
-    def reverse_zone(self, address: Address) -> str | None:
-        return "113.0.203.in-addr.arpa" if str(address).startswith("203.0.113.") else None
+    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+        served = (REVERSE, *self.reverse)
+        found = {address: enclosing(name, served) for address, name in pointers.items()}
+        return {address: zone for address, zone in found.items() if zone is not None}
 
 
 @pytest.fixture(name="server")
@@ -141,37 +150,63 @@ def test_one_domain_only(server: Memory) -> None:
 
 
 FOREIGN = rrset("_dmarc.shop.example", "TXT", 60, txt("v=DMARC1; p=reject"))
-REVERSE = "113.0.203.in-addr.arpa"
 
 
-def test_a_conflict_stops_its_zone_and_the_names_that_lead_there(server: Memory) -> None:
+def test_a_conflict_stops_nothing_that_does_not_need_it(server: Memory) -> None:
     server.zones["shop.example"] = {FOREIGN.key: FOREIGN}
-    with pytest.raises(MailfleetError, match=r"--adopt '_dmarc\.shop\.example/TXT'"):
-        publish(prepare(fleet(), KEYS))
-    assert server.zones["shop.example"] == {FOREIGN.key: FOREIGN}
-    assert server.zones[REVERSE] == {}
-    publish(prepare(fleet(), KEYS, adopt=["_dmarc.shop.example/TXT"]))
-    assert prepare(fleet(), KEYS).is_empty
-
-
-def test_a_conflict_stops_no_other_zone(server: Memory) -> None:
-    server.zones["shop.example"] = {FOREIGN.key: FOREIGN}
+    wanted = {c.key for z in prepare(fleet(dns=DNS), KEYS).zones for c in z.plan.changes}
     done: list[str] = []
-    with pytest.raises(PublishError) as caught:
+    with pytest.raises(PublishError, match=r"--adopt '_dmarc\.shop\.example/TXT'") as caught:
         publish(prepare(fleet(dns=DNS), KEYS), done.append)
     assert {zone.zone: zone.state for zone in caught.value.outcome} == {
-        "shop.example": "stopped",
+        "shop.example": "partial",
         "other.example": "done",
-        REVERSE: "waiting",
+        REVERSE: "done",
     }
-    assert any(line.startswith("other.example: done") for line in done)
-    assert server.zones["shop.example"] == {FOREIGN.key: FOREIGN}
+    there = {key for zone in server.zones.values() for key in zone}
+    assert wanted < there
+    assert server.zones["shop.example"][FOREIGN.key] == FOREIGN
+    again = prepare(fleet(dns=DNS), KEYS)
+    assert again.is_empty
+    assert len(again.problems) == 1
+    publish(prepare(fleet(dns=DNS), KEYS, adopt=["_dmarc.shop.example/TXT"]))
+    assert prepare(fleet(dns=DNS), KEYS).problems == ()
+
+
+def test_a_name_that_leads_elsewhere_gets_neither_mail_nor_pointer(server: Memory) -> None:
+    stranger = rrset(f"orders.{EU}", "A", 60, "192.0.2.99")
+    server.zones["shop.example"] = {stranger.key: stranger}
+    with pytest.raises(PublishError, match=r"waits for orders\.mta1\.eu\.shop\.example A"):
+        publish(prepare(fleet(dns=DNS), KEYS))
+    there = server.zones["shop.example"]
+    # "v=spf1 a" would let the stranger pass, and nobody else.
+    assert (f"orders.{EU}", "TXT") not in there
+    assert ("orders.mta1.us.shop.example", "TXT") in there
+    assert set(server.zones[REVERSE]) == {("2.113.0.203.in-addr.arpa", "PTR")}
+    host = rrset(EU, "A", 60, "192.0.2.99")
+    server.zones["shop.example"] = {host.key: host}
+    server.owned = {}
+    with pytest.raises(PublishError):
+        publish(prepare(fleet(dns=DNS), KEYS))
+    assert ("shop.example", "MX") not in server.zones["shop.example"]
+    assert ("_dmarc.shop.example", "TXT") in server.zones["shop.example"]
+
+
+def test_what_a_provider_refuses_stops_nothing_else(server: Memory) -> None:
+    server.refuses = {"_dmarc.shop.example"}
+    with pytest.raises(PublishError, match=r"refuses _dmarc\.shop\.example"):
+        publish(prepare(fleet(), KEYS))
+    assert ("shop.example", "TXT") in server.zones["shop.example"]
+    assert ("_dmarc.shop.example", "TXT") not in server.zones["shop.example"]
+    assert len(server.zones[REVERSE]) == 2
 
 
 def test_a_zone_that_is_missing_stops_no_other(server: Memory) -> None:
     server.missing = {"shop.example"}
     publication = prepare(fleet(dns=DNS), KEYS)
-    assert publication.problems == ("shop.example: no such zone",)
+    assert publication.problems[-1] == "shop.example: no such zone"
+    # What their names lead to is not known.
+    assert all(" PTR: waits for " in problem for problem in publication.problems[:-1])
     with pytest.raises(PublishError, match=r"shop\.example: no such zone"):
         publish(publication)
     assert server.zones["other.example"]
@@ -185,7 +220,7 @@ def test_what_was_applied_is_told_after_a_failure_and_the_rest_done_next_time(
     with pytest.raises(PublishError) as caught:
         publish(prepare(fleet(), KEYS))
     [shop, reverse] = caught.value.outcome
-    assert (shop.state, reverse.state) == ("failed", "waiting")
+    assert (shop.state, reverse.state) == ("failed", "partial")
     assert len(shop.applied) == 3
     assert shop.missing is not None
     text = str(caught.value)

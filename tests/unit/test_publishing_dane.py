@@ -6,6 +6,7 @@ import pytest
 
 from mailfleet import publishing
 from mailfleet.model import Fleet
+from mailfleet.providers.base import Refusal
 from mailfleet.publication import Publication
 from mailfleet.publishing import prepare, publish
 from mailfleet.records import Plan
@@ -89,14 +90,14 @@ def test_a_host_that_was_not_read_keeps_its_record(server: Memory) -> None:
     keys = {EU: KEYS[EU]}
     publication = prepare(fleet(), keys, lookup=signed, certificates={EU: (FIRST,)})
     assert publication.is_empty
-    assert notes(publication) == [f"{US} was not read; its DKIM and TLSA records stay as they are"]
+    assert notes(publication) == [f"{US}: was not read; its DKIM and TLSA records stay as they are"]
 
 
 def test_a_host_without_certificate_keeps_its_record(server: Memory) -> None:
     publication = prepare(fleet(), KEYS, lookup=signed, certificates={EU: (FIRST,)})
     assert publication.is_empty
     assert notes(publication) == [
-        f"{US} has no certificate that can be read; its TLSA record stays as it is"
+        f"{US}: no certificate that can be read; its TLSA record stays as it is"
     ]
 
 
@@ -125,8 +126,9 @@ def test_a_provider_that_takes_no_tlsa_records_goes_without(
     server.zones.clear()
     server.owned.clear()
 
-    def refuses(plan: Plan) -> tuple[str, ...]:
-        return tuple(f"{c.key[0]} TLSA: no such type" for c in plan.changes if c.key[1] == "TLSA")
+    def refuses(plan: Plan) -> tuple[Refusal, ...]:
+        keys = [c.key for c in plan.changes if c.key[1] == "TLSA"]
+        return tuple(Refusal(f"{key[0]} TLSA: no such type", key) for key in keys)
 
     monkeypatch.setattr(server, "audit", refuses)
     publication = prepare(fleet(), KEYS, lookup=signed, certificates=CERTIFICATES)
@@ -140,16 +142,19 @@ def test_a_provider_that_takes_no_tlsa_records_goes_without(
     assert prepare(fleet(), KEYS, lookup=signed, certificates=CERTIFICATES).is_empty
 
 
-def test_an_old_tlsa_record_that_cannot_be_changed_stops_the_zone(
+def test_an_old_tlsa_record_that_cannot_be_changed_is_a_problem(
     server: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuses(plan: Plan) -> tuple[str, ...]:
-        return tuple(f"{c.key[0]} TLSA is protected" for c in plan.changes if c.key[1] == "TLSA")
+    def refuses(plan: Plan) -> tuple[Refusal, ...]:
+        keys = [c.key for c in plan.changes if c.key[1] == "TLSA"]
+        return tuple(Refusal(f"{key[0]} TLSA is protected", key) for key in keys)
 
     monkeypatch.setattr(server, "audit", refuses)
     changed = {**CERTIFICATES, EU: ("cd" * 32,)}
     publication = prepare(fleet(), KEYS, lookup=signed, certificates=changed)
-    assert publication.problems == (f"shop.example: {TLSA_EU[0]} TLSA is protected",)
+    assert publication.problems == (
+        f"shop.example: left as it is: {TLSA_EU[0]} TLSA: {TLSA_EU[0]} TLSA is protected",
+    )
 
 
 def test_what_else_a_provider_refuses_still_stops_the_zone(
@@ -157,7 +162,7 @@ def test_what_else_a_provider_refuses_still_stops_the_zone(
 ) -> None:
     server.zones.clear()
     server.owned.clear()
-    monkeypatch.setattr(server, "audit", lambda _: ("the token may only read",))
+    monkeypatch.setattr(server, "audit", lambda _: (Refusal("the token may only read"),))
     publication = prepare(fleet(), KEYS, lookup=signed, certificates=CERTIFICATES)
     assert "shop.example: the token may only read" in publication.problems
     assert not [note for note in publication.notes if "no DANE" in note]

@@ -10,6 +10,7 @@ import pytest
 from mailfleet import publishing
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.publishing import prepare, publish
+from mailfleet.records import rrset
 from mailfleet.records.lookup import LookupFailedError
 from tests.unit.test_publishing import DNS, EU, KEYS, Memory, fleet
 
@@ -35,48 +36,61 @@ def world(name: str, rtype: str) -> tuple[str, ...]:
 
 
 def asked(notes: tuple[str, ...]) -> list[str]:
-    return [note.rpartition("comes from for: ")[2] for note in notes if " PTR " in note]
+    lines = [line for note in notes for line in note.splitlines()]
+    return [line.partition(": ")[2] for line in lines if line.startswith("  ") and " PTR " in line]
+
+
+def nobody(**options: Any) -> Fleet:
+    """A fleet in a lab, whose addresses are real, without anybody for its reverse zones."""
+    return replace(fleet(**options), reverse_dns=None, lab="lab")
 
 
 def test_without_reverse_dns_each_record_to_ask_for_is_told(server: Memory) -> None:
-    nobody = replace(fleet(), reverse_dns=None)
-    assert asked(prepare(nobody, KEYS).notes) == [ASK_EU, ASK_US]
-    [note] = [note for note in prepare(nobody, KEYS).notes if ASK_EU in note]
-    assert note.startswith("203.0.113.1: inventories/prod names no reverse_dns; ask the company")
+    assert asked(prepare(nobody(), KEYS).notes) == [ASK_EU, ASK_US]
+    [note] = [note for note in prepare(nobody(), KEYS).notes if ASK_EU in note]
+    assert note.startswith("inventories/prod names no reverse_dns; ask the company")
     assert set(server.zones) == {"shop.example"}
 
 
 def test_what_is_there_already_is_asked_of_nobody(server: Memory) -> None:
-    nobody = replace(fleet(), reverse_dns=None)
-    assert asked(prepare(nobody, KEYS, lookup=world).notes) == [ASK_US]
+    assert asked(prepare(nobody(), KEYS, lookup=world).notes) == [ASK_US]
 
 
 def test_an_unanswered_look_up_is_no_proof(server: Memory) -> None:
     def down(name: str, rtype: str) -> tuple[str, ...]:
         raise LookupFailedError(f"{name} {rtype} cannot be looked up")
 
-    nobody = replace(fleet(), reverse_dns=None)
-    assert asked(prepare(nobody, KEYS, lookup=down).notes) == [ASK_EU, ASK_US]
+    notes = prepare(nobody(), KEYS, lookup=down).notes
+    assert asked(notes) == []
+    [note] = [note for note in notes if "reverse_dns" in note]
+    assert "PTR records of 203.0.113.1, 203.0.113.2 are there is not known" in note
+
+
+def test_addresses_of_documentation_are_not_asked_about(server: Memory) -> None:
+    def never(name: str, rtype: str) -> tuple[str, ...]:
+        assert not name.endswith(".arpa")
+        return ()
+
+    example = replace(nobody(), lab=None)
+    assert asked(prepare(example, KEYS, lookup=never).notes) == [ASK_EU, ASK_US]
 
 
 def test_one_name_more_than_ours_is_not_what_is_needed(server: Memory) -> None:
     def two(name: str, rtype: str) -> tuple[str, ...]:
         return ("another.example.", *world(name, rtype)) if rtype == "PTR" else ()
 
-    nobody = replace(fleet(), reverse_dns=None)
-    assert asked(prepare(nobody, KEYS, lookup=two).notes) == [ASK_EU, ASK_US]
+    assert asked(prepare(nobody(), KEYS, lookup=two).notes) == [ASK_EU, ASK_US]
 
 
 def test_only_the_addresses_of_the_domain_that_is_asked_for(server: Memory) -> None:
-    nobody = replace(fleet(dns=DNS), reverse_dns=None)
-    assert asked(prepare(nobody, KEYS, domain="other.example").notes) == []
+    assert asked(prepare(nobody(dns=DNS), KEYS, domain="other.example").notes) == []
 
 
 def test_an_address_without_reverse_zone_whose_record_is_there(server: Memory) -> None:
     def there(name: str, rtype: str) -> tuple[str, ...]:
         return (ORDERS_US,) if (name, rtype) == ("2.100.51.198.in-addr.arpa", "PTR") else ()
 
-    elsewhere = fleet(us="198.51.100.2")
+    elsewhere = replace(fleet(us="198.51.100.2"), lab="lab")
     assert len(asked(prepare(elsewhere, KEYS).notes)) == 1
     assert asked(prepare(elsewhere, KEYS, lookup=there).notes) == []
 
@@ -109,3 +123,58 @@ def test_a_domain_file_that_sends_no_more_lets_its_records_go(server: Memory) ->
     names = {name for name, _ in server.zones["old.example"]}
     # What says that the domain sends and takes no mail.
     assert names == {"old.example", "_dmarc.old.example"}
+
+
+CHILD = "0-63.113.0.203.in-addr.arpa"
+"""What RFC 2317 calls the zone of a part of an IPv4 network."""
+
+
+def delegated(name: str, rtype: str) -> tuple[str, ...]:
+    """DNS in which the first address is an alias, without a record yet where it leads."""
+    aliases = {"1.113.0.203.in-addr.arpa": f"1.{CHILD}."}
+    return (aliases[name],) if rtype == "CNAME" and name in aliases else ()
+
+
+def test_the_record_of_an_alias_is_made_where_it_leads(server: Memory) -> None:
+    server.reverse = {CHILD}
+    one = replace(fleet(), lab="lab")
+    publish(prepare(one, KEYS, lookup=delegated))
+    assert set(server.zones[CHILD]) == {(f"1.{CHILD}", "PTR")}
+    assert set(server.zones[REVERSE]) == {("2.113.0.203.in-addr.arpa", "PTR")}
+    assert prepare(one, KEYS, lookup=delegated).is_empty
+
+
+def test_an_alias_that_leads_elsewhere_is_asked_for_there_and_stops_nothing(server: Memory) -> None:
+    far = "1.customers.host.example"
+
+    def away(name: str, rtype: str) -> tuple[str, ...]:
+        known = {("1.113.0.203.in-addr.arpa", "CNAME"): (f"{far}.",), (far, "PTR"): answers}
+        return known.get((name, rtype), ())
+
+    one = replace(fleet(), lab="lab")
+    answers: tuple[str, ...] = ()
+    made = prepare(one, KEYS, lookup=away)
+    assert asked(made.notes) == [f"{far}. PTR {ORDERS_EU}"]
+    publish(made)
+    assert set(server.zones[REVERSE]) == {("2.113.0.203.in-addr.arpa", "PTR")}
+    answers = (ORDERS_EU,)
+    assert asked(prepare(one, KEYS, lookup=away).notes) == []
+
+
+def test_no_pointer_goes_while_an_alias_cannot_be_followed(server: Memory) -> None:
+    server.reverse = {CHILD}
+    one = replace(fleet(), lab="lab")
+    publish(prepare(one, KEYS, lookup=delegated))
+
+    def silent(name: str, rtype: str) -> tuple[str, ...]:
+        if name == "1.113.0.203.in-addr.arpa":
+            raise LookupFailedError(f"{name} {rtype} cannot be looked up")
+        return ()
+
+    alias = rrset("1.113.0.203.in-addr.arpa", "CNAME", 60, f"1.{CHILD}.")
+    server.zones[REVERSE][alias.key] = alias
+    made = prepare(one, KEYS, lookup=silent)
+    assert made.is_empty
+    [problem] = made.problems
+    assert "is not known" in problem
+    assert (f"1.{CHILD}", "PTR") in server.zones[CHILD]

@@ -7,11 +7,19 @@ from typing import cast
 import dns.rdata
 import pytest
 from dns.rdtypes.ANY.TXT import TXT
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailfleet.records import rrset
-from mailfleet.records.rrset import canonical_value, from_rdata, octets, parse_value, txt
+from mailfleet.records.rrset import (
+    canonical_name,
+    canonical_value,
+    from_rdata,
+    octets,
+    parse_value,
+    txt,
+    u_labels,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -58,6 +66,7 @@ def test_a_value_that_its_type_does_not_allow() -> None:
         rrset("a.example", "A", 60, "192.0.2.300")
 
 
+@example(("AAAA", "0:0:0:0:0:ffff:102:304"))
 @given(
     st.one_of(
         st.tuples(st.just("A"), st.ip_addresses(v=4).map(str)),
@@ -77,3 +86,26 @@ def test_the_short_way_to_the_canonical_form_is_dnspythons(given_value: tuple[st
             canonical_value(rtype, value)
     else:
         assert canonical_value(rtype, value) == from_rdata(parsed)
+
+
+@pytest.mark.parametrize(
+    ("shown", "kept"),
+    [
+        ("Bücher.Example.", "xn--bcher-kva.example"),
+        ("straße.example", "xn--strae-oqa.example"),  # IDNA 2008, as the model reads it
+        ("_dmarc.bücher.example", "_dmarc.xn--bcher-kva.example"),
+        ("*.bücher.example", "*.xn--bcher-kva.example"),
+        ("😺.example", "xn--138h.example"),  # no name of RFC 5891, and in zones all the same
+        ("MTA1.EU.Shop.Example.", "mta1.eu.shop.example"),
+    ],
+)
+def test_names_are_kept_as_a_labels(shown: str, kept: str) -> None:
+    assert canonical_name(shown) == kept
+    assert canonical_name(kept) == kept
+    assert canonical_name(u_labels(kept)) == kept
+    assert canonical_value("MX", f"10 {shown.rstrip('.')}.") == f"10 {kept}."
+
+
+@given(st.from_regex(r"\A(xn--)?[a-z0-9-]{1,30}\.example\Z"))
+def test_u_labels_of_any_name(name: str) -> None:
+    assert isinstance(u_labels(name), str)

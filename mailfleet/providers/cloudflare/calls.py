@@ -12,6 +12,7 @@ import cloudflare
 
 from mailfleet.providers.cloudflare.failures import failure, is_refusal
 from mailfleet.providers.cloudflare.messages import Batch
+from mailfleet.providers.cloudflare.values import known_name
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -159,7 +160,7 @@ def _pages(found: Any, page: int, per_page: int) -> int:
 def _zone_info(entry: dict[str, Any]) -> ZoneInfo:
     return ZoneInfo(
         id=str(entry["id"]),
-        name=str(entry["name"]).lower(),
+        name=known_name(str(entry["name"])),
         type=str(entry.get("type") or "full"),
         status=str(entry.get("status") or "active"),
         paused=bool(entry.get("paused")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mailfleet.providers.base import Refusal
 from mailfleet.providers.cloudflare.holdings import ALIAS, Holdings
 from mailfleet.providers.cloudflare.values import PROXIABLE, WRITABLE
 from mailfleet.records import Change, Plan, RRset
@@ -14,11 +15,12 @@ _VALUE_OCTETS = 4096
 _RRSET_CHARACTERS = 8192
 
 
-def problems_with(plan: Plan, holdings: Holdings) -> Iterator[str]:
+def problems_with(plan: Plan, holdings: Holdings) -> Iterator[Refusal]:
     """Each thing that Cloudflare would not take, or must not be asked for."""
     for change in plan.changes:
         if change.new is not None:
-            yield from _refused(change, change.new, plan.zone, holdings)
+            for text in _refused(change, change.new, plan.zone, holdings):
+                yield Refusal(text, change.key)
 
 
 def _refused(change: Change, new: RRset, zone: str, holdings: Holdings) -> Iterator[str]:

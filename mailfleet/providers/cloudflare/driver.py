@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 import weakref
+from collections.abc import Mapping
 
 import cloudflare
 
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.providers.base import Refusal
 from mailfleet.providers.cloudflare.calls import Calls, Clock, ZoneInfo
 from mailfleet.providers.cloudflare.checks import problems_with
 from mailfleet.providers.cloudflare.failures import changed_meanwhile, failure, is_refusal
@@ -18,7 +20,6 @@ from mailfleet.providers.cloudflare.keys import ENDPOINT, PURPOSE, SECRET, open_
 from mailfleet.providers.cloudflare.messages import Batch, batches
 from mailfleet.providers.cloudflare.zones import Zones, problems_of
 from mailfleet.records import Plan, Zone
-from mailfleet.records.desired import pointer
 from mailfleet.secrets import Secret, secret
 
 _TIMEOUT = 60.0
@@ -71,11 +72,11 @@ class Cloudflare:
         self._holdings[zone] = self._list(self._zones.get(zone))
         return self._holdings[zone].view()
 
-    def audit(self, plan: Plan) -> tuple[str, ...]:
+    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
         """What keeps the zone or the token from being written, and values that it would refuse."""
         holdings = self._holdings.get(plan.zone) or self._list(self._zones.get(plan.zone))
         writable = () if plan.is_empty else problems_of(self._zones.get(plan.zone))
-        return (*writable, *problems_with(plan, holdings))
+        return (*map(Refusal, writable), *problems_with(plan, holdings))
 
     def apply(self, plan: Plan) -> None:
         """One batch per 200 records, each all or nothing, then the zone is read back."""
@@ -100,9 +101,10 @@ class Cloudflare:
             written += len(batch)
         self._read_back(zone, todo)
 
-    def reverse_zone(self, address: Address) -> str | None:
-        """The account's own zone below in-addr.arpa or ip6.arpa, where it has one."""
-        return self._zones.enclosing(pointer(address))
+    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+        """The account's own zones below in-addr.arpa and ip6.arpa, or of RFC 2317."""
+        found = {address: self._zones.enclosing(name) for address, name in pointers.items()}
+        return {address: zone for address, zone in found.items() if zone is not None}
 
     def _list(self, zone: ZoneInfo) -> Holdings:
         return Holdings(zone.name, map(held, self._calls.records(zone)), self._rules)

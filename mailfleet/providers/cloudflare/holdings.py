@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailfleet.providers.cloudflare.values import PROXIABLE, Fields, value_of
+from mailfleet.providers.cloudflare.values import PROXIABLE, Fields, known_name, value_of
 from mailfleet.records import RRset, Slot, Zone
 from mailfleet.records.ownership import slot_of
-from mailfleet.records.rrset import canonical_name
 
 AUTOMATIC = 1
 # What "automatic" is in the answers of Cloudflare's servers.
@@ -69,7 +68,7 @@ def held(record: Fields) -> Held:
     """A record as the API gives it."""
     return Held(
         id=str(record["id"]),
-        name=canonical_name(str(record["name"])),
+        name=known_name(str(record["name"])),
         type=str(record["type"]),
         value=value_of(record),
         ttl=int(record.get("ttl") or AUTOMATIC),

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import dns.rdata
+from dns.exception import DNSException
 
-from mailfleet.records.rrset import canonical_value, parse_value, txt
+from mailfleet.records.rrset import canonical_name, canonical_value, parse_value, txt
 
 Fields = Mapping[str, Any]
 
@@ -52,6 +53,14 @@ def fields_of(rtype: str, value: str) -> dict[str, Any]:
         preference, _, host = value.partition(" ")
         return {"priority": int(preference), "content": _bare(host)}
     return {"content": _bare(value) if rtype in _NAMES else value}
+
+
+def known_name(name: str) -> str:
+    """A name of the API's, which shows U-labels, as names are kept; one that is none as it stands."""
+    try:
+        return canonical_name(name)
+    except DNSException:
+        return name.lower()
 
 
 def value_of(record: Fields) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailfleet.errors import MailfleetError
 from mailfleet.providers.cloudflare.calls import Calls, ZoneInfo
 from mailfleet.providers.cloudflare.keys import SECRET
+from mailfleet.records.rrset import enclosing, u_labels
 from mailfleet.secrets import variable
 
 _EDIT = "#dns_records:edit"
@@ -21,22 +22,28 @@ class Zones:
         self._expected = expected
         self._found: dict[str, list[ZoneInfo]] = {}
         self._listed = self._complete = False
-        self._reverse: list[ZoneInfo] | None = None
+        self._reverse: frozenset[str] | None = None
 
     def get(self, name: str) -> ZoneInfo:
         """The zone of that name. MailfleetError where the token cannot see it."""
         if not self._listed and self._expected > 1:
             self._list()
         if name not in self._found and not self._complete:
-            self._found[name], _ = self._calls.zones(name=name)
+            self._found[name] = self._by_name(name)
         return _one(name, self._found.get(name, []))
 
     def enclosing(self, name: str) -> str | None:
         """The reverse zone in which a name of in-addr.arpa or ip6.arpa lies."""
         if self._reverse is None:
-            self._reverse = self._reverse_zones()
-        fitting = [zone.name for zone in self._reverse if name.endswith(f".{zone.name}")]
-        return max(fitting, key=len, default=None)
+            self._reverse = frozenset(zone.name for zone in self._reverse_zones())
+        return enclosing(name, self._reverse)
+
+    def _by_name(self, name: str) -> list[ZoneInfo]:
+        found, _ = self._calls.zones(name=name)
+        # The API shows the U-labels of a name, and may know it by them alone.
+        if not found and (shown := u_labels(name)) != name:
+            found, _ = self._calls.zones(name=shown)
+        return [zone for zone in found if zone.name == name]
 
     def _list(self) -> None:
         self._listed = True

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from hcloud import APIException
 
+from mailfleet.providers.base import Refusal
 from mailfleet.providers.hetzner.connection import Connection
 from mailfleet.providers.hetzner.failures import READ_ONLY
 from mailfleet.providers.hetzner.messages import TYPES, Content, Mark
@@ -21,22 +22,27 @@ _NAME = re.compile(r"[a-z0-9_.*-]+")
 _NOBODY = 9007199254740991
 
 
-def refusals(plan: Plan, content: Content, mark: Mark) -> Iterator[str]:
+def refusals(plan: Plan, content: Content, mark: Mark) -> Iterator[Refusal]:
     """Changes that the API cannot carry out."""
     for change in plan.changes:
-        name, rtype = change.key
-        what = f"{name} {rtype}"
-        now = content.get(change.key)
-        if name != plan.zone and not name.endswith(f".{plan.zone}"):
-            yield f"{what} lies outside of the zone {plan.zone}"
-        elif rtype not in TYPES:
-            yield f"{what}: Hetzner has no records of this type; it has {', '.join(sorted(TYPES))}"
-        elif not _NAME.fullmatch(name):
-            yield f"{what} holds characters that the Hetzner API does not take"
-        elif now is not None and now.protected:
-            yield f"{what} is protected against changes; remove the protection in the console"
-        else:
-            yield from _limits(plan.zone, change, content, plan.owned_after, mark)
+        for text in _refused(plan, change, content, mark):
+            yield Refusal(text, change.key)
+
+
+def _refused(plan: Plan, change: Change, content: Content, mark: Mark) -> Iterator[str]:
+    name, rtype = change.key
+    what = f"{name} {rtype}"
+    now = content.get(change.key)
+    if name != plan.zone and not name.endswith(f".{plan.zone}"):
+        yield f"{what} lies outside of the zone {plan.zone}"
+    elif rtype not in TYPES:
+        yield f"{what}: Hetzner has no records of this type; it has {', '.join(sorted(TYPES))}"
+    elif not _NAME.fullmatch(name):
+        yield f"{what} holds characters that the Hetzner API does not take"
+    elif now is not None and now.protected:
+        yield f"{what} is protected against changes; remove the protection in the console"
+    else:
+        yield from _limits(plan.zone, change, content, plan.owned_after, mark)
 
 
 def _limits(zone: str, change: Change, content: Content, owned: Owned, mark: Mark) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 
 from hcloud import APIException
 from hcloud.zones import Zone as ApiZone
@@ -12,6 +12,7 @@ from hcloud.zones import ZoneRRSet
 
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.providers.base import Refusal
 from mailfleet.providers.hetzner.audit import may_write, refusals
 from mailfleet.providers.hetzner.connection import ENDPOINT, Connection
 from mailfleet.providers.hetzner.failures import (
@@ -26,7 +27,8 @@ from mailfleet.providers.hetzner.phases import phases
 from mailfleet.providers.hetzner.pointers import POINTERS, Pointers
 from mailfleet.providers.hetzner.sending import Sender
 from mailfleet.providers.hetzner.writes import claims, writes
-from mailfleet.records import Change, Plan, RRset, Zone, records
+from mailfleet.records import Change, Plan, RRset, Zone
+from mailfleet.records.desired import pointer, reverse_records
 from mailfleet.secrets import secret
 
 _PAGE = 100
@@ -44,7 +46,7 @@ def open_hetzner(settings: ProviderSettings, fleet: Fleet) -> Hetzner:
     return Hetzner(
         connection,
         fleet.name,
-        lambda: records(fleet).reverse,
+        cache(lambda: reverse_records(fleet)),
         lambda name: fleet.domain_of(name) is not None,
     )
 
@@ -76,14 +78,14 @@ class Hetzner:
         if zone == POINTERS:
             return self._pointers.read()
         api = self._zone(zone)
-        content = self._content(api)
+        content = self._content(zone, api)
         self._zones[zone] = api, content
         found = tuple(content[key].rrset for key in sorted(content))
         return Zone(zone, found, self._mark.owned(content.values()))
 
-    def audit(self, plan: Plan) -> tuple[str, ...]:
+    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
         """What the API does not take, protected RRsets, and a token that may only read."""
-        problems: list[str] = []
+        problems: list[Refusal] = []
         if plan.zone == POINTERS:
             problems += self._pointers.audit(plan)
         elif plan.zone in self._zones:
@@ -92,7 +94,7 @@ class Hetzner:
             # Asked once: all zones are reached with one token.
             if self._writable is None:
                 self._writable = may_write(self._connection)
-            problems += [] if self._writable else [read_only()]
+            problems += [] if self._writable else [Refusal(read_only())]
         return tuple(problems)
 
     def apply(self, plan: Plan) -> None:
@@ -103,7 +105,7 @@ class Hetzner:
         known = self._zones.pop(plan.zone, None)
         api = known[0] if known else self._zone(plan.zone)
         # Minutes may have passed since the plan was made.
-        content = self._content(api)
+        content = self._content(plan.zone, api)
         for change in plan.changes:
             now = content.get(change.key)
             if (now.rrset if now else None) != change.old:
@@ -111,12 +113,14 @@ class Hetzner:
         for phase in phases((*plan.changes, *claims(plan, content))):
             self._send(phase, api, content, plan)
 
-    def reverse_zone(self, address: Address) -> str | None:
-        """The made-up zone of all PTR records, if the project holds the address."""
-        return POINTERS if self._pointers.holds(address) else None
+    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+        """The made-up zone of all PTR records for the addresses that the project holds."""
+        # An alias leads away from Hetzner's own names (RFC 2317).
+        own = (address for address, name in pointers.items() if name == pointer(address))
+        return {address: POINTERS for address in own if self._pointers.holds(address)}
 
     def _send(self, phase: tuple[Change, ...], api: ApiZone, content: Content, plan: Plan) -> None:
-        sender = Sender(self._connection, api, partial(self._look, api))
+        sender = Sender(self._connection, api, partial(self._look, plan.zone, api))
         problem: MailfleetError | None = None
         try:
             for change in phase:
@@ -145,8 +149,8 @@ class Hetzner:
             raise secondary(name)
         return found
 
-    def _content(self, api: ApiZone) -> Content:
-        zone, zones = str(api.name), self._connection.client.zones
+    def _content(self, zone: str, api: ApiZone) -> Content:
+        zones = self._connection.client.zones
         found: dict[tuple[str, str], Held] = {}
         page: int | None = 1
         while page:
@@ -160,7 +164,7 @@ class Hetzner:
             page = pagination.next_page if pagination else None
         return found
 
-    def _look(self, api: ApiZone, name: str, rtype: str) -> Held | None:
+    def _look(self, zone: str, api: ApiZone, name: str, rtype: str) -> Held | None:
         """One RRset as it is now; None where it is not there."""
         client = self._connection.client
 
@@ -173,8 +177,8 @@ class Hetzner:
                     return None
                 raise
 
-        found = self._connection.ask(f"read {name} {rtype} in {api.name}", get)
-        return held(found, str(api.name), api.ttl or 0) if found else None
+        found = self._connection.ask(f"read {name} {rtype} in {zone}", get)
+        return held(found, zone, api.ttl or 0) if found else None
 
 
 def _is_maintained(rrset: ZoneRRSet) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from dns.exception import DNSException
 from hcloud.helpers.labels import LabelValidator
 from hcloud.zones import ZoneRecord, ZoneRRSet
 from hcloud.zones.domain import ZoneRRSetType
@@ -101,8 +102,11 @@ def canonical(rtype: str, value: str) -> str:
 
 
 def absolute(name: str, zone: str) -> str:
-    """The full name of what the API calls `name`."""
-    return zone if name == "@" else canonical_name(f"{name}.{zone}")
+    """The full name of what the API calls `name`; one that is no name of DNS as it stands."""
+    try:
+        return zone if name == "@" else canonical_name(f"{name}.{zone}")
+    except DNSException:
+        return f"{name}.{zone}".lower()
 
 
 def relative(name: str, zone: str) -> str:

@@ -20,6 +20,7 @@ from hcloud.servers import BoundServer
 
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address
+from mailfleet.providers.base import Refusal
 from mailfleet.providers.hetzner.connection import Connection
 from mailfleet.providers.hetzner.failures import changed
 from mailfleet.providers.hetzner.sending import Actions
@@ -45,6 +46,9 @@ class _Network:
     names: Mapping[Address, str]
 
 
+_Networks = Mapping[IPv4Network | IPv6Network, _Network]
+
+
 class Pointers:
     """The PTR records of a project. `wanted` tells the fleet's addresses, with names and TTLs."""
 
@@ -57,7 +61,7 @@ class Pointers:
         self._connection = connection
         self._wanted = wanted
         self._ours = ours
-        self._networks: tuple[_Network, ...] | None = None
+        self._networks: _Networks | None = None
         self._was_read = False
 
     def holds(self, address: Address) -> bool:
@@ -73,10 +77,13 @@ class Pointers:
         ours = (r for r in records if all(self._ours(v.rstrip(".")) for v in r.values))
         return Zone(POINTERS, records, {Slot(r.name, r.type): frozenset(r.values) for r in ours})
 
-    def audit(self, plan: Plan) -> tuple[str, ...]:
+    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
         """Several names for one address, which Hetzner does not have."""
         return tuple(
-            f"{change.key[0]} PTR has {len(change.new.values)} names, and Hetzner holds one"
+            Refusal(
+                f"{change.key[0]} PTR has {len(change.new.values)} names, and Hetzner holds one",
+                change.key,
+            )
             for change in plan.changes
             if change.new is not None and len(change.new.values) != 1
         )
@@ -122,19 +129,30 @@ class Pointers:
     def _network(self, address: Address) -> _Network | None:
         if self._networks is None:
             self._networks = self._list()
-        return next((found for found in self._networks if address in found.network), None)
+        return _holding(self._networks, address)
 
-    def _list(self) -> tuple[_Network, ...]:
+    def _list(self) -> _Networks:
         client, ask = self._connection.client, self._connection.ask
-        found = [
+        entries = [
             *map(_ip, ask("list the primary IPs", client.primary_ips.get_all)),
             *map(_ip, ask("list the floating IPs", client.floating_ips.get_all)),
         ]
+        found = {entry.network: entry for entry in reversed(entries)}
         # A server's addresses are primary IPs; some old ones may not be listed as such.
-        if not all(any(a in entry.network for entry in found) for a in self._wanted()):
+        if not all(_holding(found, address) for address in self._wanted()):
             for server in ask("list the servers", client.servers.get_all):
-                found += _server(server)
-        return tuple(found)
+                for entry in _server(server):
+                    found.setdefault(entry.network, entry)
+        return found
+
+
+def _holding(networks: _Networks, address: Address) -> _Network | None:
+    """The smallest network with the address; by its length, since a fleet has thousands."""
+    own = ip_network(str(address))
+    for length in (own.prefixlen, 64):
+        if length <= own.prefixlen and (found := networks.get(own.supernet(new_prefix=length))):
+            return found
+    return next((found for net, found in networks.items() if address in net), None)
 
 
 def _ip(holder: BoundPrimaryIP | BoundFloatingIP) -> _Network:

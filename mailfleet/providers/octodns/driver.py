@@ -7,12 +7,13 @@ class promises to do all or nothing, so the list claims before, and lets go afte
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.providers.base import Refusal
 from mailfleet.providers.octodns.failures import (
     changed_meanwhile,
     explained,
@@ -22,8 +23,8 @@ from mailfleet.providers.octodns.failures import (
 from mailfleet.providers.octodns.keys import Arguments, arguments, provider_class
 from mailfleet.providers.octodns.messages import changed, empty_zone, refused, rrset_of
 from mailfleet.records import Change, Plan, RRset, Zone
-from mailfleet.records.desired import pointer
 from mailfleet.records.ownership import Owned, is_list, read_list, union, write_list
+from mailfleet.records.rrset import canonical_name, enclosing
 
 _LIST_TTL = 300
 _TRIES = 4
@@ -77,15 +78,17 @@ class OctoDns:
         owned = read_list(zone, self._fleet, content.records.values())
         return Zone(zone, tuple(sorted(shown)), owned)
 
-    def audit(self, plan: Plan) -> tuple[str, ...]:
+    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
         """Types that the class does not write, and values that octoDNS refuses or could damage."""
         supported = frozenset(self._provider.SUPPORTS)
-        problems: list[str] = []
+        problems: list[Refusal] = []
         for change in plan.changes:
             if change.new is not None:
-                problems += refused(plan.zone, change.new, supported)
+                texts = refused(plan.zone, change.new, supported)
+                problems += (Refusal(text, change.key) for text in texts)
         if not plan.is_empty and "TXT" not in supported:
-            problems.append(f"{self._given.path} writes no TXT, so nothing can be marked as ours")
+            text = f"{self._given.path} writes no TXT, so nothing can be marked as ours"
+            problems.append(Refusal(text))
         return tuple(problems)
 
     def apply(self, plan: Plan) -> None:
@@ -100,14 +103,14 @@ class OctoDns:
         now = self._step(plan.zone, now, plan.changes)
         self._step(plan.zone, now, self._list_changes(plan.zone, now, plan.owned_after))
 
-    def reverse_zone(self, address: Address) -> str | None:
-        """The longest fitting zone of those that the class lists; not every class can list."""
+    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+        """The longest fitting zones of those that the class lists; not every class can list."""
         if not hasattr(self._provider, "list_zones"):
-            return None
+            return {}
         with explained(self._given, "list the zones"):
-            zones = [str(name).rstrip(".") for name in self._provider.list_zones()]
-        name = pointer(address)
-        return max((zone for zone in zones if name.endswith(f".{zone}")), key=len, default=None)
+            zones = frozenset(canonical_name(str(name)) for name in self._provider.list_zones())
+        found = {address: enclosing(name, zones) for address, name in pointers.items()}
+        return {address: zone for address, zone in found.items() if zone is not None}
 
     def _unchanged(self, plan: Plan, before: _Content, now: _Content) -> None:
         for change in plan.changes:
@@ -164,4 +167,4 @@ class OctoDns:
 
 def _key(change: Any) -> tuple[str, str]:
     record = change.record
-    return str(record.fqdn).rstrip(".").lower(), str(record._type)
+    return canonical_name(str(record.fqdn)), str(record._type)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from dns.exception import DNSException
+
 from mailfleet.providers.octodns.keys import part
 from mailfleet.records import Change, RRset
 from mailfleet.records.rrset import canonical_name, canonical_value, octets
@@ -29,7 +31,7 @@ def rrset_of(record: Any) -> RRset:
     # Which of several answers a dynamic record gives, no value tells.
     mark = " (dynamic)" if getattr(record, "dynamic", False) else ""
     values = sorted({_canonical(kind, str(text)) + mark for text in found.rdatas})
-    return RRset(canonical_name(str(found.name)), kind, int(found.ttl), tuple(values))
+    return RRset(_name(str(found.name)), kind, int(found.ttl), tuple(values))
 
 
 def record_of(zone: Any, record: RRset) -> Any:
@@ -79,6 +81,13 @@ def refused(zone: str, new: RRset, supported: Iterable[str]) -> Iterator[str]:
         record_of(empty_zone(zone), new)
     except part("octodns.record").ValidationError as error:
         yield f"{at}: octoDNS refuses it: {'; '.join(str(reason) for reason in error.reasons)}"
+
+
+def _name(text: str) -> str:
+    try:
+        return canonical_name(text)
+    except DNSException:
+        return text.lower().rstrip(".")
 
 
 def _canonical(kind: str, text: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
 import dns.message
 import dns.name
 import dns.query
@@ -13,19 +16,20 @@ import dns.xfr
 import dns.zone
 
 from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.providers.base import Refusal
 from mailfleet.providers.rfc2136.failures import Peer, explained, failure, refusal
 from mailfleet.providers.rfc2136.keys import tsig_key
 from mailfleet.providers.rfc2136.messages import batches, message
 from mailfleet.records import Plan, RRset, Zone
-from mailfleet.records.desired import pointer
 from mailfleet.records.ownership import is_list, read_list
 from mailfleet.records.rrset import from_rdata
 from mailfleet.secrets import secret
 
 _TIMEOUT = 10.0
 _TRANSFER_LIFETIME = 120.0
-# Labels of "in-addr.arpa." and "ip6.arpa.", the root's included.
-_ARPA = 3
+_THREADS = 32
+# A server may serve one of these without the reverse zone that is looked for.
+_ROOTS = frozenset({".", "arpa.", "in-addr.arpa.", "ip6.arpa."})
 
 # What the server makes itself. Not DS: that is the delegation's, and the operator's.
 _MAINTAINED = frozenset(
@@ -74,15 +78,17 @@ class Rfc2136:
         self._zones[zone] = found, lists, exact
         return found
 
-    def audit(self, plan: Plan) -> tuple[str, ...]:
+    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
         """Records outside of the zone, and RRsets that no DNS message can hold."""
         problems = []
         for change in plan.changes:
             name, rtype = change.key
             if name != plan.zone and not name.endswith(f".{plan.zone}"):
-                problems.append(f"{name} {rtype} lies outside of the zone {plan.zone}")
+                text = f"{name} {rtype} lies outside of the zone {plan.zone}"
+                problems.append(Refusal(text, change.key))
             elif change.new and sum(map(len, change.new.values)) > 50_000:
-                problems.append(f"{name} {rtype} is too large for a DNS message")
+                text = f"{name} {rtype} is too large for a DNS message"
+                problems.append(Refusal(text, change.key))
         return tuple(problems)
 
     def apply(self, plan: Plan) -> None:
@@ -101,15 +107,17 @@ class Rfc2136:
                 reason, hint = refusal(answer.rcode(), self._peer, plan.zone)
                 raise failure(self._peer, plan.zone, "change", reason, hint)
 
-    def reverse_zone(self, address: Address) -> str | None:
-        """The zone in which the server would look the address up."""
-        return self._find_zone(pointer(address))
+    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+        """The zones in which the server would look the names up, all asked side by side."""
+        with ThreadPoolExecutor(_THREADS) as pool:
+            zones = list(pool.map(self._find_zone, pointers.values()))
+        return {a: zone for a, zone in zip(pointers, zones, strict=True) if zone is not None}
 
     def _find_zone(self, name: str) -> str | None:
         """The zone that the server answers from: a query for a name in it brings its SOA."""
         full = dns.name.from_text(name)
         at = full
-        while len(at) > _ARPA:
+        while at.to_text() not in _ROOTS:
             # Unsigned: Knot signs no answer about a zone that it does not serve.
             query = dns.message.make_query(at, dns.rdatatype.SOA)
             with explained(self._peer, name, "find the zone of"):
@@ -117,11 +125,12 @@ class Rfc2136:
                     query, self._peer.server, timeout=_TIMEOUT, port=self._peer.port
                 )
             for found in (*answer.answer, *answer.authority):
-                # A CNAME at the name brings the SOA of its target (RFC 2317), and a server may
-                # serve in-addr.arpa or the root without the reverse zone that is looked for.
-                inside = full.is_subdomain(found.name) and len(found.name) > _ARPA
+                # A CNAME at the name brings the SOA of its target (RFC 2317).
+                inside = full.is_subdomain(found.name) and found.name.to_text() not in _ROOTS
                 if found.rdtype == dns.rdatatype.SOA and inside:
                     return found.name.canonicalize().to_text(omit_final_dot=True)
+                if found.rdtype == dns.rdatatype.NS and inside and not answer.answer:
+                    return None  # delegated to another server
             if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
                 return None
             at = at.parent()
