@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,8 +99,23 @@ def pyinfra(source: str, job: str, **environment: str) -> float:
     return timed(argv, environment)
 
 
+def converged(source: str, job: str, **environment: str) -> float:
+    """How long a run takes that has nothing to do; BenchError where it changes anything."""
+    argv = [str(TOOLS / "pyinfra"), source, job, "-y"]
+    took, output = _finished(argv, environment)
+    total = re.search(r"Grand total +\d+ +(\S+)", output)
+    if total is None or total[1] != "-":
+        differs = [line for line in output.splitlines() if "differs: " in line]
+        raise BenchError(f"{source} was to change nothing, and did:\n" + "\n".join(differs))
+    return took
+
+
 def timed(argv: Sequence[str], environment: dict[str, str] | None = None) -> float:
     """How long a command takes, in seconds; BenchError with its last words if it fails."""
+    return _finished(argv, environment)[0]
+
+
+def _finished(argv: Sequence[str], environment: dict[str, str] | None) -> tuple[float, str]:
     began = time.monotonic()
     done = subprocess.run(
         argv,
@@ -115,7 +131,7 @@ def timed(argv: Sequence[str], environment: dict[str, str] | None = None) -> flo
     if done.returncode != 0:
         words = "\n".join(done.stdout.strip().splitlines()[-15:])
         raise BenchError(f"`{' '.join(argv)[:100]}` ended with {done.returncode}:\n{words}")
-    return took
+    return took, done.stdout
 
 
 def on(host: str, script: str, patience: int = _PATIENCE) -> str:

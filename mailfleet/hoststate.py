@@ -69,6 +69,8 @@ class Service:
     runs: bool = True
     reads_certificate: bool = False
     """Whether it is to be reloaded when the host has a new certificate."""
+    alone: bool = False
+    """Whether it waits for those before it, and those after it wait for it; others start together."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def desired(target: Target) -> HostState:
             Action(RELOAD, "systemctl daemon-reload"),
         ),
         services=(
-            Service(RESOLVER),
+            # What follows may ask it for names when it starts.
+            Service(RESOLVER, alone=True),
             # A container has no clock of its own: there the unit's condition keeps it inactive.
             Service("systemd-timesyncd.service", runs=False),
             Service("unattended-upgrades.service", runs=False),

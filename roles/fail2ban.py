@@ -54,7 +54,8 @@ def desired(target: Target) -> HostState:
         packages=("fail2ban", "nftables", "python3-systemd"),
         files=files,
         checks=(Check("jails", _CHECK.format(files=" ".join(_files(logs)))),),
-        services=(Service(UNIT),),
+        # It does not start before the logs are there that it reads.
+        services=(Service(UNIT, alone=True),),
         # It empties all rules, ufw's and fail2ban's too, when it starts and when it stops.
         masked=("nftables.service",),
     )

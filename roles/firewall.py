@@ -99,7 +99,8 @@ def desired(_target: Target, listeners: Iterable[Listener]) -> HostState:
         ),
         # `enable` also loads rules into a firewall that is already on.
         actions=(Action(RELOAD, "ufw --force enable >/dev/null && ufw reload >/dev/null"),),
-        services=(Service(UNIT, on_change="reload"),),
+        # Nothing listens before it stands.
+        services=(Service(UNIT, on_change="reload", alone=True),),
     )
 
 

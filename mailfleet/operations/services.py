@@ -13,11 +13,13 @@ from mailfleet.facts.services import MANAGED, PENDING, Services, ServicesState
 from mailfleet.hoststate import Action, Service
 
 # Units that failed, or were started often of late, refuse another start until they are reset. And
-# systemctl only says that it failed; the unit's own last words say why.
+# systemctl only says that it failed; the unit's own last words say why. After a reload that failed, a
+# unit may be active all the same.
 _SYSTEMCTL = (
     "{{ systemctl reset-failed {units} 2>/dev/null; systemctl {verb} {units} || {{ for unit in {units}; "
-    'do journalctl -q -n 12 -o cat --no-pager -u "$unit" >&2; done; false; }}; }}'
+    'do {unless}journalctl -q -n 12 -o cat --no-pager -u "$unit" >&2; done; false; }}; }}'
 )
+_IS_UP = 'systemctl is-active --quiet "$unit" || '
 # A unit whose file was ours is gone from the disk by now: systemd still runs it, and the link that
 # would start it at boot stays behind.
 _END = (
@@ -73,14 +75,24 @@ def steps(
     disabled = [service.unit for service in services if service.unit not in state.enabled]
     if disabled:
         yield StringCommand("systemctl", "enable", "--quiet", *map(QuoteString, disabled))
-    # A template's instances need not wait for each other: three Postfix instances take a second each.
-    alike = groupby(services, lambda service: (_verb(service, state), _template(service.unit)))
-    for (verb, _), group in alike:
-        if verb:
-            units = [service.unit for service in group]
-            yield _told(_SYSTEMCTL.format(verb=verb, units=shlex.join(units)), *units)
+    for verb, units in _together(services, state):
+        unless = "" if verb == "reload-or-restart" else _IS_UP
+        command = _SYSTEMCTL.format(verb=verb, units=shlex.join(units), unless=unless)
+        yield _told(command, *units)
     if gone or set(wanted) != state.managed:
         yield StringCommand("printf", QuoteString("%s\\n"), *map(QuoteString, wanted), ">", MANAGED)
+
+
+def _together(
+    services: tuple[Service, ...], state: ServicesState
+) -> Generator[tuple[str, list[str]], None, None]:
+    """What systemctl is to do, and to which units at once: one after the other, most of them wait.
+
+    All of a new host's services took 16 s one by one, and 8 s together (both on a busy machine).
+    """
+    due = [(verb, service) for service in services if (verb := _verb(service, state))]
+    for (verb, _), group in groupby(due, lambda pair: (pair[0], pair[1].alone and pair[1].unit)):
+        yield verb, [service.unit for _, service in group]
 
 
 def _verb(service: Service, state: ServicesState) -> str:
@@ -95,10 +107,6 @@ def _verb(service: Service, state: ServicesState) -> str:
         return ""
     # An action may have stopped it, to be started with what it reads only then.
     return "reload-or-restart" if service.on_change == "reload" else "restart"
-
-
-def _template(unit: str) -> str:
-    return unit.removesuffix(".service").partition("@")[0]
 
 
 def _told(command: str, *names: str) -> StringCommand:

@@ -31,7 +31,7 @@ def commands(state: ServicesState) -> list[str]:
 
 def verbs(state: ServicesState) -> list[str]:
     """The commands in short: what is done to which unit, or an action's own command."""
-    plain = [re.sub(r"systemctl reset-failed \S+ 2>/dev/null; ", "", t) for t in commands(state)]
+    plain = [re.sub(r"systemctl reset-failed [^;]+ 2>/dev/null; ", "", t) for t in commands(state)]
     return [re.split(r" \|\||;", text.lstrip("{ "))[0] for text in plain]
 
 
@@ -78,12 +78,9 @@ def test_a_fresh_host() -> None:
     assert commands(ServicesState())[0] == (
         "systemctl enable --quiet a.service b@x.service clock.service"
     )
-    assert verbs(ServicesState())[1:3] == [
-        "systemctl start a.service",
-        "systemctl start b@x.service",
-    ]
-    assert commands(ServicesState())[3].startswith("printf '%s\\n' a.service b@x.service")
-    assert len(commands(ServicesState())) == 4
+    assert verbs(ServicesState())[1] == "systemctl start a.service b@x.service"
+    assert commands(ServicesState())[2].startswith("printf '%s\\n' a.service b@x.service")
+    assert len(commands(ServicesState())) == 3
 
 
 def test_units_that_packages_bring_are_masked_once() -> None:
@@ -107,17 +104,51 @@ def test_a_masked_unit_that_is_wanted_again_is_unmasked_before_it_is_enabled() -
     ]
 
 
-def test_a_templates_instances_are_started_together() -> None:
-    many = (Service("a.service"), *(Service(f"b@{n}.service") for n in "xyz"), Service("c.service"))
-    found = [command.get_raw_value() for command in steps(many, (), ServicesState())]
-    started = [text.partition(" || ")[0].rpartition("; ")[2] for text in found[1:4]]
-    assert started == [
-        "systemctl start a.service",
-        "systemctl start b@x.service b@y.service b@z.service",
-        "systemctl start c.service",
+def started(services: tuple[Service, ...], state: ServicesState) -> list[str]:
+    found = [command.get_raw_value() for command in steps(services, (), state)]
+    texts = [text.partition(" || ")[0].rpartition("; ")[2] for text in found]
+    return [text for text in texts if re.match("systemctl (re)?(start|load)", text)]
+
+
+def test_services_start_together_but_for_those_that_others_wait_for() -> None:
+    many = (
+        Service("wall.service", alone=True),
+        Service("names.service", alone=True),
+        Service("clock.service", runs=False),
+        *(Service(f"{n}.service") for n in "abc"),
+        Service("logs.service", alone=True),
+        Service("z.timer"),
+    )
+    assert started(many, ServicesState()) == [
+        "systemctl start wall.service",
+        "systemctl start names.service",
+        "systemctl start a.service b.service c.service",
+        "systemctl start logs.service",
+        "systemctl start z.timer",
     ]
-    marks = " ".join(f"{PENDING}/b@{n}.service" for n in "xyz")
-    assert found[2].endswith(f"&& rm -f {marks}")
+    marks = " ".join(f"{PENDING}/{n}.service" for n in "abc")
+    texts = [command.get_raw_value() for command in steps(many, (), ServicesState())]
+    assert texts[3].endswith(f"&& rm -f {marks}")
+
+
+def test_what_is_started_and_what_is_told_anew_keep_their_order() -> None:
+    many = tuple(Service(f"{n}.service") for n in "abcd")
+    units = frozenset(service.unit for service in many)
+    up = ServicesState(units, units - {"b.service"}, units - {"d.service"}, units)
+    assert started(many, up) == [
+        "systemctl restart a.service",
+        "systemctl start b.service",
+        "systemctl restart c.service",
+    ]
+
+
+def test_only_a_unit_that_is_down_tells_its_last_words() -> None:
+    """Of ten that start together, nine have nothing to say."""
+    (text,) = commands(pending("a.service"))
+    assert 'do systemctl is-active --quiet "$unit" || journalctl ' in text
+    # A unit may stay active where its reload failed.
+    (text,) = commands(pending("b@x.service"))
+    assert "is-active" not in text
 
 
 def test_a_unit_that_is_no_longer_wanted_is_stopped_and_forgotten() -> None:
