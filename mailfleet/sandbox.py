@@ -83,6 +83,8 @@ SANDBOXES: dict[str, Sandbox] = {
         _NETWORK,
         calls=("@system-service", "chroot"),
     ),
+    # It asks the resolver and systemd, and ends a process of its own user.
+    "mailfleet-resolver-watchdog": Sandbox(1.5, (), (), ("AF_UNIX", "AF_INET", "AF_INET6")),
     # It fetches policies by HTTPS, and keeps them.
     "postfix-mta-sts-resolver": Sandbox(
         1.5, (), ("/var/lib/mta-sts",), ("AF_UNIX", "AF_INET", "AF_INET6")

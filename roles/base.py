@@ -5,12 +5,14 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener, Service
-from mailfleet.render import render
+from mailfleet.render import agent, render
 from mailfleet.sandbox import RELOAD, drop_in
 from mailfleet.target import Target
 
 LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 RESOLVER = "unbound.service"
+WATCHDOG = "mailfleet-resolver-watchdog.service"
+_WATCHDOG_PROGRAM = "/usr/local/lib/mailfleet/agent/resolver_watchdog.py"
 
 
 def desired(target: Target) -> HostState:
@@ -34,6 +36,18 @@ def desired(target: Target) -> HostState:
         ConfigFile("/etc/apt/apt.conf.d/52-mailfleet", render("etc/apt/apt.conf.d/52-mailfleet")),
         ConfigFile("/etc/needrestart/conf.d/mailfleet.conf", render("etc/needrestart/conf.d/mailfleet.conf")),
         drop_in(RESOLVER),
+        ConfigFile(_WATCHDOG_PROGRAM, agent("resolver_watchdog.py"), affects=(WATCHDOG,)),
+        ConfigFile(
+            f"/etc/systemd/system/{WATCHDOG}",
+            render(
+                f"etc/systemd/system/{WATCHDOG}",
+                resolver=RESOLVER,
+                program=_WATCHDOG_PROGRAM,
+                address=LOOPBACK[0],
+            ),
+            affects=(RELOAD, WATCHDOG),
+        ),
+        drop_in(WATCHDOG),
     ]  # fmt: skip
     if target.roots is not None:
         files += [
@@ -45,6 +59,7 @@ def desired(target: Target) -> HostState:
             "ca-certificates",
             "dns-root-data",
             "needrestart",
+            "python3-dnspython",
             "systemd-timesyncd",
             "unattended-upgrades",
             "unbound",
@@ -60,6 +75,7 @@ def desired(target: Target) -> HostState:
         services=(
             # What follows may ask it for names when it starts.
             Service(RESOLVER, alone=True),
+            Service(WATCHDOG),
             # A container has no clock of its own: there the unit's condition keeps it inactive.
             Service("systemd-timesyncd.service", runs=False),
             Service("unattended-upgrades.service", runs=False),

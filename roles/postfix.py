@@ -5,12 +5,13 @@ from __future__ import annotations
 from mailfleet.hoststate import Action, Check, ConfigFile, Directory, HostState, Listener, Service
 from mailfleet.model import Address, Host, SendingAddress, Stream
 from mailfleet.render import render
-from mailfleet.sandbox import drop_in
+from mailfleet.sandbox import RELOAD, drop_in
 from mailfleet.scanning import inbound_milter, stream_milter
 from mailfleet.target import POLICY_SOCKET, Target
 from mailfleet.tls_guideline import server_tls
 
 INBOUND = "postfix"
+CLOCK_CHANGE = "mailfleet-clock-change.timer"
 # Debian 13 names the instance after what follows "postfix-", and its default instance is the plain
 # unit; before, the unit was named after the whole instance and "-" was the default one.
 _OLD_UNITS = ("bookworm", "noble")
@@ -57,6 +58,7 @@ def desired(target: Target) -> HostState:
             "/etc/logrotate.d/mailfleet-postfix", render("etc/logrotate.d/mailfleet-postfix")
         ),
         ConfigFile("/etc/sysusers.d/mailfleet-postfix.conf", _MAIL_USER),
+        *_clock_change(target),
     ]
     directories.append(Directory("/var/log/postfix", 0o750, "root", "adm"))
     return HostState(
@@ -84,6 +86,7 @@ def desired(target: Target) -> HostState:
             *((Service("postfix.service"),) if target.suite in _OLD_UNITS else ()),
             *(Service(name, on_change="reload", reads_certificate=True) for name in units(target)),
             Service("logrotate.timer"),
+            Service(CLOCK_CHANGE),
         ),
         # They would copy /etc/resolv.conf into a chroot that no service of ours has.
         masked=("postfix-resolvconf.path", "postfix-resolvconf.service"),
@@ -101,6 +104,23 @@ if [ "$(id -u mailfleet-inbound):$(id -g mailfleet-inbound)" != {_MAIL_UID}:{_MA
   echo "user and group mailfleet-inbound must have the number {_MAIL_UID}: $(id mailfleet-inbound)"
   exit 1
 fi"""
+
+
+def _clock_change(target: Target) -> list[ConfigFile]:
+    """All instances are reloaded when somebody sets the clock."""
+    folder, service = "etc/systemd/system", CLOCK_CHANGE.replace(".timer", ".service")
+    return [
+        ConfigFile(
+            f"/{folder}/{CLOCK_CHANGE}",
+            render(f"{folder}/{CLOCK_CHANGE}"),
+            affects=(RELOAD, CLOCK_CHANGE),
+        ),
+        ConfigFile(
+            f"/{folder}/{service}",
+            render(f"{folder}/{service}", units=units(target)),
+            affects=(RELOAD,),
+        ),
+    ]
 
 
 def _check_queues(host: Host) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Callable
 
 import click
 
@@ -31,7 +33,7 @@ def verify(inventory_path: str, limit: str | None, as_document: bool) -> None:
     inventory.read_connections(inventory_path)
     click.echo(f"reading {', '.join(hosts)} ...", err=True)
     lines = _Lines()
-    checks = run(inventory_path, limit, _progress if as_document else lines.show)
+    checks = run(inventory_path, limit, _progress if as_document else lines.show, _host_read(hosts))
     lines.close()
     silent = sorted(set(hosts) - {check.host for check in checks})
     if silent:
@@ -82,6 +84,12 @@ class _Lines:
         if checks and all(check.outcome == "passed" for check in checks):
             names = ", ".join(check.name.partition(".")[2] for check in checks)
             click.echo(f"{_PASSED} {checks[0].host}  {checks[0].subject}: {names}")
+
+
+def _host_read(hosts: list[str]) -> Callable[[str], None]:
+    """Tells of each host that has been read, and how many that are."""
+    count = itertools.count(1)
+    return lambda name: click.echo(f"read {name} ({next(count)} of {len(hosts)})", err=True)
 
 
 def _progress(check: Check) -> None:

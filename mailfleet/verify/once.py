@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Generic, TypeVar
 
 _AT_ONCE = 50
@@ -12,7 +13,7 @@ T = TypeVar("T")
 
 
 class OncePerHost(Generic[T]):
-    """`work` of every host, started for all of them at the first question and kept.
+    """`work` of every host, started for all of them at `start` or at the first question, and kept.
 
     An exception is kept as well, and raised at each question about that host.
     """
@@ -21,9 +22,16 @@ class OncePerHost(Generic[T]):
         self._names = names
         self._work = work
         self._futures: dict[str, Future[T]] = {}
+        self._lock = Lock()
+
+    def start(self) -> None:
+        """Start the work, unless it was started before; return at once."""
+        with self._lock:
+            if not self._futures:
+                pool = ThreadPoolExecutor(_AT_ONCE)
+                self._futures = {name: pool.submit(self._work, name) for name in self._names}
+                pool.shutdown(wait=False)
 
     def __getitem__(self, name: str) -> T:
-        if not self._futures:
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                self._futures = {one: pool.submit(self._work, one) for one in self._names}
+        self.start()
         return self._futures[name].result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from mailfleet.facts.tls import Tls, TlsState
 from mailfleet.hoststate import HostState
 from mailfleet.sshd import EXCEPTIONS
 from mailfleet.target import POLICY_SOCKET
-from mailfleet.verify import signatures
+from mailfleet.verify import capacity, resolver, signatures
 from mailfleet.verify.firewall import EGRESS
 
 _MARK = "=== mailfleet verify: "
@@ -41,6 +42,9 @@ class Reading:
     tls: TlsState
     keys: list[HostKey]
     texts: Mapping[str, str]
+    start: float
+    end: float
+    """When reading began and ended by this machine's clock, in seconds since 1970."""
 
 
 def read(
@@ -68,9 +72,12 @@ def read(
         "keys": (DkimKeys(), {}),
     }
     commands = {name: _text(fact, given) for name, (fact, given) in facts.items()}
-    texts = _sections(run(_script({**commands, **_commands(instances), **more})))
+    start = time.time()
+    output = run(_script({**commands, **_commands(instances), **more}))
+    end = time.time()
+    texts = _sections(output)
     found = {name: fact.process(texts[name].splitlines()) for name, (fact, _) in facts.items()}
-    return Reading(texts=texts, **found)
+    return Reading(texts=texts, start=start, end=end, **found)
 
 
 _SSHD_FILES = (
@@ -80,6 +87,9 @@ _SSHD_FILES = (
 
 def _commands(instances: Sequence[str]) -> dict[str, str]:
     found = {
+        "resolver": resolver.COMMAND,
+        "space": capacity.SPACE,
+        "clock": capacity.CLOCK,
         "failed units": "systemctl list-units --state=failed --plain --no-legend",
         "sockets": "ss -H -l -n -t -u -p",
         "addresses": "ip -o addr show scope global",
@@ -98,7 +108,7 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
         "signatures": signatures.COMMAND,
         "certificate orders": f"cat {ORDER_STATE}",
         # Exit code 1: there is no policy, as for every name below "invalid" (RFC 6761).
-        "tls policies": f"runuser -u postfix -- postmap -q verify.invalid {_POLICIES} || "
+        "tls policies": f"timeout 60 runuser -u postfix -- postmap -q verify.invalid {_POLICIES} || "
         '{ code=$?; [ "$code" = 1 ] || echo "postmap ends with $code"; }',
     }
     for instance in instances:

@@ -40,8 +40,17 @@ class Check:
         return asdict(self)
 
 
-def run(inventory_path: str, limit: str | None, report: Callable[[Check], None]) -> list[Check]:
-    """Run all checks and return them; `report` hears of each as it ends.
+PROGRESS = pytest.StashKey[Callable[[str], None]]()
+"""Where the suite finds whom to tell the name of each host once it has been read."""
+
+
+def run(
+    inventory_path: str,
+    limit: str | None,
+    report: Callable[[Check], None],
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Check]:
+    """Run all checks and return them; `report` hears of each as it ends, `progress` of each host read.
 
     MailfleetError where the suite itself fails. KeyboardInterrupt passes through.
     """
@@ -49,7 +58,7 @@ def run(inventory_path: str, limit: str | None, report: Callable[[Check], None])
         raise MailfleetError(
             f"the checks are not at {_FOLDER}", "run mailfleet from a checkout, see README.md"
         )
-    collector = _Collector(report)
+    collector = _Collector(report, progress)
     options = ["--inventory", inventory_path, *(["--limit", limit] if limit else [])]
     with _own_options():
         code = pytest.main([*_ARGUMENTS, *options], plugins=[collector])
@@ -94,10 +103,14 @@ def _own_options() -> Iterator[None]:
 class _Collector:
     """A pytest plugin that makes a Check of each finished test."""
 
-    def __init__(self, report: Callable[[Check], None]) -> None:
+    def __init__(self, report: Callable[[Check], None], progress: Callable[[str], None]) -> None:
         self.checks: list[Check] = []
         self.faults: list[str] = []
         self._report = report
+        self._progress = progress
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[PROGRESS] = self._progress
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

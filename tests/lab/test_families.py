@@ -148,6 +148,11 @@ def test_mail_of_every_stream_passes(families: Families) -> None:
     assert found == {(h, s, v): True for h, v in ((V4, 4), (V6, 6)) for s in STREAMS[h]}
 
 
+def test_verify_passes(families: Families) -> None:
+    code = "import sys; from mailfleet.cli import main; sys.argv[0] = 'mailfleet'; main()"
+    families.run("-c", code, "verify", str(families.inventory))
+
+
 def test_a_run_changes_nothing_any_more(families: Families) -> None:
     totals = families.pyinfra("deploys/mta.py")
     assert (totals["success"], totals["error"]) == (0, 0)

@@ -1,14 +1,14 @@
 """Wires the suite: every test runs once for each chosen host, and gets it as `machine`.
 
-`mailfleet verify INVENTORY` runs it; so does `pytest tests/verify --inventory INVENTORY`. Hosts are
-read all at the same time, when the first test asks, and each kind of reading only if a test needs it.
+`mailfleet verify INVENTORY` runs it; so does `pytest tests/verify --inventory INVENTORY`. All hosts are
+read and looked at side by side, from the start; a test waits only for what it needs of its host.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +24,19 @@ from mailfleet.hoststate import ConfigFile, HostState
 from mailfleet.model import Fleet, Host
 from mailfleet.operations.dkim import WantedKey, tables
 from mailfleet.target import Target
+from mailfleet.verify import dns as verify_dns
 from mailfleet.verify import jails as verify_jails
-from mailfleet.verify import kernel, ports, scanner, web
+from mailfleet.verify import kernel, ports, resolver, scanner, web
 from mailfleet.verify import sandbox as verify_sandbox
 from mailfleet.verify.access import Access
 from mailfleet.verify.dns import Names, resolver_of
 from mailfleet.verify.once import OncePerHost
 from mailfleet.verify.ports import Greeting, Look, Port
 from mailfleet.verify.reading import Reading, read
+from mailfleet.verify.resolver import SilentResolverError
 from mailfleet.verify.selection import chosen
 from mailfleet.verify.smtp_session import SYSTEM
+from mailfleet.verify.suite import PROGRESS
 from mailfleet.verify.web import Page
 from roles import desired, fail2ban, opendkim, postfix, tls
 from roles import web as web_role
@@ -75,7 +78,8 @@ class WebPages:
 class Verification:
     """One run over the chosen hosts of a fleet."""
 
-    def __init__(self, path: str, limit: str | None) -> None:
+    def __init__(self, path: str, limit: str | None, progress: Callable[[str], None]) -> None:
+        self._progress = progress
         self.fleet = inventory.read_for_deploy(path)
         self.hosts = chosen(self.fleet, limit)
         if self.fleet.lab is not None:
@@ -93,8 +97,22 @@ class Verification:
         self.greetings = OncePerHost(names, self._greet)
         self.web = OncePerHost(names, self._ask_web)
         self.scanned = OncePerHost(names, self._scan)
+        self.address_problems = OncePerHost(names, self._ask_dns)
         self.told: set[str] = set()
         self._folder = tempfile.TemporaryDirectory()
+
+    def start(self) -> None:
+        """Begin to read all hosts and to look at them from everywhere; return at once."""
+        for work in (
+            self.readings,
+            self.outside,
+            self.inside,
+            self.greetings,
+            self.web,
+            self.scanned,
+            self.address_problems,
+        ):
+            work.start()
 
     def close(self) -> None:
         self.access.close()
@@ -120,7 +138,7 @@ class Verification:
     def _read(self, name: str) -> Reading:
         expected = self.expected[name]
         more = [path for path, *_ in expected.private_keys]
-        return read(
+        reading = read(
             lambda command: self.access.run(name, command),
             expected.state,
             paths=[*more, *(file.path for file in expected.files)],
@@ -134,8 +152,19 @@ class Verification:
                 "sysctl": kernel.command(expected.content("/etc/sysctl.d/60-mailfleet.conf")),
             },
         )
+        self._progress(name)
+        return reading
+
+    def _need_resolver(self, name: str) -> None:
+        """SilentResolverError where whatever speaks SMTP with the host would run into time-outs."""
+        if resolver.is_silent(self.readings[name].texts["resolver"]):
+            raise SilentResolverError(name)
+
+    def _ask_dns(self, name: str) -> list[str]:
+        return verify_dns.address_problems(self.names, self.fleet.host(name))
 
     def _look_from_here(self, name: str) -> list[Look]:
+        self._need_resolver(name)
         return ports.from_here(self._ports(name), self._trusted(name))
 
     def _ask_web(self, name: str) -> WebPages:
@@ -165,13 +194,16 @@ class Verification:
         return str(path)
 
     def _look_from_host(self, name: str) -> list[Look]:
+        self._need_resolver(name)
         return ports.from_host(self._ports(name), lambda command: self.access.run(name, command))
 
     def _greet(self, name: str) -> list[Greeting]:
+        self._need_resolver(name)
         host = self.fleet.host(name)
         return ports.greetings(self.fleet, host, lambda command: self.access.run(name, command))
 
     def _scan(self, name: str) -> list[scanner.Answer]:
+        self._need_resolver(name)
         host = self.fleet.host(name)
         return scanner.ask(self.fleet, host, lambda command: self.access.run(name, command))
 
@@ -241,13 +273,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if not path:
             raise pytest.UsageError("name the fleet: --inventory inventories/NAME")
         try:
-            config.stash[_RUN] = Verification(path, config.getoption("limit"))
+            config.stash[_RUN] = Verification(
+                path, config.getoption("limit"), config.stash.get(PROGRESS, lambda _: None)
+            )
         except MailfleetError as error:
             raise pytest.UsageError(str(error)) from None
     run = config.stash[_RUN]
     # Hosts in the inventory's order, all checks of one after the other.
     machines = [Machine(host.name, run) for host in run.hosts]
     metafunc.parametrize("machine", machines, ids=lambda m: m.name, scope="session")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    if not session.config.option.collectonly and _RUN in session.config.stash:
+        session.config.stash[_RUN].start()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -260,10 +300,14 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
     """An error that is meant for people is the test's message, without a traceback."""
     try:
         return (yield)
+    except SilentResolverError as error:
+        message, unknown = str(error), True
     except MailfleetError as error:
-        said = str(error)
+        message, unknown = str(error), False
     # Out here, so that pytest does not show the one error as the cause of the other.
-    pytest.fail(said, pytrace=False)
+    if unknown:
+        pytest.skip(message)
+    pytest.fail(message, pytrace=False)
 
 
 @pytest.fixture(autouse=True)

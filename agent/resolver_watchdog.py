@@ -1,0 +1,88 @@
+#!/usr/bin/python3
+"""Ends a resolver that no longer answers, so that systemd starts it again.
+
+    resolver_watchdog.py UNIT ADDRESS
+
+Asks the resolver at ADDRESS every few seconds for something that it knows by itself (`id.server.`, class
+CH, RFC 4892); a refusal is an answer too. Three questions in a row without an answer end UNIT's main
+process by SIGKILL, which also ends a process that was stopped. systemd's own watchdog is no help: unbound
+does not feed it.
+
+Runs as the resolver's own user, whose processes it may signal. Needs python3-dnspython.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import dns.exception
+import dns.message
+import dns.query
+
+_PAUSE = 5.0
+_ANSWER = 5.0  # seconds; a question that needs no other server takes milliseconds
+_MISSES = 3
+
+
+def answers(address: str) -> bool:
+    """Whether the resolver says anything at all."""
+    query = dns.message.make_query("id.server.", "TXT", "CH")
+    try:
+        dns.query.udp(query, address, timeout=_ANSWER)
+    except dns.exception.Timeout:
+        return False
+    except (OSError, dns.exception.DNSException):
+        # Refused: nobody listens, so nobody hangs. Or an answer that is odd, and still one.
+        return True
+    return True
+
+
+def main_process(unit: str) -> int:
+    """The number of a unit's main process; 0 where it has none."""
+    command = ["systemctl", "show", "-P", "MainPID", unit]
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return int(output.strip() or 0)
+
+
+def watch(
+    ask: Callable[[], bool], process: Callable[[], int], kill: Callable[[int], None]
+) -> Callable[[], bool]:
+    """One round as a function: True where it has ended the process."""
+    misses = 0
+    watched = 0
+
+    def round_() -> bool:
+        nonlocal misses, watched
+        current = process()
+        # A process that is new, or about to start, has not missed anything.
+        if current != watched or not current:
+            watched, misses = current, 0
+        misses = 0 if ask() else misses + 1
+        if misses < _MISSES or not current or process() != current:
+            return False
+        misses = 0
+        kill(current)
+        return True
+
+    return round_
+
+
+def main(unit: str, address: str) -> None:
+    round_ = watch(
+        lambda: answers(address),
+        lambda: main_process(unit),
+        lambda pid: os.kill(pid, signal.SIGKILL),
+    )
+    while True:
+        if round_():
+            print(f"{unit} did not answer {_MISSES} times in a row and was ended", flush=True)
+        time.sleep(_PAUSE)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
