@@ -13,7 +13,7 @@ from mailfleet.records import Change
 from mailfleet.records.compare import outstanding
 from mailfleet.records.needs import Key
 
-State = Literal["unchanged", "done", "partial", "stopped", "failed"]
+State = Literal["unchanged", "done", "by hand", "partial", "stopped", "failed"]
 
 # A provider may show a change some seconds after it has confirmed it.
 _PAUSES = (1.0, 4.0)
@@ -89,13 +89,15 @@ def publish(
         if made.state != "unchanged":
             report(made.text)
         outcome.append(made)
-    if any(made.state not in ("unchanged", "done") for made in outcome):
+    if any(made.state not in ("unchanged", "done", "by hand") for made in outcome):
         raise PublishError(tuple(outcome))
     return tuple(outcome)
 
 
 def _zone(entry: ZonePlan, pause: Callable[[float], None]) -> ZoneOutcome:
     zone, label = entry.plan.zone, entry.driver.label
+    if entry.by_hand:
+        return _by_hand(entry)
     if entry.stops:
         problem = "\n  ".join(("left as it is", *entry.problems))
         return ZoneOutcome(zone, label, "stopped", problem, missing=entry.plan.changes)
@@ -113,6 +115,17 @@ def _zone(entry: ZonePlan, pause: Callable[[float], None]) -> ZoneOutcome:
         pause(seconds)
         left = _read_back(entry)
     return _judged(entry, left, "")
+
+
+def _by_hand(entry: ZonePlan) -> ZoneOutcome:
+    zone, label, missing = entry.plan.zone, entry.driver.label, entry.plan.changes
+    if entry.problems:
+        problem = "\n  ".join(("kept by hand, and wrong", *entry.problems))
+        return ZoneOutcome(zone, label, "stopped", problem, missing=missing)
+    if entry.plan.is_empty:
+        return ZoneOutcome(zone, label, "unchanged")
+    problem = f"kept by hand: enter the {len(missing)} record sets that the plan lists"
+    return ZoneOutcome(zone, label, "by hand", problem, missing=missing)
 
 
 def _read_back(entry: ZonePlan) -> tuple[Change, ...] | None:

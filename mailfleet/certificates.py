@@ -47,13 +47,8 @@ def served_policies(fleet: Fleet, host: Host) -> dict[str, str]:
 
 
 def names(fleet: Fleet, host: Host) -> tuple[str, ...]:
-    """What the host's certificate has to cover: host name first, HELO names, endpoints, policies.
-
-    Not what a proxy of Cloudflare's stands before: its certificate is Cloudflare's, and no challenge
-    for it reaches the host.
-    """
-    wanted = (*host.names, *fleet.endpoints(host), *served_policies(fleet, host))
-    return tuple(name for name in dict.fromkeys(wanted) if name not in fleet.proxied)
+    """What the host's certificate has to cover; the host's own name first."""
+    return fleet.certificate_names(host)
 
 
 def peers(fleet: Fleet, host: Host) -> tuple[Host, ...]:

@@ -20,6 +20,9 @@ def as_json(
             {
                 "provider": entry.driver.label,
                 **render.as_json(entry.plan),
+                "by_hand": entry.by_hand,
+                "unknown": entry.unknown,
+                "zone_file": list(render.zone_lines(entry.plan)) if entry.by_hand else [],
                 "problems": list(entry.problems),
             }
             for entry in publication.zones
@@ -28,6 +31,7 @@ def as_json(
         "pushed": pushed,
         "outcome": [_zone(zone) for zone in outcome or ()],
         "problems": list(publication.problems),
+        "unknown": list(publication.unknown),
         "notes": list(publication.notes),
     }
 

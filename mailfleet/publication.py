@@ -25,6 +25,10 @@ class ZonePlan:
     """All record sets of the fleet in the zone."""
     faults: tuple[str, ...] = ()
     """What is wrong with record sets that are there already."""
+    by_hand: bool = False
+    """Whether the plan is for somebody to enter; then it is judged by the zone's name servers."""
+    unknown: str = ""
+    """Why it is not known what the zone holds; the plan then lists all that it should."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -37,16 +41,24 @@ class ZonePlan:
     def unready(self) -> frozenset[Key]:
         """The record sets that will not be as the fleet wants them."""
         blocked = {(s.name, s.type) for c in self.plan.conflicts for s in c.wanted}
-        changing = {change.key for change in self.plan.changes} if self.stops else set()
+        stays = bool(self.stops) or self.by_hand
+        changing = {change.key for change in self.plan.changes} if stays else set()
         return frozenset(blocked | self.plan.held.keys() | changing)
 
     def without(self, reasons: Mapping[Key, str]) -> ZonePlan:
-        """The same without the changes to these record sets."""
-        return replace(self, plan=held(self.plan, reasons))
+        """The same without the changes to these record sets; who enters them is told of all."""
+        return self if self.by_hand else replace(self, plan=held(self.plan, reasons))
 
     @property
     def title(self) -> str:
-        return f"{self.plan.zone} at {self.driver.label}: {summary(self.plan)}"
+        if not self.by_hand:
+            return f"{self.plan.zone} at {self.driver.label}: {summary(self.plan)}"
+        if self.unknown:
+            count = len(self.plan.changes)
+            return f"{self.plan.zone} is kept by hand: its {count} record sets, to enter what is missing"
+        if self.plan.is_empty:
+            return f"{self.plan.zone} is kept by hand: its name servers answer what they should"
+        return f"{self.plan.zone} is kept by hand: {summary(self.plan)}, to be entered there"
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,16 @@ class Publication:
     @property
     def is_empty(self) -> bool:
         """Whether nothing differs in the zones that could be read."""
-        return all(entry.plan.is_empty for entry in self.zones)
+        return all(entry.plan.is_empty for entry in self.zones if not entry.unknown)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The zones kept by hand of which nobody could say what they hold."""
+        return tuple(
+            f"{e.plan.zone}: not known whether its records are there: {e.unknown}"
+            for e in self.zones
+            if e.unknown
+        )
 
     @property
     def is_stopped(self) -> bool:

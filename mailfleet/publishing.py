@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from mailfleet import reverse
+from mailfleet import by_hand, reverse
 from mailfleet.applying import PublishError, ZoneOutcome, publish
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Fleet, ProviderSettings
@@ -45,13 +45,15 @@ def prepare(
     domain: str | None = None,
     lookup: Lookup | None = None,
     certificates: Certificates | None = None,
+    answers: by_hand.Answers = by_hand.nobody_asked,
 ) -> Publication:
     """Read every zone and plan it. `domain` limits the records to those of one domain file.
 
     With `lookup`, the look-ups of SPF records are counted through their foreign includes, TLSA
     records are made of `certificates` where it finds the zone signed, names that foreign aliases
     answer for are followed, and PTR records that are there already are asked of nobody. What cannot
-    be read or written stops nothing that does not need it.
+    be read or written stops nothing that does not need it. `answers` tells what is there already of
+    zones that are kept by hand.
     """
     certificates = certificates or {}
     read = {host for host, found in keys.items() if found.complete}
@@ -75,12 +77,10 @@ def prepare(
     for name, wanted in desired.zones.items():
         own = [record for record in wanted if in_scope(record.name)]
         settings = _settings(fleet, name)
-        if own and settings is not None:
-            run.add(settings, name, own, keep)
+        if own and settings.provider == "manual":
+            run.zones.append(by_hand.planned(name, own, answers))
         elif own:
-            run.notes.append(
-                f"{name}: no [dns] provider, so its {len(own)} records are not published"
-            )
+            run.add(settings, name, own, keep)
     pointers = {a: r for a, r in desired.reverse.items() if in_scope(r.values[0].rstrip("."))}
     placed = reverse.located(pointers, reverse.real(fleet, pointers), lookup)
     # Which domain a stale PTR record belonged to, its name does not tell; nor, where an alias could
@@ -165,14 +165,18 @@ class _Run:
 
     def add_reverse(self, pointers: reverse.Pointers, keep: Callable[[str], bool]) -> None:
         """Plan the reverse zones, and note the PTR records that only others can make."""
-        settings = self._fleet.reverse_dns
+        for settings, own in reverse.by_provider(self._fleet, pointers).items():
+            if settings is None:
+                reason = f"{self._fleet.source} names no reverse_dns"
+                known = reverse.real(self._fleet, own)
+                self.notes += reverse.requests(own, reason, known, self._lookup)
+            else:
+                self._add_reverse_of(settings, own, keep)
+
+    def _add_reverse_of(
+        self, settings: ProviderSettings, pointers: reverse.Pointers, keep: Callable[[str], bool]
+    ) -> None:
         known = reverse.real(self._fleet, pointers)
-        if not pointers:
-            return
-        if settings is None:
-            reason = f"{self._fleet.source} names no reverse_dns"
-            self.notes += reverse.requests(pointers, reason, known, self._lookup)
-            return
         try:
             zones, elsewhere = reverse.by_zone(self._open(settings), pointers)
         except MailfleetError as error:
@@ -214,7 +218,8 @@ class _Run:
             else:
                 self.notes.append(text)
         for at, entry in enumerate(self.zones):
-            changing = {change.key for change in entry.plan.changes}
+            # What somebody enters by hand is not held back, but told.
+            changing = set() if entry.by_hand else {c.key for c in entry.plan.changes}
             there = entry.wanted & reasons.keys() - changing
             faults = tuple(reasons[key] for key in sorted(there))
             self.zones[at] = replace(entry.without(reasons), faults=faults)
@@ -228,11 +233,9 @@ def _scope(fleet: Fleet, domain: str | None) -> Callable[[str], bool]:
     return in_scope
 
 
-def _settings(fleet: Fleet, zone: str) -> ProviderSettings | None:
-    """Several domain files can share a zone; the one of the zone's own name says who serves it."""
-    sharing = [domain for domain in fleet.domains if domain.zone == zone and domain.dns]
-    sharing.sort(key=lambda domain: domain.name != zone)
-    return sharing[0].dns if sharing else None
+def _settings(fleet: Fleet, zone: str) -> ProviderSettings:
+    """Several domain files can share a zone; the model lets them name one provider only."""
+    return next(domain.dns for domain in fleet.domains if domain.zone == zone)
 
 
 def _unused(adopt: Collection[str], zones: Sequence[ZonePlan]) -> list[str]:

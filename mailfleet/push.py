@@ -17,13 +17,14 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host, host, state
 
 from mailfleet import inventory
+from mailfleet.by_hand import answers_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.public_keys import HostPublicKeys, PublicKeys
 from mailfleet.model.names import domain_name
 from mailfleet.publishing import Publication, prepare, publish
 from mailfleet.records.dane import certificates_of
 from mailfleet.records.dkim import keys_of
-from mailfleet.records.render import lines
+from mailfleet.records.render import lines, zone_lines
 from mailfleet.resolution import resolver_of
 
 _AT_ONCE = 100
@@ -52,11 +53,13 @@ def dns_records() -> Generator[FunctionCommand, None, None]:
     try:
         fleet = inventory.current()
         found = _read_keys(state, active)
+        resolver = resolver_of(fleet)
         publication = prepare(
             fleet,
             {name: keys_of(one["dkim"]) for name, one in found.items()},
-            lookup=resolver_of(fleet),
+            lookup=resolver,
             certificates=certificates_of(found),
+            answers=answers_of(resolver),
         )
         for line in _report(publication):
             logger.info(line)
@@ -102,5 +105,7 @@ def _report(publication: Publication) -> list[str]:
     text = [f"note: {note}" for note in publication.notes]
     for entry in publication.zones:
         text.append(entry.title)
-        text += [f"  {line}" for line in lines(entry.plan)]
+        shown = zone_lines(entry.plan) if entry.by_hand else lines(entry.plan)
+        text += [f"  {line}" for line in shown]
+    text += [f"note: {unknown}" for unknown in publication.unknown]
     return [*text, *(f"problem: {problem}" for problem in publication.problems)]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from mailfleet.model import Address, Fleet
+from mailfleet.model import Address, Fleet, ProviderSettings
 from mailfleet.model.addresses import is_documentation
 from mailfleet.providers.base import Driver
 from mailfleet.records import RRset
@@ -22,6 +22,15 @@ _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
 
 Pointers = Mapping[Address, RRset]
+
+
+def by_provider(fleet: Fleet, pointers: Pointers) -> dict[ProviderSettings | None, Pointers]:
+    """The records by who serves the address, None for those of nobody that we could ask."""
+    serving = {a: host.reverse_dns for host in fleet.hosts for a in host.all_addresses}
+    found: dict[ProviderSettings | None, dict[Address, RRset]] = {}
+    for address, record in pointers.items():
+        found.setdefault(serving[address], {})[address] = record
+    return dict(found)
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,15 @@ from mailfleet.resolution import Resolver
 
 def tasks(scope: Scope) -> Iterator[Task]:
     """One for each address and resolver."""
+    served = {a: bool(h.reverse_dns) for h in scope.fleet.hosts for a in h.all_addresses}
     for address, record in scope.desired.reverse.items():
         if scope.includes(record.values[0].rstrip(".")):
             for resolver in scope.resolvers:
-                yield partial(_confirmed, scope, address, record, resolver)
+                yield partial(_confirmed, scope, served[address], address, record, resolver)
 
 
 def _confirmed(
-    scope: Scope, address: Address, record: RRset, resolver: Resolver
+    scope: Scope, served: bool, address: Address, record: RRset, resolver: Resolver
 ) -> Iterator[Finding]:
     name = record.values[0].rstrip(".")
     subject = str(address)
@@ -31,7 +32,7 @@ def _confirmed(
         asked = f"{record.name}. PTR {record.values[0]}"
         remedy = (
             f"{scope.push}; where its reverse zone is another company's, ask that for: {asked}"
-            if scope.fleet.reverse_dns
+            if served
             else f"ask the company that the address comes from for: {asked}"
         )
         yield Finding(subject, f"has {shown}, and needs PTR {name}", remedy)

@@ -46,7 +46,9 @@ class Scope:
     @property
     def push(self) -> str:
         """The remedy for whatever this fleet publishes."""
-        return f"publish it: mailfleet dns push {self.fleet.source}"
+        by_hand = sorted({d.zone for d in self.fleet.domains if d.dns.provider == "manual"})
+        shown = f" (it lists what to enter by hand in {', '.join(by_hand)})" if by_hand else ""
+        return f"publish it: mailfleet dns push {self.fleet.source}{shown}"
 
     def includes(self, name: str) -> bool:
         """Whether a name belongs to what is checked."""

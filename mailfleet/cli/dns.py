@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from mailfleet import inventory
+from mailfleet.by_hand import answers_of
 from mailfleet.document import as_json
 from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, MailfleetError
 from mailfleet.live import read_facts
@@ -26,7 +27,7 @@ from mailfleet.publishing import (
 )
 from mailfleet.records.dane import Certificates, certificates_of
 from mailfleet.records.dkim import keys_of
-from mailfleet.records.render import Row, columns, rows
+from mailfleet.records.render import Row, columns, rows, zone_lines
 from mailfleet.resolution import resolver_of
 
 _COLOURS = {"+": "green", "-": "red", "~": "yellow", "!": "red"}
@@ -86,6 +87,8 @@ def plan(
         raise click.exceptions.Exit(EXIT_FAILED)
     if expect_no_changes and not publication.is_empty:
         raise click.exceptions.Exit(EXIT_PENDING)
+    if expect_no_changes and publication.unknown:
+        raise click.exceptions.Exit(EXIT_FAILED)
 
 
 @dns.command()
@@ -189,14 +192,16 @@ def _prepare(
             raise click.BadParameter(message, param_hint="--adopt")
     fleet, keys, certificates = _read(path, domain, examples=examples)
     _progress("reading and planning the zones ...")
+    resolver = resolver_of(fleet)
     return prepare(
         fleet,
         keys,
         adopt=adopt,
         force=force,
         domain=domain,
-        lookup=resolver_of(fleet),
+        lookup=resolver,
         certificates=certificates,
+        answers=answers_of(resolver),
     )
 
 
@@ -210,9 +215,13 @@ def _print(
     width = shutil.get_terminal_size((120, 24)).columns
     for entry in publication.zones:
         click.secho(entry.title, bold=True)
+        if entry.by_hand:
+            for line in zone_lines(entry.plan):
+                click.secho(f"  {line}", fg=_COLOURS.get(line[0]))
+            continue
         for row in rows(entry.plan):
             _print_row(row, width)
-    _tell("note", "yellow", publication.notes)
+    _tell("note", "yellow", (*publication.notes, *publication.unknown))
     _tell("problem", "red", publication.problems)
 
 

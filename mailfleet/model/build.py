@@ -26,12 +26,13 @@ from mailfleet.model.fleet import (
     SendingAddress,
     Stream,
 )
+from mailfleet.model.identity_checks import zones_to_name
 from mailfleet.model.names import domain_name
 from mailfleet.model.outbound_tls import TlsDemand
 from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
+from mailfleet.model.provider import DnsTable
 from mailfleet.model.schema import (
     DmarcTable,
-    DnsTable,
     DomainTable,
     HostTable,
     InventoryTable,
@@ -71,8 +72,8 @@ def build_fleet(
         table = _parse(DomainTable, content, path, "", found)
         if table is not None:
             domains.append(_domain(name, table))
-    scan = inventory.inbound_scan if inventory else "none"
-    built = [host for entry in hosts if (host := _host(source, entry, scan, found)) is not None]
+    built = [h for e in hosts if (h := _host(source, e, inventory, found)) is not None]
+    _check_regions(source, {entry.region for entry in hosts}, inventory, found)
     if not hosts:
         found.append(
             Problem(source, "", 'has no hosts; add a region: eu = [("mta1.eu.example.com", {...})]')
@@ -86,7 +87,6 @@ def build_fleet(
         source=source,
         regions=regions,
         domains=tuple(domains),
-        reverse_dns=_provider(inventory.reverse_dns) if inventory else None,
         lab=inventory.lab if inventory else None,
         never_banned=inventory.never_banned if inventory else (),
         acme=inventory.acme if inventory else "staging",
@@ -97,6 +97,8 @@ def build_fleet(
         ),
     )
     paths = {name: path for name, (path, _) in domain_files.items()}
+    silent = [name for name, (_, content) in domain_files.items() if "dns" not in content]
+    found += [Problem(paths[name], "dns", text) for name, text in zones_to_name(fleet, silent)]
     # A name that a broken file could have declared must not be reported as missing as well.
     complete = not found
     found += cross_check(fleet, paths, complete=complete)
@@ -122,7 +124,9 @@ def _parse(
         return None
 
 
-def _host(source: str, entry: HostEntry, inbound_scan: Scan, found: list[Problem]) -> Host | None:
+def _host(
+    source: str, entry: HostEntry, inventory: InventoryTable | None, found: list[Problem]
+) -> Host | None:
     # pyinfra connects to "@fake/NAME"; the part before the slash is its connector.
     bare = re.sub(r"^@[a-z]+/", "", entry.name)
     key = f"host {bare}"
@@ -159,8 +163,38 @@ def _host(source: str, entry: HostEntry, inbound_scan: Scan, found: list[Problem
         ssh_port=table.ssh_port,
         inbound=table.inbound,
         suite=table.suite,
-        inbound_scan=(table.inbound_scan or inbound_scan) if table.inbound else "none",
+        inbound_scan=_inbound_scan(table, inventory),
+        reverse_dns=_reverse_dns(entry.region, table, inventory),
     )
+
+
+def _inbound_scan(table: HostTable, inventory: InventoryTable | None) -> Scan:
+    if not table.inbound or inventory is None:
+        return "none"
+    return table.inbound_scan or inventory.inbound_scan
+
+
+def _reverse_dns(
+    region: str, table: HostTable, inventory: InventoryTable | None
+) -> ProviderSettings | None:
+    """Who serves a host's PTR records: what it says itself, else its region, else the fleet."""
+    given: DnsTable | None = None
+    if "reverse_dns" in table.model_fields_set:
+        given = table.reverse_dns
+    elif inventory is not None:
+        whole = inventory.reverse_dns
+        given = whole.get(region) if isinstance(whole, dict) else whole
+    # By hand means that somebody else is asked for the record.
+    return None if given is None or given.provider == "manual" else _provider(given)
+
+
+def _check_regions(
+    source: str, regions: Collection[str], inventory: InventoryTable | None, found: list[Problem]
+) -> None:
+    if inventory is not None and isinstance(inventory.reverse_dns, dict):
+        for name in inventory.reverse_dns.keys() - regions:
+            text = f"is no region; known are {', '.join(sorted(regions))}"
+            found.append(Problem(source, f"reverse_dns.{name}", text))
 
 
 def _check_connection(data: Mapping[Any, Any], source: str, key: str, found: list[Problem]) -> None:
@@ -201,7 +235,7 @@ def _domain(name: str, table: DomainTable) -> Domain:
     return Domain(
         name=name,
         zone=(table.dns.zone if table.dns else None) or name,
-        dns=_provider(table.dns),
+        dns=_provider(table.dns or DnsTable(provider="manual")),
         streams=tuple(_stream(name, key, stream) for key, stream in table.streams.items()),
         dkim=Dkim(table.dkim.period, table.dkim.bits, table.dkim.revoked),
         dmarc=_dmarc(table.dmarc, parked=not table.sends),
@@ -250,9 +284,7 @@ def _stream(domain: str, name: str, table: StreamTable) -> Stream:
     )
 
 
-def _provider(table: DnsTable | None) -> ProviderSettings | None:
-    if table is None:
-        return None
+def _provider(table: DnsTable) -> ProviderSettings:
     return ProviderSettings(
         provider=table.provider,
         server=table.server,

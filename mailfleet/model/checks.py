@@ -34,7 +34,7 @@ def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> li
             *_streams_without_address(fleet, paths),
             *_hosts_outside_domains(fleet),
             *_missing_inbound(fleet),
-            *identity_checks.omissions(fleet, paths),
+            *identity_checks.omissions(fleet),
         ]
     return found
 

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mailfleet.model.types import Table
 from mailfleet.model.values import matching
 
 Text = Annotated[str, matching(r"(?s).*\S.*", "write a text that is not blank")]
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 
 
-class ConnectionTable(BaseModel):
+class ConnectionTable(Table):
     """The keys `ssh_*` (pyinfra's SSH connector) and `_*` (its arguments for every operation).
 
     `ssh_port` is a key of `HostTable`: the firewall opens it.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     ssh_hostname: Text | None = None
     ssh_user: Text | None = None

@@ -66,7 +66,8 @@ class Stream:
 class ProviderSettings:
     """Which DNS provider holds a zone. Secrets are named here, never held."""
 
-    provider: Literal["rfc2136", "hetzner", "cloudflare", "octodns"]
+    provider: Literal["rfc2136", "hetzner", "cloudflare", "octodns", "manual"]
+    """manual: whoever keeps the zone enters its records by hand."""
     server: str | None = None
     """rfc2136: IP address of the primary server."""
     port: int = 53
@@ -84,7 +85,7 @@ class Domain:
 
     name: str
     zone: str
-    dns: ProviderSettings | None
+    dns: ProviderSettings
     streams: tuple[Stream, ...]
     dkim: Dkim
     dmarc: Dmarc
@@ -106,6 +107,18 @@ class Domain:
     def from_domains(self) -> tuple[str, ...]:
         """What the domain's streams are sent as, each once."""
         return tuple(dict.fromkeys(stream.from_domain for stream in self.streams))
+
+    @property
+    def mail_names(self) -> tuple[str, ...]:
+        """The From and return-path domains of its streams, each once: what has an MX record."""
+        names = (n for stream in self.streams for n in (stream.from_domain, stream.return_path))
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def policy_hosts(self) -> tuple[str, ...]:
+        """The names that serve its MTA-STS policies (RFC 8461 §3.3)."""
+        names = self.mail_names if self.mta_sts is not None else ()
+        return tuple(f"mta-sts.{name}" for name in names)
 
 
 @dataclass(frozen=True)
@@ -149,6 +162,8 @@ class Host:
     suite: str
     inbound_scan: Scan = "none"
     """What inbound mail is scanned for; always "none" where the host takes none."""
+    reverse_dns: ProviderSettings | None = None
+    """Who serves the PTR records of its addresses; None: nobody that we could ask."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -184,7 +199,6 @@ class Fleet:
     """The inventory's path as the user gave it."""
     regions: tuple[Region, ...]
     domains: tuple[Domain, ...]
-    reverse_dns: ProviderSettings | None
     lab: str | None
     """Name of the lab that the hosts live in; None for real servers."""
     never_banned: tuple[Network, ...] = ()
@@ -262,14 +276,14 @@ class Fleet:
         named = {
             name
             for domain in self.domains
-            if domain.dns is not None and domain.dns.provider == "cloudflare"
+            if domain.dns.provider == "cloudflare"
             for name in domain.dns.proxied
         }
         owners = {name: self.domain_of(name) for name in named}
         return frozenset(
             name
             for name, owner in owners.items()
-            if owner is not None and owner.dns is not None and owner.dns.provider == "cloudflare"
+            if owner is not None and owner.dns.provider == "cloudflare"
         )
 
     def sending_addresses(self, stream: str) -> Iterator[SendingAddress]:
@@ -296,3 +310,14 @@ class Fleet:
             for _, stream in self.host_streams(host)
             for name in (stream.endpoint, stream.regional_endpoint(host.region))
         )
+
+    def certificate_names(self, host: Host) -> tuple[str, ...]:
+        """What the host's certificate has to cover: host name first, HELO names, endpoints, policies.
+
+        Not what a proxy of Cloudflare's stands before: its certificate is Cloudflare's, and no
+        challenge for it reaches the host.
+        """
+        policies = (n for domain in self.domains for n in domain.policy_hosts if host.inbound)
+        wanted = dict.fromkeys((*host.names, *self.endpoints(host), *policies))
+        proxied = self.proxied
+        return tuple(name for name in wanted if name not in proxied)

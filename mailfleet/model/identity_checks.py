@@ -28,9 +28,9 @@ def contradictions(fleet: Fleet, paths: Mapping[str, str]) -> list[Problem]:
     ]
 
 
-def omissions(fleet: Fleet, paths: Mapping[str, str]) -> list[Problem]:
+def omissions(fleet: Fleet) -> list[Problem]:
     """What one place needs and no other has; only where everything could be read."""
-    return [*_unknown_streams(fleet), *_providers(fleet, paths)]
+    return [*_unknown_streams(fleet)]
 
 
 def _duplicate_streams(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
@@ -90,8 +90,6 @@ def _stream(domain: Domain, stream: Stream) -> Iterator[tuple[str, str]]:
 def _zones(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
     seen: dict[str, tuple[Domain, ProviderSettings]] = {}
     for domain in fleet.domains:
-        if domain.dns is None:
-            continue
         other, settings = seen.setdefault(domain.zone, (domain, domain.dns))
         if settings != domain.dns:
             text = (
@@ -99,6 +97,27 @@ def _zones(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
                 f"{domain.zone}; one zone has one provider"
             )
             yield Problem(paths[domain.name], "dns", text)
+
+
+def zones_to_name(fleet: Fleet, silent: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Domains whose files say nothing of DNS, though another file's zone seems to hold them.
+
+    Without a word they would count as zones of their own that somebody keeps by hand.
+    """
+    quiet = set(silent)
+    for domain in fleet.domains:
+        if domain.name not in quiet:
+            continue
+        for other in fleet.domains:
+            zone = other.zone
+            if other.name not in quiet and domain.name != zone and is_within(domain.name, zone):
+                yield (
+                    domain.name,
+                    f"is missing, and the domain lies in the zone {zone}: add the [dns] of "
+                    f'{other.name} with zone = "{zone}"; or provider = "manual", if it is a zone '
+                    "of its own that is kept by hand",
+                )
+                break
 
 
 def _duplicate_selectors(fleet: Fleet) -> Iterator[Problem]:
@@ -145,22 +164,15 @@ def _unknown_streams(fleet: Fleet) -> Iterator[Problem]:
                 yield Problem(fleet.source, f"host {host.name}: streams.{sending.stream}", text)
 
 
-def _providers(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
-    for file, table, dns in _settings(fleet, paths):
-        if dns.provider == "rfc2136" and not (dns.server and dns.key):
-            text = "provider rfc2136 needs server (an IP address) and key (the TSIG key's name)"
-            yield Problem(file, table, text)
-
-
 def _settings(
     fleet: Fleet, paths: Mapping[str, str]
 ) -> Iterator[tuple[str, str, ProviderSettings]]:
     """Every provider that the fleet names, with the file and table that name it."""
     for domain in fleet.domains:
-        if domain.dns is not None:
-            yield paths[domain.name], "dns", domain.dns
-    if fleet.reverse_dns is not None:
-        yield fleet.source, "reverse_dns", fleet.reverse_dns
+        yield paths[domain.name], "dns", domain.dns
+    for settings in dict.fromkeys(host.reverse_dns for host in fleet.hosts):
+        if settings is not None:
+            yield fleet.source, "reverse_dns", settings
 
 
 def _list(names: Iterable[str]) -> str:

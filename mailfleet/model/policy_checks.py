@@ -119,7 +119,7 @@ def _bimi(_: Fleet, domain: Domain) -> Iterator[Finding]:
 def _proxied(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
     """Cloudflare's proxy passes HTTP and nothing else."""
     known = {stream.name for stream in fleet.streams}
-    for name in domain.dns.proxied if domain.dns is not None else ():
+    for name in domain.dns.proxied:
         for host in fleet.hosts:
             whole = all(sending.stream in known for sending in host.sending)
             if name in host.names or (whole and name in fleet.endpoints(host)):

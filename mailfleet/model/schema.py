@@ -5,13 +5,11 @@ Each field names its default and an example; `docs/reference.md` is written from
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -20,16 +18,16 @@ from pydantic import (
 
 from mailfleet.model.addresses import Address, Network
 from mailfleet.model.authorities import authority
-from mailfleet.model.names import domain_name, service_name
-from mailfleet.model.options import octodns_options
 from mailfleet.model.outbound_tls import TlsLevel
+from mailfleet.model.provider import DnsTable, ReverseDns, ReverseDnsTable
+from mailfleet.model.types import DomainName, Port, ServiceNames
+from mailfleet.model.types import Table as _Table
 from mailfleet.model.values import (
     as_tuple,
     at_least_one,
     distinct_keys,
     domain_or_subdomains,
     each_once,
-    ip_address_text,
     mail_address,
     matching,
     one_of_each_family,
@@ -38,7 +36,6 @@ from mailfleet.model.values import (
     stream_name,
 )
 
-DomainName = Annotated[str, AfterValidator(domain_name)]
 Destination = Annotated[str, AfterValidator(domain_or_subdomains)]
 MailAddress = Annotated[str, AfterValidator(mail_address)]
 Identifier = Annotated[
@@ -80,13 +77,6 @@ SecureUri = Annotated[
         'write a whole https:// address without ";", "," or quotes',
     ),
 ]
-TsigName = Annotated[
-    str,
-    matching(
-        r"[a-z0-9][a-z0-9.-]*",
-        "write the key's name in small letters, digits, dots and hyphens, e.g. mailfleet",
-    ),
-]
 LabName = Annotated[
     str,
     matching(
@@ -102,14 +92,8 @@ AcmeDirectory = Annotated[
     ),
     AfterValidator(authority),
 ]
-Port = Annotated[int, Field(ge=1, le=65535)]
 Policy = Literal["none", "quarantine", "reject"]
 Scan = Literal["none", "virus", "full"]
-ServiceNames = Annotated[
-    tuple[Annotated[str, AfterValidator(service_name)], ...],
-    BeforeValidator(as_tuple),
-    AfterValidator(each_once),
-]
 MailAddresses = Annotated[
     tuple[MailAddress, ...], BeforeValidator(as_tuple), AfterValidator(each_once)
 ]
@@ -144,10 +128,6 @@ StreamUse = Annotated[
     Annotated[Identifier, Tag("|stream")] | Annotated[Addresses, Tag("|addresses")],
     Discriminator(_kind_of_use),
 ]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class LimitsTable(_Table):
@@ -214,7 +194,9 @@ class DmarcTable(_Table):
     reports: MailAddresses = ()
     testing: bool = False
     """`t=y`: receivers apply the policy one level lower."""
-    subdomains: Annotated[dict[DomainName, Policy], BeforeValidator(distinct_keys)] = {}
+    subdomains: Annotated[dict[DomainName, Policy], BeforeValidator(distinct_keys)] = Field(
+        default_factory=dict
+    )
     """Policies of single From domains. Example: {"news.shop.example" = "none"}."""
 
 
@@ -265,34 +247,11 @@ class BimiTable(_Table):
     """The mark certificate that Gmail and Apple ask for."""
 
 
-class DnsTable(_Table):
-    """`[dns]` of a domain, or `reverse_dns` of an inventory: who serves the zone."""
-
-    provider: Literal["rfc2136", "hetzner", "cloudflare", "octodns"]
-    zone: DomainName | None = None
-    """Default: the file's domain. Example: shop.example, in dns/news.shop.example.toml."""
-    server: Annotated[str, AfterValidator(ip_address_text)] | None = None
-    port: Port = 53
-    key: TsigName | None = None
-    proxied: ServiceNames = ()
-    """Names that Cloudflare puts its proxy before. Example: ["mta-sts.shop.example"]."""
-    octodns: Annotated[dict[str, Any], AfterValidator(octodns_options)] | None = None
-    """Example: {class = "octodns_bind.Rfc2136Provider", host = "203.0.113.53"}."""
-
-    @model_validator(mode="after")
-    def _has_what_octodns_needs(self) -> DnsTable:
-        if self.provider == "octodns" and self.octodns is None:
-            raise ValueError(
-                'provider octodns needs octodns = { class = "octodns_bind.Rfc2136Provider", ... }, '
-                "with the keyword arguments of that class"
-            )
-        return self
-
-
 class DomainTable(_Table):
     """A whole `dns/<domain>.toml`."""
 
     dns: DnsTable | None = None
+    """Default: provider = "manual"."""
     dkim: DkimTable = DkimTable()
     dmarc: DmarcTable = DmarcTable()
     spf: SpfTable = SpfTable()
@@ -305,7 +264,9 @@ class DomainTable(_Table):
     tls: TlsTable = TlsTable()
     caa: CaaTable | None = None
     bimi: BimiTable | None = None
-    streams: dict[Annotated[Identifier, AfterValidator(stream_name)], StreamTable] = {}
+    streams: dict[Annotated[Identifier, AfterValidator(stream_name)], StreamTable] = Field(
+        default_factory=dict
+    )
 
 
 class HostTable(_Table):
@@ -321,6 +282,8 @@ class HostTable(_Table):
     """Whether the host takes bounces and reports on port 25."""
     inbound_scan: Scan | None = None
     """Whether inbound mail is scanned. Default: what `declare` says for the fleet."""
+    reverse_dns: ReverseDnsTable | None = None
+    """Who serves the host's PTR records. Default: what `declare` says; None: nobody."""
     suite: Literal["bookworm", "trixie"] = "bookworm"
     """The release that a lab boots for this host; real hosts say it themselves."""
     ssh_port: Port = 22
@@ -358,8 +321,8 @@ class InventoryTable(_Table):
     """The fleet's domain files: "shop.example" means dns/shop.example.toml."""
     name: Identifier | None = None
     """What marks this fleet's records in DNS. Default: the inventory's file name."""
-    reverse_dns: DnsTable | None = None
-    """Who serves the PTR records. Default: nobody, you are told which to ask for."""
+    reverse_dns: ReverseDns | None = None
+    """Who serves the PTR records; also by region: {"eu": {...}}. Default: nobody, you are told."""
     inbound_scan: Scan = "full"
     """Whether inbound mail is scanned: viruses are refused, spam is marked."""
     lab: LabName | None = None
@@ -370,5 +333,7 @@ class InventoryTable(_Table):
     """Who issues the hosts' certificates (RFC 8555). Example: "production"."""
     acme_contact: MailAddress | None = None
     """Where that authority writes to. Example: "postmaster@shop.example"."""
-    outbound_tls: Annotated[dict[Destination, TlsDemand], BeforeValidator(distinct_keys)] = {}
+    outbound_tls: Annotated[dict[Destination, TlsDemand], BeforeValidator(distinct_keys)] = Field(
+        default_factory=dict
+    )
     """TLS towards recipient domains, before DANE and MTA-STS. Example: {"bank.example": "secure"}."""

@@ -11,8 +11,7 @@ NULL_MX = "0 ."
 
 def mail_names(domain: Domain) -> tuple[str, ...]:
     """The From and return-path domains of a domain file, each once."""
-    names = [n for stream in domain.streams for n in (stream.from_domain, stream.return_path)]
-    return tuple(dict.fromkeys(names))
+    return domain.mail_names
 
 
 def exchangers(fleet: Fleet, domain: Domain) -> dict[str, tuple[str, ...]]:

@@ -72,6 +72,18 @@ def lines(plan: Plan) -> Iterator[str]:
             yield from (f"{s}   {_short(v)}" for s, v in (("-", row.text), ("+", row.new)) if v)
 
 
+def zone_lines(plan: Plan) -> Iterator[str]:
+    """The changes of a zone that is kept by hand: whole lines of a zone file (RFC 1035 §5.1).
+
+    `+` is to be entered, `-` to be taken out.
+    """
+    for change in plan.changes:
+        name, rtype = change.key
+        ttl = change.new.ttl if change.new else 0
+        yield from (f"- {name}. {ttl} IN {rtype} {value}" for value in sorted(change.removed))
+        yield from (f"+ {name}. {ttl} IN {rtype} {value}" for value in sorted(change.added))
+
+
 def columns(old: str, new: str, width: int) -> Iterator[tuple[str, str]]:
     """Two values side by side in `width` characters, each wrapped within its half."""
     half = max((width - 3) // 2, 20)

@@ -243,7 +243,21 @@ IN_INVENTORY = [
     (
         {"reverse_dns": {"provider": "route53"}},
         "reverse_dns.provider: 'route53' is not known; write one of 'rfc2136', 'hetzner', "
-        "'cloudflare' or 'octodns'",
+        "'cloudflare', 'octodns' or 'manual'",
+    ),
+    (
+        {"reverse_dns": {"provider": "hetzner", "zone": "2.0.192.in-addr.arpa"}},
+        "reverse_dns: zone is for [dns] of a domain file; remove it, the zone of a PTR record "
+        "follows from its address",
+    ),
+    (
+        {"reverse_dns": {"us": {"provider": "hetzner"}}},
+        "reverse_dns.us: is no region; known are eu",
+    ),
+    (
+        {"reverse_dns": {"eu": {"provider": "hetzer"}}},
+        "reverse_dns.eu.provider: 'hetzer' is not known; write one of 'rfc2136', 'hetzner', "
+        "'cloudflare', 'octodns' or 'manual'",
     ),
 ]
 

@@ -105,15 +105,15 @@ def fleet(us: str = "203.0.113.2", **options: Any) -> Fleet:
 def test_a_second_push_changes_nothing(server: Memory) -> None:
     done: list[str] = []
     publish(prepare(fleet(), KEYS), done.append)
-    assert len(done) == 2
+    assert len(done) == 3
     again = prepare(fleet(), KEYS)
     assert again.is_empty
     assert again.problems == ()
 
 
-def test_a_domain_without_provider_is_told(server: Memory) -> None:
-    notes = prepare(fleet(), KEYS).notes
-    assert any(note.startswith("other.example: no [dns] provider") for note in notes)
+def test_a_domain_without_provider_is_kept_by_hand(server: Memory) -> None:
+    [entry] = [e for e in prepare(fleet(), KEYS).zones if e.plan.zone == "other.example"]
+    assert entry.by_hand
     assert set(server.zones) == {"shop.example", "113.0.203.in-addr.arpa"}
 
 
@@ -219,8 +219,8 @@ def test_what_was_applied_is_told_after_a_failure_and_the_rest_done_next_time(
     server.fails_after = 3
     with pytest.raises(PublishError) as caught:
         publish(prepare(fleet(), KEYS))
-    [shop, reverse] = caught.value.outcome
-    assert (shop.state, reverse.state) == ("failed", "partial")
+    [shop, other, reverse] = caught.value.outcome
+    assert [one.state for one in (shop, other, reverse)] == ["failed", "by hand", "partial"]
     assert len(shop.applied) == 3
     assert shop.missing is not None
     text = str(caught.value)
@@ -279,7 +279,7 @@ def test_the_document_tells_the_outcome(server: Memory) -> None:
         publish(publication)
     document = json.loads(json.dumps(as_json(publication, caught.value.outcome)))
     assert document["pushed"] is False
-    assert [len(zone["applied"]) for zone in document["outcome"]] == [3, 0]
+    assert [len(zone["applied"]) for zone in document["outcome"]] == [3, 0, 0]
 
 
 def test_an_unused_adopt_is_told(server: Memory) -> None:
@@ -296,7 +296,6 @@ def test_a_large_share_needs_force(server: Memory) -> None:
         tables.source,
         tables.regions,
         tuple(type(d)(**{**vars(d), "ttl": 60}) for d in tables.domains),
-        tables.reverse_dns,
         tables.lab,
     )
     with pytest.raises(MailfleetError, match="--force"):

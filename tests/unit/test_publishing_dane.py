@@ -108,9 +108,7 @@ def test_in_a_zone_that_is_signed_no_more_they_go(server: Memory) -> None:
 
 def without_us() -> Fleet:
     whole = fleet()
-    return Fleet(
-        whole.name, whole.source, whole.regions[:1], whole.domains, whole.reverse_dns, whole.lab
-    )
+    return Fleet(whole.name, whole.source, whole.regions[:1], whole.domains, whole.lab)
 
 
 def test_that_of_a_host_that_left_goes(server: Memory) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mailfleet import publishing
-from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
 from mailfleet.publishing import prepare, publish
 from mailfleet.records import rrset
 from mailfleet.records.lookup import LookupFailedError
@@ -42,7 +43,12 @@ def asked(notes: tuple[str, ...]) -> list[str]:
 
 def nobody(**options: Any) -> Fleet:
     """A fleet in a lab, whose addresses are real, without anybody for its reverse zones."""
-    return replace(fleet(**options), reverse_dns=None, lab="lab")
+    whole = fleet(**options)
+    regions = tuple(
+        replace(r, hosts=tuple(replace(h, reverse_dns=None) for h in r.hosts))
+        for r in whole.regions
+    )
+    return replace(whole, regions=regions, lab="lab")
 
 
 def test_without_reverse_dns_each_record_to_ask_for_is_told(server: Memory) -> None:
@@ -178,3 +184,54 @@ def test_no_pointer_goes_while_an_alias_cannot_be_followed(server: Memory) -> No
     [problem] = made.problems
     assert "is not known" in problem
     assert (f"1.{CHILD}", "PTR") in server.zones[CHILD]
+
+
+def served(**options: Any) -> list[str | None]:
+    """Who serves the PTR records of the hosts in eu, eu and us."""
+    tables = {"shop.example": {"dns": DNS, "streams": {"orders": {"logins": ["app"]}}}}
+    own = {"reverse_dns": {"provider": "cloudflare"}} if options.pop("own", False) else {}
+    hosts = [
+        HostEntry("eu", "mta1.eu.shop.example", {"streams": {"orders": ["203.0.113.1"]}}),
+        HostEntry("eu", "mta2.eu.shop.example", {"streams": {"orders": ["203.0.113.2"]}, **own}),
+        HostEntry("us", "mta1.us.shop.example", {"streams": {"orders": ["203.0.113.3"]}}),
+    ]
+    files = {name: (f"dns/{name}.toml", table) for name, table in tables.items()}
+    declared = {"domains": list(files), **options}
+    fleet = build_fleet("inventories/prod", hosts, declared, files, [])
+    return [h.reverse_dns.provider if h.reverse_dns else None for h in fleet.hosts]
+
+
+def test_reverse_dns_by_region_and_by_host() -> None:
+    hetzner = {"provider": "hetzner"}
+    assert served() == [None, None, None]
+    assert served(reverse_dns=hetzner) == ["hetzner"] * 3
+    assert served(reverse_dns=hetzner, own=True) == ["hetzner", "cloudflare", "hetzner"]
+    assert served(reverse_dns={"eu": hetzner, "us": DNS}) == ["hetzner", "hetzner", "rfc2136"]
+    assert served(reverse_dns={"us": DNS}, own=True) == [None, "cloudflare", "rfc2136"]
+    assert served(reverse_dns={"eu": hetzner, "us": None}) == ["hetzner", "hetzner", None]
+    # By hand: whoever keeps the zone is to be asked for the record.
+    assert served(reverse_dns={"provider": "manual"}) == [None] * 3
+
+
+def test_each_provider_gets_the_pointers_of_its_own_addresses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[str, list[str]] = {}
+
+    class One(Memory):
+        def __init__(self, provider: str) -> None:
+            super().__init__()
+            self.provider = provider
+
+        def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+            asked[self.provider] = [str(address) for address in pointers]
+            return dict.fromkeys(pointers, f"{self.provider}.in-addr.arpa")
+
+    monkeypatch.setattr(publishing, "open_driver", lambda settings, _: One(settings.provider))
+    whole = fleet(dns=DNS)
+    first, second = whole.regions
+    other = replace(second.hosts[0], reverse_dns=ProviderSettings("hetzner"))
+    mixed = replace(whole, regions=(first, replace(second, hosts=(other,))))
+    zones = [entry.plan.zone for entry in prepare(mixed, KEYS).zones]
+    assert asked == {"rfc2136": ["203.0.113.1"], "hetzner": ["203.0.113.2"]}
+    assert {"rfc2136.in-addr.arpa", "hetzner.in-addr.arpa"} <= set(zones)
