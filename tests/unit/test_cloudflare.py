@@ -344,7 +344,7 @@ def fleet(*proxied: str) -> Fleet:
     domain = Domain.__new__(Domain)
     for name, value in {"name": ZONE, "zone": ZONE, "dns": settings, "ttl": TTL}.items():
         object.__setattr__(domain, name, value)
-    return Fleet("prod", "inventories/prod", (), (domain,), None, None)
+    return Fleet("prod", "inventories/prod", (), (domain,), None)
 
 
 def test_the_token_comes_from_the_environment(at: Setting, monkeypatch: pytest.MonkeyPatch) -> None:

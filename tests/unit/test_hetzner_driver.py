@@ -310,7 +310,7 @@ def test_a_token_with_a_line_break_is_not_shown(fake: HetznerFake) -> None:
 
 
 def test_the_registry_opens_it(monkeypatch: pytest.MonkeyPatch, fake: HetznerFake) -> None:
-    fleet = Fleet("prod", "inventories/prod", (), (), None, None)
+    fleet = Fleet("prod", "inventories/prod", (), (), None)
     settings = ProviderSettings("hetzner")
     monkeypatch.delenv("MAILFLEET_HETZNER", raising=False)
     monkeypatch.delenv("MAILFLEET_SECRETS", raising=False)

@@ -311,7 +311,7 @@ def test_secrets_are_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
         "octodns", octodns=(("class", f"{__name__}.Memory"), ("token", "env/PROVIDER_TOKEN"))
     )
     with pytest.raises(MailfleetError) as caught:
-        open_driver(given, Fleet("prod", "inventories/prod", (), (), None, None))
+        open_driver(given, Fleet("prod", "inventories/prod", (), (), None))
     assert "401 for ***-token" in str(caught.value)
     assert "bad" not in repr(arguments(given))
 

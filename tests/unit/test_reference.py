@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from mailfleet.model import schema
+from mailfleet.model.provider import DnsTable, ReverseDnsTable
 
 pytestmark = pytest.mark.unit
 
@@ -17,7 +18,8 @@ _TABLES = [
     schema.InventoryTable,
     schema.TlsDemandTable,
     schema.DomainTable,
-    schema.DnsTable,
+    DnsTable,
+    ReverseDnsTable,
     schema.DkimTable,
     schema.DmarcTable,
     schema.SpfTable,
