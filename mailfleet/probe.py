@@ -166,7 +166,7 @@ def _await(name: str, token: str) -> EmailMessage | None:
     deadline = time.monotonic() + _DEADLINE
     pause = 0.05
     while time.monotonic() < deadline:
-        for message in lab.received(name):
+        for message in lab.received(name, token):
             if token in str(message.get("To")):
                 return message
         time.sleep(pause)

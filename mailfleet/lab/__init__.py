@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mailfleet.lab.access import LabFiles, Tsig, enter, files, received, ssh_command
 from mailfleet.lab.errors import LabError, LabUsageError
-from mailfleet.lab.lifecycle import down, restart_host, up
+from mailfleet.lab.lifecycle import down, restart_host, stop, up, up_like
 from mailfleet.lab.plan import INBOX_DOMAINS
 from mailfleet.lab.requirements import REQUIRED_PACKAGES
 from mailfleet.lab.spec import LabSpec, Machine
@@ -37,5 +37,7 @@ __all__ = [
     "restart_host",
     "ssh_command",
     "status",
+    "stop",
     "up",
+    "up_like",
 ]

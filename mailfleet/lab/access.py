@@ -103,9 +103,9 @@ def files(name: str) -> LabFiles:
     )
 
 
-def received(name: str) -> Iterator[EmailMessage]:
-    """The mail that the lab's receiver has accepted, oldest first."""
-    return receiver.messages(_lab(name).host("receiver").root)
+def received(name: str, containing: str = "") -> Iterator[EmailMessage]:
+    """The mail that the lab's receiver has accepted, oldest first; see `receiver.messages`."""
+    return receiver.messages(_lab(name).host("receiver").root, containing)
 
 
 def _lab(name: str) -> LabPaths:

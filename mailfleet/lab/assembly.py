@@ -31,7 +31,7 @@ from mailfleet.lab.errors import LabError
 from mailfleet.lab.hostfiles import HostFile, common_files, known_hosts_lines
 from mailfleet.lab.mirror import Mirrors
 from mailfleet.lab.paths import LabPaths, write_private
-from mailfleet.lab.spec import Host, LabSpec, hosts_of, spec_to_json
+from mailfleet.lab.spec import Host, LabSpec, hosts_of, spec_from_json, spec_to_json
 
 Report = Callable[[str], None]
 
@@ -67,7 +67,29 @@ def build(lab: LabPaths, spec: LabSpec, mirrors: Mirrors, report: Report) -> Non
         report(f"lab {lab.name}: {host.name} answers")
 
     jobs = [functools.partial(bring_up, host) for host in everyone]
-    _all_at_once([*jobs, functools.partial(start_proxy, lab, mirrors)])
+    all_at_once([*jobs, functools.partial(start_proxy, lab, mirrors)])
+    write_private(lab.ready, "")
+
+
+def build_like(lab: LabPaths, origin: LabPaths, mirrors: Mirrors, report: Report) -> None:
+    """Make a lab from the files and secrets of a stopped one; what is made stays if this fails."""
+    text = origin.stopped.read_text()
+    spec = spec_from_json(json.loads(text))
+    report(f"lab {lab.name}: starting {len(hosts_of(spec))} hosts like those of {origin.name}")
+    for folder in (lab.run, lab.hosts):
+        paths.private_directory(folder)
+    write_private(lab.spec, text)
+    for mine, theirs in zip(lab.secrets, origin.secrets, strict=True):
+        write_private(mine, theirs.read_text())
+    network.build_internet(lab.name)
+
+    def bring_up(host: Host) -> None:
+        hosts.prepare_like(lab, host, origin)
+        start(lab, spec, host)
+        report(f"lab {lab.name}: {host.name} answers")
+
+    jobs = [functools.partial(bring_up, host) for host in hosts_of(spec)]
+    all_at_once([*jobs, functools.partial(start_proxy, lab, mirrors)])
     write_private(lab.ready, "")
 
 
@@ -192,7 +214,7 @@ def _last_signs(lab: LabPaths, host: Host) -> str:
     return f"it said last: {' / '.join(said[-10:])}; it runs: {', '.join(runs) or 'nothing'}"
 
 
-def _all_at_once(jobs: Sequence[Callable[[], None]]) -> None:
+def all_at_once(jobs: Sequence[Callable[[], None]]) -> None:
     """Do all `jobs` in parallel; the first failure is raised when all have ended."""
     with ThreadPoolExecutor(max_workers=len(jobs)) as pool:
         for done in [pool.submit(job) for job in jobs]:

@@ -31,23 +31,36 @@ def running(lab: str, host: Host) -> bool:
 
 def prepare(lab: LabPaths, host: Host, files: Iterable[HostFile]) -> None:
     """Give the host a pristine file tree: its image, with `files` on top."""
+    paths = _new_tree(lab, host)
+    mount(paths, host)
+    for file in files:
+        _write(paths.root, file)
+
+
+def prepare_like(lab: LabPaths, host: Host, origin: LabPaths) -> None:
+    """Give the host the file tree of `origin`'s host of this name, which is only read from now on."""
+    paths = _new_tree(lab, host)
+    paths.origin.symlink_to(origin.host(host.name).base)
+    mount(paths, host)
+
+
+def _new_tree(lab: LabPaths, host: Host) -> HostPaths:
     paths = lab.host(host.name)
     private_directory(paths.base)
     for folder in (paths.upper, paths.work, paths.root):
         folder.mkdir()
         # A host sees the mode of `upper` as that of its root folder.
         folder.chmod(0o755)
-    mount(paths, host)
-    for file in files:
-        _write(paths.root, file)
+    return paths
 
 
 def mount(paths: HostPaths, host: Host) -> None:
     """Lay the host's own files over its image, unless they are."""
     if os.path.ismount(paths.root):
         return
-    image = images.folder_of(recipe_for(host))
-    layers = f"lowerdir={image},upperdir={paths.upper},workdir={paths.work}"
+    below = [*_origins(paths), images.folder_of(recipe_for(host))]
+    lower = ":".join(map(str, below))
+    layers = f"lowerdir={lower},upperdir={paths.upper},workdir={paths.work}"
     if host.kind != "mta":
         # What the lab itself runs need not outlive a power cut, and must not wait for a busy disk.
         # A mail host does wait: that a mail is on disk before it is accepted is part of its work.
@@ -105,10 +118,23 @@ def remove_trees(lab: LabPaths) -> None:
     """Unmount and delete the files of all hosts; nothing of them may be running."""
     for host in _folders(lab.hosts):
         _forget(namespaces.of_host(lab.name, host.name), HostPaths(host).root)
-    for mounted in sorted(_mounts_below(lab.hosts), reverse=True):
-        run(["umount", mounted])
+    unmount_trees(lab)
     if lab.hosts.exists():
         shutil.rmtree(lab.hosts)
+
+
+def unmount_trees(lab: LabPaths) -> None:
+    """Unmount the files of all hosts; nothing of them may be running."""
+    for mounted in sorted(_mounts_below(lab.hosts), reverse=True):
+        run(["umount", mounted])
+
+
+def _origins(paths: HostPaths) -> list[Path]:
+    """The files of the host that this one started from, and so on; the uppermost first."""
+    if not paths.origin.exists():
+        return []
+    origin = HostPaths(paths.origin.readlink())
+    return [origin.upper, *_origins(origin)]
 
 
 def _forget(machine: str, root: Path) -> None:

@@ -6,6 +6,7 @@ by a command that was killed, and the next `up` or `down` clears it away.
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import threading
@@ -25,7 +26,7 @@ from mailfleet.lab import (
     requirements,
 )
 from mailfleet.lab.errors import LabError
-from mailfleet.lab.paths import LabPaths, locked
+from mailfleet.lab.paths import LabPaths, locked, write_private
 from mailfleet.lab.recipes import recipe_for
 from mailfleet.lab.spec import (
     Host,
@@ -34,6 +35,7 @@ from mailfleet.lab.spec import (
     check_spec,
     hosts_of,
     spec_from_json,
+    spec_to_json,
 )
 
 Report = Callable[[str], None]
@@ -64,6 +66,56 @@ def up(name: str, spec: LabSpec, report: Report) -> None:
         began = time.monotonic()
         try:
             assembly.build(lab, spec, mirrors, report)
+        except BaseException:
+            _clear(lab)
+            raise
+        report(f"lab {name} is up after {time.monotonic() - began:.1f} s")
+
+
+def stop(name: str, report: Report) -> None:
+    """Shut the hosts of a lab down in order and keep its files, so that `up_like` can start from them.
+
+    The lab itself is not up any more: another `up` of its name begins anew, `down` removes it.
+    """
+    lab = LabPaths(name)
+    with _failures_in_words(), locked(paths.lock_of(name)):
+        spec = spec_of(lab)
+        lab.ready.unlink()
+        assembly.all_at_once(
+            [functools.partial(hosts.shut_down, lab, host) for host in hosts_of(spec)]
+        )
+        cgroups.kill(name)
+        hosts.unmount_trees(lab)
+        namespaces.delete(*namespaces.of_lab(name))
+        write_private(lab.stopped, json.dumps(spec_to_json(spec)))
+        shutil.rmtree(lab.run)
+    report(f"lab {name} is stopped")
+
+
+def up_like(name: str, origin: str, report: Report) -> None:
+    """Bring a new lab up whose hosts, zones and secrets are as `stop` left those of the lab `origin`.
+
+    Its hosts boot from files that it shares with others of this origin, so `origin` must stay as it
+    is until they are down. What a lab keeps in memory only is not there: Pebble's accounts, and its
+    root. `LabError` if `origin` is not a stopped lab, or if anything of `name` is there.
+    """
+    check_name(name)
+    requirements.check()
+    lab, source = LabPaths(name), LabPaths(origin)
+    report = _one_at_a_time(report)
+    with _failures_in_words(), locked(paths.lock_of(name)):
+        if not source.stopped.exists():
+            raise LabError(
+                f"lab {origin} was not stopped", "only a stopped lab can be started from"
+            )
+        if leftovers(lab):
+            raise LabError(
+                f"something of lab {name} is there", f"remove it: mailfleet lab down --name {name}"
+            )
+        limits.raise_limits()
+        began = time.monotonic()
+        try:
+            assembly.build_like(lab, source, mirror.discover(), report)
         except BaseException:
             _clear(lab)
             raise

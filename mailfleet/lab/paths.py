@@ -39,6 +39,11 @@ class HostPaths:
     def root(self) -> Path:
         return self.base / "root"
 
+    @property
+    def origin(self) -> Path:
+        """A link to the folder of the host that this one started from, if it did from any."""
+        return self.base / "origin"
+
 
 @dataclass(frozen=True)
 class LabPaths:
@@ -103,6 +108,24 @@ class LabPaths:
     @property
     def trust_anchor(self) -> Path:
         return self.state / "root.key"
+
+    @property
+    def stopped(self) -> Path:
+        """The spec of a lab that was stopped in order; its files are whole."""
+        return self.state / "stopped.json"
+
+    @property
+    def secrets(self) -> tuple[Path, ...]:
+        """What the lab's operator holds, and the hosts know."""
+        return (
+            self.ssh_key,
+            self.known_hosts,
+            self.tsig,
+            self.own_ca,
+            self.ca_certificate,
+            self.root_hints,
+            self.trust_anchor,
+        )
 
 
 def private_directory(path: Path) -> None:

@@ -18,8 +18,9 @@ import pytest
 
 from mailfleet import lab
 from mailfleet.lab import cgroups, mirror, namespaces, plan, requirements
+from tests import labs
 
-NAME, OTHER, KILLED = "labtest", "labtest-2", "labtest-3"
+NAME, OTHER, KILLED = (labs.of_process(f"own{number}") for number in (1, 2, 3))
 EU, US = "mta1.eu.shop.test", "mta1.us.shop.test"
 SPEC = lab.LabSpec(
     machines=(
@@ -79,8 +80,13 @@ def interfaces() -> set[str]:
 
 def on(host: str, command: str, *, stdin: str = "") -> str:
     """The output of a shell command on a host of the lab."""
+    return run_on(NAME, host, command, stdin)
+
+
+def run_on(name: str, host: str, command: str, stdin: str = "") -> str:
+    """The same on a host of the lab `name`."""
     done = subprocess.run(
-        [*lab.ssh_command(NAME, host), command], input=stdin, capture_output=True, text=True
+        [*lab.ssh_command(name, host), command], input=stdin, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -169,6 +175,34 @@ def test_two_labs_are_up_at_once_and_do_not_meet(running: str) -> None:
     assert remains_of(OTHER) == []
     assert lab.status(OTHER).state == "down"
     assert lab.status(running).state == "up"
+
+
+def test_labs_start_from_the_files_of_a_stopped_one(running: str) -> None:
+    with pytest.raises(lab.LabError, match=r"(?s)was not stopped.*only a stopped lab"):
+        lab.up_like(KILLED, running, silent)
+    lab.up(OTHER, EMPTY, silent)
+    run_on(OTHER, "ns", "echo kept > /root/kept; chmod 600 /root/kept; rm /etc/debian_version")
+    secrets = lab.files(OTHER).tsig
+    lab.stop(OTHER, silent)
+    assert namespaces.of_lab(OTHER) == ()
+    with pytest.raises(lab.LabError, match="is not up"):
+        lab.files(OTHER)
+    lab.up_like(KILLED, OTHER, silent)
+    assert lab.status(KILLED).state == "up"
+    assert lab.files(KILLED).tsig == secrets
+    found = "cat /root/kept; stat -c %a /root/kept; ls /etc/debian_version 2>/dev/null || :"
+    assert run_on(KILLED, "ns", found) == "kept\n600\n"
+    run_on(KILLED, "ns", "echo own > /root/kept")
+    lab.restart_host(KILLED, "ns")
+    assert run_on(KILLED, "ns", "cat /root/kept") == "own\n"
+    lab.down(KILLED, silent)
+    lab.up_like(KILLED, OTHER, silent)
+    assert run_on(KILLED, "ns", found) == "kept\n600\n"
+    with pytest.raises(lab.LabError, match=rf"(?s)something of lab {KILLED} is there.*lab down"):
+        lab.up_like(KILLED, OTHER, silent)
+    for name in (KILLED, OTHER):
+        lab.down(name, silent)
+        assert remains_of(name) == []
 
 
 @pytest.mark.parametrize("moment", ["internet", "host"])

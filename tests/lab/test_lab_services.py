@@ -22,8 +22,9 @@ import pytest
 
 from mailfleet import lab
 from mailfleet.lab import namespaces, plan, readiness, requirements
+from tests import labs
 
-NAME = "labtest-svc"
+NAME = labs.of_process("own4")
 EU, US = "mta1.eu.shop.test", "mta1.us.shop.test"
 SPEC = lab.LabSpec(
     machines=(

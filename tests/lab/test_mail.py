@@ -188,7 +188,7 @@ def arrived(deployed: DeployedLab, recipient: str, header: str = "To") -> EmailM
     """The mail to `recipient`, once the receiver has it."""
     until = time.monotonic() + DEADLINE
     while time.monotonic() < until:
-        for message in lab.received(deployed.name):
+        for message in lab.received(deployed.name, recipient):
             if recipient in str(message[header]):
                 return message
         time.sleep(0.1)
