@@ -13,14 +13,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
 from pathlib import Path
 
 KEPT = "MAILFLEET_TEST_LAB"
 _RUN = "MAILFLEET_TEST_RUN"
 _WORKER = "MAILFLEET_TEST_WORKER"
 _ROOT = Path(__file__).resolve().parents[1]
-_LOCKS: list[TextIOWrapper] = []
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
 
 def join(run: str, worker: str) -> None:
@@ -62,13 +61,12 @@ def _numbered() -> str:
     checkout = hashlib.sha256(str(_ROOT).encode()).hexdigest()[:5]
     for number in range(1, 100):
         name = f"test-{checkout}-{number}"
-        lock = (Path(tempfile.gettempdir()) / f"mailfleet-{name}.lock").open("w")
+        lock = os.open(Path(tempfile.gettempdir()) / f"mailfleet-{name}.lock", _FLAGS, 0o600)
         try:
+            # Held until this process ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.close()
+            os.close(lock)
             continue
-        # Held until this process ends.
-        _LOCKS.append(lock)
         return name
     raise RuntimeError("a hundred runs of the tests use labs at the same time")

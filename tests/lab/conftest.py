@@ -5,20 +5,19 @@ deployed, their DNS published, and signing. All tests of a session share it, so 
 something repairs it with `deployed_lab.repair()`, also when it fails (`try: ... finally: ...`).
 
 The lab has a name of its own and is taken down at the end. `MAILFLEET_TEST_LAB=NAME` names one to
-use and to keep, which saves the half minute that installing packages takes while you work on tests.
+use and to keep, which saves the minutes that installing packages takes while you work on tests.
+
+Where several processes run the tests side by side (`pytest -n 3`), each has such a lab. The first one
+deploys a lab from pristine hosts and stops it; all of theirs start from its files.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +27,11 @@ import pytest
 from mailfleet import inventory, lab
 from mailfleet.cli.lab import spec_of
 from mailfleet.model import Fleet
+from tests import labs
+from tests.lab import connections
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = "inventories/lab"
-_KEPT = "MAILFLEET_TEST_LAB"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class DeployedLab:
 
     def on(self, host: str, command: str, *, stdin: str = "") -> str:
         """The output of a shell command that root runs on a host; it must succeed."""
-        argv = [*lab.ssh_command(self.name, host), command]
+        argv = [*connections.command(self.name, host), command]
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{host}: {command}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -103,46 +103,69 @@ class DeployedLab:
 
 
 @pytest.fixture(scope="session")
-def deployed_lab() -> Iterator[DeployedLab]:
-    """The lab of this session, deployed and published; see this file's own description."""
+def lab_machine() -> Iterator[None]:
+    """Skips the test where no lab can be brought up, or fails it if `MAILFLEET_REQUIRE_LAB` is set."""
     try:
         lab.requirements.check_platform()
     except lab.LabError as error:
         if os.environ.get("MAILFLEET_REQUIRE_LAB"):
             raise
         pytest.skip(error.problem)
-    with _name() as name:
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("MAILFLEET_LAB", name)
-            fleet = inventory.read(ROOT / INVENTORY)
-        deployed = DeployedLab(name, fleet)
-        try:
-            lab.up(name, spec_of(fleet), print)
-            deployed.pyinfra("deploys/mta.py")
-            deployed.pyinfra("dns/push.py")
-            # Only now the keys are published, and hosts sign only with such keys.
-            deployed.pyinfra("deploys/mta.py")
-            yield deployed
-        finally:
-            if os.environ.get(_KEPT) != name:
-                lab.down(name, print)
+    yield
+    connections.close()
 
 
-@contextlib.contextmanager
-def _name() -> Iterator[str]:
-    """A name that no other test session on this machine uses at the same time."""
-    if kept := os.environ.get(_KEPT):
-        yield kept
-        return
-    checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
-    for number in range(1, 100):
-        name = f"test-{checkout}-{number}"
-        path = Path(tempfile.gettempdir()) / f"mailfleet-{name}.lock"
-        with path.open("w") as lock:
+@pytest.fixture(scope="session")
+def deployed_lab(
+    lab_machine: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DeployedLab]:
+    """The lab of this session, deployed and published; see this file's own description."""
+    name = labs.of_process()
+    deployed = DeployedLab(name, _fleet(name))
+    try:
+        if labs.side_by_side():
+            _deploy_base(tmp_path_factory.getbasetemp().parent / "base")
+            # Whatever a run that was killed has left.
+            lab.down(name, print)
+            lab.up_like(name, labs.base(), print)
+            for host in (deployed.eu, deployed.us):
+                # Once every unit that boots has started, and only if all of them could.
+                deployed.on(host, "systemctl is-system-running --wait")
+        else:
+            _deploy(deployed)
+        yield deployed
+    finally:
+        if os.environ.get(labs.KEPT) != name:
+            lab.down(name, print)
+
+
+def _fleet(name: str) -> Fleet:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MAILFLEET_LAB", name)
+        return inventory.read(ROOT / INVENTORY)
+
+
+def _deploy(deployed: DeployedLab) -> None:
+    """Bring a lab up with pristine hosts, unless it is up, and deploy them."""
+    lab.up(deployed.name, spec_of(deployed.fleet), print)
+    deployed.pyinfra("deploys/mta.py")
+    deployed.pyinfra("dns/push.py")
+    # Only now the keys are published, and hosts sign only with such keys.
+    deployed.pyinfra("deploys/mta.py")
+
+
+def _deploy_base(outcome: Path) -> None:
+    """Deploy the lab that the processes of this run start theirs from; the first one does it."""
+    name = labs.base()
+    with labs.locked(outcome):
+        if not outcome.read_text():
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield name
-            return
-    pytest.fail("a hundred test sessions use labs at the same time")
+                lab.down(name, print)
+                _deploy(DeployedLab(name, _fleet(name)))
+                lab.stop(name, print)
+            except BaseException as error:
+                outcome.write_text(f"the lab {name} could not be deployed: {error}")
+                raise
+            outcome.write_text("deployed")
+        elif (text := outcome.read_text()) != "deployed":
+            pytest.fail(text)

@@ -18,10 +18,11 @@ from mailfleet import inventory, lab
 from mailfleet.cli.lab import spec_of
 from mailfleet.deployment import target_of
 from roles import desired
+from tests import labs
+from tests.lab import connections
 
 if TYPE_CHECKING:
     from mailfleet.model import Fleet
-    from tests.lab.conftest import DeployedLab
 
 pytestmark = pytest.mark.lab
 
@@ -109,16 +110,14 @@ class Families:
 
     def on(self, host: str, command: str) -> str:
         """The output of a command on a host."""
-        argv = [*lab.ssh_command(self.name, host), command]
+        argv = [*connections.command(self.name, host), command]
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.fixture(scope="module")
-def families(
-    deployed_lab: DeployedLab, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Families]:
-    """A deployed and published lab, beside the session's and named after it."""
-    name = f"{deployed_lab.name}-ip"
+def families(lab_machine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Families]:
+    """A deployed and published lab of its own."""
+    name = labs.of_process("ip")
     folder = tmp_path_factory.mktemp("families")
     shutil.copytree(ROOT / "dns", folder / "dns")
     domain = folder / "dns/shop.test.toml"

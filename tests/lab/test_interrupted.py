@@ -16,6 +16,7 @@ import pytest
 from mailfleet import inventory, lab
 from mailfleet.cli.lab import spec_of
 from roles import postfix
+from tests import labs
 from tests.lab.test_mail import SUITES
 
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ def test_a_reboot_amid_the_files_is_repaired(deployed_lab: DeployedLab, changed:
 
 
 @pytest.fixture(scope="module")
-def fresh(deployed_lab: DeployedLab) -> Iterator[str]:
-    """A lab of two hosts that nothing was installed on, with a name next to the session's."""
-    name = f"{deployed_lab.name}-cut"
+def fresh(lab_machine: None) -> Iterator[str]:
+    """A lab of two hosts that nothing was installed on."""
+    name = labs.of_process("cut")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MAILFLEET_LAB", name)
         fleet = inventory.read(ROOT / "inventories/lab")

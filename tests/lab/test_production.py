@@ -13,18 +13,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from mailfleet import inventory, lab
 from mailfleet.cli.lab import spec_of
 from mailfleet.model import Fleet
+from tests import labs
+from tests.lab import connections
 from tests.lab.conftest import INVENTORY, ROOT
 from tests.lab.test_fail2ban import until
-
-if TYPE_CHECKING:
-    from tests.lab.conftest import DeployedLab
 
 pytestmark = pytest.mark.lab
 
@@ -62,16 +60,16 @@ class Production:
 
     def on(self, host: str, command: str) -> str:
         """The output of a shell command that root runs on a host; it must succeed."""
-        argv = [*lab.ssh_command(self.name, host), command]
+        argv = [*connections.command(self.name, host), command]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{host}: {command}\n{done.stdout}{done.stderr}"
         return done.stdout
 
 
 @pytest.fixture(scope="module")
-def production(deployed_lab: DeployedLab) -> Iterator[Production]:
-    """Pristine hosts of both releases, deployed once; beside the session's lab and named after it."""
-    name = f"{deployed_lab.name}-prod"
+def production(lab_machine: None) -> Iterator[Production]:
+    """Pristine hosts of both releases, deployed once, in a lab of their own."""
+    name = labs.of_process("prod")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MAILFLEET_LAB", name)
         fleet = inventory.read(ROOT / INVENTORY)
