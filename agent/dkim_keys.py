@@ -28,7 +28,7 @@ except ImportError:  # not installed yet: nothing can be visible
     HAS_DNS = False
 
 FOLDER = "/etc/opendkim/keys"
-KEY_TABLE = "/etc/opendkim/key.table"
+KEY_TABLES = "/etc/opendkim"  # one for each stream, NAME.key.table
 TIMEOUT = 3.0  # seconds for one server; an unreachable one means "not visible"
 
 
@@ -105,12 +105,12 @@ def visible(domain: str, selector: str, p: str) -> bool:
 
 
 def signing() -> set[str]:
-    """The private key files that OpenDKIM's key table names."""
-    try:
-        with open(KEY_TABLE, encoding="ascii") as table:
-            return {line.rsplit(":", 1)[-1].strip() for line in table}
-    except FileNotFoundError:
-        return set()
+    """The private key files that the signers' key tables name."""
+    found = set()
+    for path in pathlib.Path(KEY_TABLES).glob("*key.table"):
+        lines = path.read_text(encoding="ascii").splitlines()
+        found |= {line.rsplit(":", 1)[-1].strip() for line in lines}
+    return found
 
 
 def report(path: pathlib.Path) -> dict[str, object]:

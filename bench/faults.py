@@ -22,7 +22,8 @@ _DUMP = "/var/tmp/mailfleet-faults"  # noqa: S108 - on the receiver, a host of t
 _UNITS = (
     "amavis.service",
     "clamav-daemon.service",
-    "opendkim.service",
+    "opendkim@marketing.service",
+    "mailfleet-message@marketing.service",
     "postfix-mta-sts-resolver.service",
 )
 _PORTS = {"unscanned": 10035, "scanned": 10036}

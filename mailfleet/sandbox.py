@@ -62,12 +62,9 @@ SANDBOXES: dict[str, Sandbox] = {
         after=("network-online.target",),
     ),
     # It only signs, so it needs neither root nor network.
-    "opendkim": Sandbox(
-        0.8,
-        (),
-        ("/run/opendkim",),
-        own=("User=opendkim", "Group=opendkim", _NO_NETWORK),
-    ),
+    "opendkim": Sandbox(0.8, own=("User=opendkim", "Group=opendkim", _NO_NETWORK)),
+    # It answers Postfix on sockets in the file system.
+    "mailfleet-message": Sandbox(0.8, own=(_NO_NETWORK,)),
     # Its workers run as other users in empty roots. It serves sockets in Postfix's queues only.
     "dovecot": Sandbox(
         2.0,

@@ -1,4 +1,4 @@
-"""OpenDKIM: signs every stream's mail with the host's own keys, over a UNIX socket (D2, D7)."""
+"""OpenDKIM: one signer for each stream, with the host's own keys of its domain (D2, D7)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pyinfra.api.deploy import deploy
 from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
 from mailfleet.operations import dkim
 from mailfleet.render import render
-from mailfleet.sandbox import drop_in
+from mailfleet.sandbox import RELOAD, drop_in
+from mailfleet.signing import KEYS, StreamSigner, stream_signers
 from mailfleet.target import Target
 
-UNIT = "opendkim.service"
-SOCKET = "unix:/run/opendkim/opendkim.sock"
+_TEMPLATE = "etc/systemd/system/opendkim@.service"
 
 
 def wanted_keys(target: Target) -> tuple[dkim.WantedKey, ...]:
@@ -24,49 +24,76 @@ def wanted_keys(target: Target) -> tuple[dkim.WantedKey, ...]:
             next(
                 fleet.domain(s.domain).dkim.bits for s in fleet.streams if s.from_domain == domain
             ),
-            also=tuple(
-                stream.return_path
-                for _, stream in fleet.host_streams(host)
-                if stream.from_domain == domain != stream.return_path
-            ),
         )
         for domain in fleet.signing_domains(host)
     )
 
 
 def desired(target: Target) -> HostState:
-    """The signer's configuration; keys and tables follow in `apply`, once the host is asked."""
+    """The signers' configuration; keys and tables follow in `apply`, once the host is asked."""
+    signers = stream_signers(target.fleet, target.host)
     return HostState(
         packages=("opendkim", "openssl", "python3", "python3-dnspython"),
         directories=(
             Directory("/etc/opendkim", 0o750, "root", "opendkim"),
-            Directory("/etc/opendkim/keys", 0o750, "root", "opendkim"),
+            Directory(KEYS, 0o750, "root", "opendkim"),
         ),
         files=(
-            ConfigFile("/etc/opendkim.conf", render("etc/opendkim.conf"), affects=(UNIT,)),
+            *(
+                ConfigFile(
+                    signer.config,
+                    render("etc/opendkim/stream.conf", signer=signer),
+                    affects=(signer.unit,),
+                )
+                for signer in signers
+            ),
             ConfigFile(
                 "/etc/opendkim/trusted.hosts",
                 render("etc/opendkim/trusted.hosts", host=target.host),
-                affects=(UNIT,),
+                affects=tuple(signer.unit for signer in signers),
             ),
-            # Postfix has to reach the socket, which belongs to opendkim's group.
+            # Postfix has to reach the sockets, which belong to opendkim's group.
             ConfigFile("/etc/sysusers.d/mailfleet-opendkim.conf", "m postfix opendkim\n"),
-            drop_in(UNIT),
+            ConfigFile(
+                f"/{_TEMPLATE}",
+                render(_TEMPLATE),
+                affects=(RELOAD, *(signer.unit for signer in signers)),
+            ),
+            *(drop_in(signer.unit, own=_own_keys(signer)) for signer in signers),
         ),
-        checks=(Check("signer", _CHECK),),
-        services=(Service(UNIT),),
+        checks=tuple(
+            Check(f"signer of {signer.stream}", _CHECK.format(config=signer.config))
+            for signer in signers
+        ),
+        services=tuple(Service(signer.unit) for signer in signers),
+        # Debian's own is a single one for all.
+        masked=("opendkim.service",),
+    )
+
+
+def _own_keys(signer: StreamSigner) -> tuple[str, ...]:
+    """The keys of other domains do not exist for a signer, whatever its tables say."""
+    return (
+        f"TemporaryFileSystem={KEYS}:ro",
+        # "-": a new host has no keys before its first deploy.
+        f"BindReadOnlyPaths=-{KEYS}/{signer.domain}",
     )
 
 
 @deploy("DKIM")
 def apply(target: Target) -> None:
     """Make missing keys, and sign with those that DNS shows everywhere."""
-    dkim.sign(name="Keys and signing tables", wanted=wanted_keys(target), unit=UNIT)
+    dkim.sign(
+        name="Keys and signing tables",
+        wanted=wanted_keys(target),
+        signers=stream_signers(target.fleet, target.host),
+    )
 
 
 # OpenDKIM opens the lists that the configuration names: those in the staging folder.
 _CHECK = """\
-sed "s|refile:/etc/opendkim/trusted|refile:$STAGE/etc/opendkim/trusted|" "$STAGE/etc/opendkim.conf" \
-  > "$CHECK/etc/opendkim.conf"
-opendkim -n -x "$CHECK/etc/opendkim.conf"
+mkdir -p "$CHECK/etc/opendkim"
+sed "s|refile:/etc/opendkim/trusted|refile:$STAGE/etc/opendkim/trusted|" "$STAGE{config}" \
+  > "$CHECK{config}"
+opendkim -n -x "$CHECK{config}"
 """

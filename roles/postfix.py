@@ -7,6 +7,7 @@ from mailfleet.model import Address, Host, SendingAddress, Stream
 from mailfleet.render import render
 from mailfleet.sandbox import RELOAD, drop_in
 from mailfleet.scanning import inbound_milter, stream_milter
+from mailfleet.signing import stream_signer
 from mailfleet.target import POLICY_SOCKET, Target
 from mailfleet.tls_guideline import server_tls
 
@@ -167,6 +168,7 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
         "outbound_tls": target.fleet.outbound_tls,
         "policy_socket": POLICY_SOCKET,
         "scanner": stream_milter(stream),
+        "signer": stream_signer(stream),
     }
     return [
         ConfigFile(f"{folder}/main.cf", render("etc/postfix-stream/main.cf", **values), affects=affects),
@@ -180,10 +182,6 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
         ),
         ConfigFile(
             f"{folder}/tls_policy", render("etc/postfix-stream/tls_policy", **values),
-            affects=affects,
-        ),
-        ConfigFile(
-            f"{folder}/header_checks", render("etc/postfix-stream/header_checks", **values),
             affects=affects,
         ),
         _confined(target, sending.instance),

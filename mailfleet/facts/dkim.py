@@ -9,7 +9,6 @@ from typing import TypedDict
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from pyinfra.api.exceptions import FactProcessError
 
-KEYS = "/etc/opendkim/keys"
 _AGENT = Path(__file__).parents[2] / "agent" / "dkim_keys.py"
 
 

@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from mailfleet.facts.dkim import KEYS, DkimKeys, HostKey
+from mailfleet.facts.dkim import DkimKeys, HostKey
 from mailfleet.facts.services import PENDING
 from mailfleet.hoststate import ConfigFile
 from mailfleet.operations.files import ship
+from mailfleet.signing import KEYS, StreamSigner
 
 # OpenDKIM refuses to sign with a key that others can read (RequireSafeKeys).
 _OWNER = "600 opendkim opendkim"
-KEY_TABLE = "/etc/opendkim/key.table"
-SIGNING_TABLE = "/etc/opendkim/signing.table"
 
 # Written beside its final place and renamed: a key that exists is whole.
 _GENERATE = """\
@@ -32,20 +31,17 @@ mv "$1/$2/$3.new" "$1/$2/$3.private"
 
 @dataclass(frozen=True)
 class WantedKey:
-    """A key that the host shall have, and the further From domains that it signs for.
-
-    Those are return paths: a mail that is submitted without From gets its sender as From, and a
-    signature of the parent domain aligns with it (RFC 9989 §5.1).
-    """
+    """A key that the host shall have."""
 
     domain: str
     selector: str
     bits: int
-    also: tuple[str, ...] = ()
 
 
 @operation()
-def sign(wanted: tuple[WantedKey, ...], unit: str) -> Generator[StringCommand, None, None]:
+def sign(
+    wanted: tuple[WantedKey, ...], signers: tuple[StreamSigner, ...]
+) -> Generator[StringCommand, None, None]:
     """Create missing keys, and sign with every wanted key that all authoritative servers show.
 
     A key that signs already goes on signing when a name server cannot be reached for a while:
@@ -62,9 +58,14 @@ def sign(wanted: tuple[WantedKey, ...], unit: str) -> Generator[StringCommand, N
     for found in keys:
         if found["owner"] != _OWNER:
             path = QuoteString(f"{KEYS}/{found['domain']}/{found['selector']}.private")
+            marks = [
+                QuoteString(f"{PENDING}/{signer.unit}")
+                for signer in signers
+                if signer.domain == found["domain"]
+            ]
             yield StringCommand(
                 "chown opendkim:opendkim", path, "&& chmod 600", path,
-                "&& touch", QuoteString(f"{PENDING}/{unit}"),
+                *(("&& touch", *marks) if marks else ()),
             )  # fmt: skip
     for key in wanted:
         if not _signs(key, keys):
@@ -73,13 +74,13 @@ def sign(wanted: tuple[WantedKey, ...], unit: str) -> Generator[StringCommand, N
                 f"{key.selector}._domainkey.{key.domain} is not in DNS; push DNS and deploy again. "
                 "Until a key signs, the host answers mail of that domain with 451"
             )
-    signing = signers(wanted, keys)
+    signing = signing_keys(wanted, keys)
     signed = {key.domain for key in signing}
     waiting = [key for key in wanted if key.domain not in signed]
-    yield from ship("dkim", tables(signing, unit, waiting))
+    yield from ship("dkim", tables(signers, signing, waiting))
 
 
-def signers(wanted: tuple[WantedKey, ...], keys: list[HostKey]) -> list[WantedKey]:
+def signing_keys(wanted: tuple[WantedKey, ...], keys: list[HostKey]) -> list[WantedKey]:
     """For each domain the wanted key if it may sign, else the one that signs now, else none.
 
     So the old key signs until the new one is visible.
@@ -105,23 +106,41 @@ def _signs(wanted: WantedKey, keys: list[HostKey]) -> bool:
 
 
 def tables(
-    keys: Sequence[WantedKey], unit: str, waiting: Sequence[WantedKey] = ()
+    signers: Sequence[StreamSigner],
+    keys: Sequence[WantedKey],
+    waiting: Sequence[WantedKey] = (),
 ) -> tuple[ConfigFile, ...]:
-    """OpenDKIM's key and signing table for `keys` (opendkim.conf(5): KeyTable, SigningTable).
+    """Each signer's key and signing table for `keys` (opendkim.conf(5): KeyTable, SigningTable).
 
-    The domains of `waiting` must not send yet: their rows name a key that the key table lacks, and
-    OpenDKIM answers such mail with a temporary failure. Without a row it would let it pass unsigned.
+    A row that names a key that the key table lacks makes OpenDKIM answer with a temporary failure;
+    without a row it would let the mail pass unsigned. So have the domains of `waiting`, which must not
+    send yet, and all that are not the signer's.
     """
+    return tuple(file for signer in signers for file in _tables_of(signer, keys, waiting))
+
+
+def _tables_of(
+    signer: StreamSigner, keys: Sequence[WantedKey], waiting: Sequence[WantedKey]
+) -> tuple[ConfigFile, ConfigFile]:
     key_rows = [
-        f"{k.selector}._domainkey.{k.domain} {k.domain}:{k.selector}:{KEYS}/{k.domain}/{k.selector}.private\n"
+        f"{_row_name(k)} {k.domain}:{k.selector}:{KEYS}/{k.domain}/{k.selector}.private\n"
         for k in keys
+        if k.domain == signer.domain
     ]
     signing_rows = [
-        f"*@{domain} {k.selector}._domainkey.{k.domain}\n"
+        f"*@{domain} {_row_name(k)}\n"
         for k in (*keys, *waiting)
-        for domain in (k.domain, *k.also)
+        if k.domain == signer.domain
+        for domain in signer.domains
     ]
+    signing_rows.append(f"* no-key-for-other-domains-than.{signer.domain}\n")
     return (
-        ConfigFile(KEY_TABLE, "".join(key_rows), 0o640, "root", "opendkim", (unit,)),
-        ConfigFile(SIGNING_TABLE, "".join(signing_rows), 0o640, "root", "opendkim", (unit,)),
+        ConfigFile(signer.key_table, "".join(key_rows), 0o640, "root", "opendkim", (signer.unit,)),
+        ConfigFile(
+            signer.signing_table, "".join(signing_rows), 0o640, "root", "opendkim", (signer.unit,)
+        ),
     )
+
+
+def _row_name(key: WantedKey) -> str:
+    return f"{key.selector}._domainkey.{key.domain}"

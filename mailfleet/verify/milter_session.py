@@ -16,7 +16,8 @@ TIMEOUT = 120.0
 # Sendmail's milter protocol, version 6. A filter may leave out steps, but not the answers to them.
 _VERSION = 6
 _ACTIONS = 0x1FF
-_STEPS = 0x37F
+# Headers and parts of the body without answers, and headers with their white space, too.
+_STEPS = 0x37F | 0x80 | 0x80000 | 0x100000
 _LEFT_OUT = {
     b"C": 0x01,
     b"H": 0x02,
@@ -27,6 +28,7 @@ _LEFT_OUT = {
     b"N": 0x40,
     b"T": 0x200,
 }
+_UNANSWERED = {b"L": 0x80, b"B": 0x80000}
 _VERDICTS = {b"a": "accept", b"c": "accept", b"d": "discard", b"r": "reject", b"t": "tempfail"}
 
 
@@ -73,7 +75,8 @@ def _converse(connection: socket.socket, ask: dict[str, Any], found: dict[str, A
         if command == b"E":
             break
         # Macros need no answer.
-        if command != b"D" and _answer(connection, found) != b"c":
+        answered = command != b"D" and not left_out & _UNANSWERED.get(command, 0)
+        if answered and _answer(connection, found) != b"c":
             return
     while _answer(connection, found) not in _VERDICTS and not found["reply"]:
         pass

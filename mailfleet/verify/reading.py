@@ -103,7 +103,7 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
             f"cmp -s /etc/ufw/{name} /usr/share/ufw/iptables/{name} || echo /etc/ufw/{name}"
             for name in _UFW_FILES
         ),
-        "opendkim": "opendkim -n -x /etc/opendkim.conf",
+        "opendkim": "for file in /etc/opendkim/*.conf; do opendkim -n -x $file; done",
         "postmulti": "postmulti -l",
         "signatures": signatures.COMMAND,
         "certificate orders": f"cat {ORDER_STATE}",

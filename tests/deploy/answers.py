@@ -15,6 +15,7 @@ from mailfleet.facts.services import Services
 from mailfleet.facts.tls import Tls
 from mailfleet.hoststate import ConfigFile, Directory, HostState
 from mailfleet.operations.dkim import tables
+from mailfleet.signing import stream_signers
 from mailfleet.target import Target
 from roles import desired, opendkim, tls
 
@@ -49,7 +50,7 @@ def converged(target: Target, certificate: Iterable[str]) -> Answers:
         text(Tls().command(tls.CHAIN, tls.KEY)): [settled, *certificate],
         text(DkimKeys().command()): [json.dumps(keys)],
         **_tree("host", state.files, state.directories),
-        **_tree("dkim", tables(list(wanted), opendkim.UNIT)),
+        **_tree("dkim", tables(stream_signers(target.fleet, target.host), wanted)),
         text(Services().command(state.units)): _services(state),
     }
 

@@ -46,7 +46,7 @@ def test_a_service_that_does_not_start_is_a_failure(project: Project) -> None:
     eu, us = project.hosts
     answers = project.answers()
     answers[eu] = {
-        "systemctl start opendkim.service": {"success": False, "stderr": ["bad key"]},
+        "systemctl start opendkim@": {"success": False, "stderr": ["bad key"]},
         **answers[eu],
     }
     project.answer(answers)

@@ -128,13 +128,13 @@ ROUNDS = [
         Breakage(
             "the signing table belongs to somebody else",
             {"files.owners": "signing.table is 0640 postfix:opendkim, expected 0640 root:opendkim"},
-            "chown postfix /etc/opendkim/signing.table",
+            "chown postfix /etc/opendkim/transactional.signing.table",
         ),
         Breakage(
             "the signer is stopped",
             {
-                "services.running": "opendkim.service is not running",
-                "sandbox.processes": "opendkim.service has no process to look at",
+                "services.running": "opendkim@marketing.service is not running",
+                "sandbox.processes": "opendkim@marketing.service has no process to look at",
                 **unanswered(US4, 587),
                 # Mail that cannot be signed is not taken.
                 **dict.fromkeys(
@@ -145,7 +145,7 @@ ROUNDS = [
                     ("tls.versions", "tls.certificates", "smuggling.turns"), f"{US4} port 587"
                 ),
             },
-            "systemctl stop opendkim",
+            "systemctl stop opendkim@marketing",
         ),
     ),
     (

@@ -13,6 +13,7 @@ import pytest
 
 from mailfleet import sandbox
 from mailfleet.deployment import target_of
+from mailfleet.signing import stream_signers
 from roles import desired, postfix
 from tests.lab.test_mail import SUITES, arrived, connect, submit
 
@@ -227,8 +228,12 @@ def test_an_upgrade_restarts_what_runs_old_code_and_loses_no_mail(
     deployed_lab: DeployedLab, host: str, region: str
 ) -> None:
     machine = deployed_lab.fleet.host(host)
-    units = [*postfix.units(target_of(deployed_lab.fleet, host, SUITES[region])),
-             "opendkim.service", "dovecot.service", "unbound.service"]  # fmt: skip
+    units = [
+        *postfix.units(target_of(deployed_lab.fleet, host, SUITES[region])),
+        *(signer.unit for signer in stream_signers(deployed_lab.fleet, machine)),
+        "dovecot.service",
+        "unbound.service",
+    ]
     since = f"systemctl show -p ActiveEnterTimestampMonotonic --value {' '.join(units)}"
     before = deployed_lab.on(host, since).split()
     recipients = []

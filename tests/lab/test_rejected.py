@@ -71,9 +71,9 @@ MISTAKES = {
         r" /etc/postfix-transactional/master\.cf: line \d+: bad field count",
     ),
     "a keyword that OpenDKIM does not know": Mistake(
-        "etc/opendkim.conf.j2",
+        "etc/opendkim/stream.conf.j2",
         "SignatureTime 5",
-        r" /etc/opendkim\.conf: configuration error at line \d+: unrecognized parameter",
+        r" /etc/opendkim/transactional\.conf: configuration error at line \d+: unrecognized parameter",
     ),
     "a brace that Dovecot misses": Mistake(
         "etc/dovecot/dovecot-{dovecot}.conf.j2",

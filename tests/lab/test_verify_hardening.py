@@ -16,6 +16,7 @@ pytestmark = pytest.mark.lab
 # Where an operator's own drop-ins go; they are read after ours. Each of the directives that keep a
 # process from gaining privileges has to go, or systemd switches it on again.
 AFTER = "/run/systemd/system"
+SIGNER = f"{AFTER}/opendkim@transactional.service.d"
 SYSCALLS = (
     "SystemCallFilter=\\nSystemCallArchitectures=\\nRestrictAddressFamilies=\\n"
     "RestrictNamespaces=no\\nPrivateDevices=no\\nProtectKernelTunables=no\\nProtectKernelModules=no\\n"
@@ -84,13 +85,13 @@ ROUNDS = [
         Breakage(
             "a sandbox is switched off",
             {
-                "sandbox.scores": "opendkim.service has exposure 9",
-                "sandbox.processes": "opendkim of opendkim.service runs outside of its sandbox",
+                "sandbox.scores": "opendkim@transactional.service has exposure 9",
+                "sandbox.processes": "opendkim of opendkim@transactional.service runs outside of its sandbox",
             },
-            f"mkdir -p {AFTER}/opendkim.service.d && printf '{OPEN}' > {AFTER}/opendkim.service.d/99.conf"
-            " && systemctl daemon-reload && systemctl restart opendkim",
-            undo=f"rm -r {AFTER}/opendkim.service.d && systemctl daemon-reload"
-            " && systemctl restart opendkim",
+            f"mkdir -p {SIGNER} && printf '{OPEN}' > {SIGNER}/99.conf && systemctl daemon-reload"
+            " && systemctl restart opendkim@transactional",
+            undo=f"rm -r {SIGNER} && systemctl daemon-reload"
+            " && systemctl restart opendkim@transactional",
         ),
         Breakage(
             "a service runs as it did before it was confined",

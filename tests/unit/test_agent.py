@@ -226,10 +226,10 @@ def test_the_report(
     (folder / "new.private").write_bytes(pem)
     (folder / "broken.private").write_text("no key\n")
     (folder / "half.private.new").write_bytes(pem)
-    table = tmp_path / "key.table"
+    table = tmp_path / "orders.key.table"
     table.write_text(f"new._domainkey.shop.example shop.example:new:{folder}/new.private\n")
     monkeypatch.setattr(agent, "FOLDER", str(tmp_path / "keys"))
-    monkeypatch.setattr(agent, "KEY_TABLE", str(table))
+    monkeypatch.setattr(agent, "KEY_TABLES", str(tmp_path))
     monkeypatch.setattr(agent, "visible", lambda _domain, selector, _p: selector == "new")
     agent.main()
     (line,) = capsys.readouterr().out.splitlines()
@@ -252,7 +252,7 @@ def test_the_report_of_a_fresh_host(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(agent, "FOLDER", str(tmp_path / "keys"))
-    monkeypatch.setattr(agent, "KEY_TABLE", str(tmp_path / "key.table"))
+    monkeypatch.setattr(agent, "KEY_TABLES", str(tmp_path / "none"))
     agent.main()
     assert capsys.readouterr().out == "[]\n"
     assert agent.signing() == set()

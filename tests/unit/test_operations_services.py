@@ -10,8 +10,9 @@ import pytest
 
 from mailfleet.facts.services import PENDING, ServicesState
 from mailfleet.hoststate import Action, Service
-from mailfleet.operations.dkim import WantedKey, signers, tables
+from mailfleet.operations.dkim import WantedKey, signing_keys, tables
 from mailfleet.operations.services import steps
+from mailfleet.signing import StreamSigner
 
 pytestmark = pytest.mark.unit
 
@@ -21,6 +22,8 @@ SERVICES = (
     Service("b@x.service", on_change="reload"),
     Service("clock.service", runs=False),
 )
+ORDERS = StreamSigner("orders", "shop.example", ("bounce.shop.example",))
+OTHER = WantedKey("news.example", "new", 2048)
 UNITS = frozenset(service.unit for service in SERVICES)
 GOOD = ServicesState(enabled=UNITS, active=frozenset({"a.service", "b@x.service"}), managed=UNITS)
 
@@ -203,31 +206,43 @@ def test_which_key_signs(
         {**row, "selector": "new", "visible": visible, "signing": signing},
         {**row, "domain": "other.example", "selector": "new", "visible": True, "signing": True},
     ]
-    chosen = signers((KEY,), keys)  # type: ignore[arg-type]
+    chosen = signing_keys((KEY,), keys)  # type: ignore[arg-type]
     assert [key.selector for key in chosen] == ([expected] if expected else [])
     assert {key.domain for key in chosen} <= {"shop.example"}
 
 
 def test_opendkims_tables() -> None:
-    key_table, signing_table = tables([KEY], "opendkim.service")
+    key_table, signing_table = tables([ORDERS], [KEY, OTHER])
     assert key_table.content == (
         "new._domainkey.shop.example shop.example:new:/etc/opendkim/keys/shop.example/new.private\n"
     )
-    assert signing_table.content == "*@shop.example new._domainkey.shop.example\n"
+    assert signing_table.content == (
+        "*@shop.example new._domainkey.shop.example\n"
+        "*@bounce.shop.example new._domainkey.shop.example\n"
+        "* no-key-for-other-domains-than.shop.example\n"
+    )
+    assert (key_table.path, signing_table.path) == (ORDERS.key_table, ORDERS.signing_table)
     for file in (key_table, signing_table):
         assert (file.mode, file.owner, file.group) == (0o640, "root", "opendkim")
-        assert file.affects == ("opendkim.service",)
+        assert file.affects == ("opendkim@orders.service",)
 
 
 def test_mail_of_a_domain_without_a_signing_key_is_deferred() -> None:
     """Its row names a key that the key table lacks: OpenDKIM then answers with a temporary failure."""
-    waiting = WantedKey("new.example", "mta1-eu-1", 2048, ("bounce.new.example",))
-    key_table, signing_table = tables([KEY], "opendkim.service", [waiting])
-    assert "new.example" not in key_table.content
-    assert signing_table.content.splitlines()[1:] == [
-        "*@new.example mta1-eu-1._domainkey.new.example",
-        "*@bounce.new.example mta1-eu-1._domainkey.new.example",
+    key_table, signing_table = tables([ORDERS], [OTHER], [KEY])
+    assert key_table.content == ""
+    assert signing_table.content.splitlines() == [
+        "*@shop.example new._domainkey.shop.example",
+        "*@bounce.shop.example new._domainkey.shop.example",
+        "* no-key-for-other-domains-than.shop.example",
     ]
+
+
+def test_a_streams_signer_knows_no_other_streams_key() -> None:
+    news = StreamSigner("news", "news.example")
+    files = {file.path: file.content for file in tables([ORDERS, news], [KEY, OTHER])}
+    assert "news.example" not in files[ORDERS.key_table] + files[ORDERS.signing_table]
+    assert "shop.example" not in files[news.key_table] + files[news.signing_table]
 
 
 def test_what_waits_for_its_next_start_is_not_waited_for() -> None:

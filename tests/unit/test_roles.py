@@ -109,6 +109,7 @@ UNREAD = {
     "/etc/resolv.conf",
     "/etc/apt/apt.conf.d/52-mailfleet",
     "/etc/needrestart/conf.d/mailfleet.conf",
+    "/etc/sysusers.d/mailfleet-message.conf",
     "/etc/sysusers.d/mailfleet-opendkim.conf",
     "/etc/sysusers.d/mailfleet-postfix.conf",
     "/etc/logrotate.d/mailfleet-postfix",
@@ -133,7 +134,6 @@ def test_what_a_unit_reads_affects_it(suite: str) -> None:
             "protocols",
             "sender_logins",
             "tls_policy",
-            "header_checks",
         )
         sandbox = path_of(unit)
         assert paths == {*(f"/etc/{sending.instance}/{name}" for name in names), sandbox}
@@ -174,7 +174,10 @@ def test_the_units_of_each_release(suite: str, expected: list[str]) -> None:
 @pytest.mark.parametrize("kind", HOSTS)
 def test_services_start_in_the_order_of_their_needs(kind: str) -> None:
     services = [service.unit for service in desired(target_of(kind)).services]
-    wanted = ["ufw.service", "unbound.service", "opendkim.service", "postfix@-.service"]
+    signing = ["opendkim@orders.service", "mailfleet-message@orders.service"]
+    if not target_of(kind).host.sending:
+        signing = []
+    wanted = ["ufw.service", "unbound.service", *signing, "postfix@-.service"]
     assert [unit for unit in services if unit in wanted] == wanted
 
 

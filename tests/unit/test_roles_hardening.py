@@ -133,10 +133,19 @@ def test_an_instance_writes_its_own_queue_and_a_new_sandbox_restarts_it(suite: s
 
 
 def test_the_signer_has_neither_root_nor_network() -> None:
-    rows = confined(desired(target_of("both")))["opendkim.service"]
+    rows = confined(desired(target_of("both")))["opendkim@orders.service"]
     assert [value for key, value in rows if key == "CapabilityBoundingSet"] == [""]
     assert {("User", "opendkim"), ("PrivateNetwork", "yes")} <= set(rows)
     assert ("RestrictAddressFamilies", "AF_UNIX") in rows
+
+
+def test_a_signer_sees_the_keys_of_its_own_domain_only() -> None:
+    rows = confined(desired(target_of("both")))
+    keys = "/etc/opendkim/keys"
+    for stream, domain in (("orders", "shop.example"), ("news", "news.shop.example")):
+        own = rows[f"opendkim@{stream}.service"]
+        assert ("TemporaryFileSystem", f"{keys}:ro") in own
+        assert [value for key, value in own if key == "BindReadOnlyPaths"] == [f"-{keys}/{domain}"]
 
 
 def test_an_unknown_service_has_no_sandbox() -> None:

@@ -17,12 +17,12 @@ import pytest
 from mailfleet import certificates, inventory, sandbox
 from mailfleet.deployment import target_of
 from mailfleet.errors import MailfleetError
-from mailfleet.facts.dkim import KEYS
 from mailfleet.facts.release import Release
 from mailfleet.facts.tls import issuers
 from mailfleet.hoststate import ConfigFile, HostState
 from mailfleet.model import Fleet, Host
 from mailfleet.operations.dkim import WantedKey, tables
+from mailfleet.signing import KEYS, stream_signers
 from mailfleet.target import Target
 from mailfleet.verify import dns as verify_dns
 from mailfleet.verify import jails as verify_jails
@@ -131,7 +131,8 @@ class Verification:
         keys += [(tls.KEY, 0o600, "root", "root")]
         instances = (postfix.INBOUND, *(s.instance for s in target.host.sending))
         state = desired(target)
-        files = (*state.files, *tables(list(wanted), opendkim.UNIT))
+        signers = stream_signers(target.fleet, target.host)
+        files = (*state.files, *tables(signers, wanted))
         jails = fail2ban.jails(target)
         return Expected(target, state, files, wanted, instances, tuple(keys), jails)
 

@@ -1,0 +1,124 @@
+"""Judges each message of a stream before it is signed, and again after that.
+
+    python3 -m agent.message CONFIG
+
+CONFIG is a JSON object, see `Stream`. Serves two sockets in the folder RUNTIME_DIRECTORY: `check.sock`,
+which Postfix asks before the signer, and `signed.sock`, which it asks last. The first decides who the
+message is from (`agent.author`) and which headers it may have; the second lets nothing pass that has
+no signature of the stream's own domain. Runs on mail hosts with Debian's own Python, nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import socket
+import sys
+from dataclasses import dataclass
+
+from agent import milter
+from agent.author import RefusedError, author
+from agent.milter import Message, Verdict
+
+# Those that a message may have once (RFC 5322, section 3.6), in small letters: two readers would look at
+# different ones. MIME's and the lists' are of the kind (RFC 2045; RFC 2369, section 2; RFC 8058).
+_ONCE = {
+    "from", "sender", "reply-to", "to", "cc", "bcc", "date", "subject", "message-id", "in-reply-to",
+    "references", "mime-version", "content-type", "content-transfer-encoding", "content-disposition",
+    "list-unsubscribe", "list-unsubscribe-post", "list-id",
+}  # fmt: skip
+# OpenDKIM's own limit is 65536 (opendkim.conf(5), MaximumHeaders), and what it adds needs room.
+_HEADER_OCTETS = 60_000
+_SIGNED_BY = re.compile(rb"(?:^|;)d=([^;]+)")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What the judge knows of its stream."""
+
+    domains: frozenset[str]
+    """Where the From address may be: the From domain, and the return path, which mail without From gets."""
+    signing_domain: str
+    """The domain that the stream signs as (d=, RFC 6376 section 3.5)."""
+
+    @classmethod
+    def read(cls, path: str) -> Stream:
+        """From a JSON object with `domains` (a list) and `signing_domain`."""
+        with open(path, encoding="utf-8") as file:
+            given = json.load(file)
+        return cls(frozenset(given["domains"]), given["signing_domain"])
+
+    def before_signing(self, message: Message) -> Verdict:
+        """Refuse what can be read in two ways or names somebody else."""
+        try:
+            _check_headers(message)
+            senders = message.values(b"from")
+            if not senders:
+                raise RefusedError("5.6.0", "the message has no From header")
+            author(senders[0], self.domains)
+        except RefusedError as refusal:
+            return Verdict(f"550 {refusal.code} {refusal}")
+        return Verdict(headers=tuple(self._foreign_signatures(message)))
+
+    def after_signing(self, message: Message) -> Verdict:
+        """Keep back whatever the stream's signer has not signed."""
+        signers = [_signer(value) for value in message.values(b"dkim-signature")]
+        if self.signing_domain in signers:
+            return Verdict()
+        return Verdict(f"451 4.7.7 the message was not signed as {self.signing_domain}, try later")
+
+    def _foreign_signatures(self, message: Message) -> list[tuple[bytes, int, bytes]]:
+        """Removals of signatures in the stream's own name that its signer has not made."""
+        values = message.values(b"dkim-signature")
+        return [
+            (b"DKIM-Signature", number, b"")
+            for number, value in enumerate(values, 1)
+            if self.signing_domain.encode() in b"".join(value.split()).lower()
+        ]
+
+
+def _signer(value: bytes) -> str:
+    """The domain that a signature's header names; empty where it names none."""
+    found = _SIGNED_BY.search(b"".join(value.split()).lower())
+    return found[1].decode("ascii", "replace") if found else ""
+
+
+def _check_headers(message: Message) -> None:
+    seen: set[str] = set()
+    for raw, _ in message.headers:
+        name = raw.decode("latin-1")
+        low = name.lower()
+        if low in seen and low in _ONCE:
+            raise RefusedError("5.6.0", f"{name} stands twice in the headers; one is allowed")
+        seen.add(low)
+    octets = sum(len(name) + len(value) + 3 for name, value in message.headers)
+    if octets > _HEADER_OCTETS:
+        raise RefusedError("5.6.0", f"the headers have {octets} octets, more than {_HEADER_OCTETS}")
+
+
+def _ready() -> None:
+    """Tell systemd (sd_notify(3))."""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if path:
+        address = f"\0{path[1:]}" if path.startswith("@") else path
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.sendto(b"READY=1", address)
+
+
+async def main(config: str) -> None:
+    """Serve both sockets for ever."""
+    stream, folder = Stream.read(config), os.environ["RUNTIME_DIRECTORY"]
+    servers = [
+        await milter.listen(f"{folder}/check.sock", stream.before_signing),
+        await milter.listen(f"{folder}/signed.sock", stream.after_signing, body=False),
+    ]
+    _ready()
+    await asyncio.gather(*(server.serve_forever() for server in servers))
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(*sys.argv[1:]))

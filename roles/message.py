@@ -1,0 +1,65 @@
+"""The judge of each stream's messages: who they are from, and that nothing leaves unsigned.
+
+It is `agent/message.py`, which Postfix asks before the signer and after it (decision 7).
+"""
+
+from __future__ import annotations
+
+import json
+
+from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
+from mailfleet.render import agent, render
+from mailfleet.sandbox import RELOAD, drop_in
+from mailfleet.signing import StreamSigner, stream_signers
+from mailfleet.target import Target
+
+_LIBRARY = "/usr/local/lib/mailfleet"
+_MODULES = ("author", "message", "milter")
+_TEMPLATE = "etc/systemd/system/mailfleet-message@.service"
+
+
+def desired(target: Target) -> HostState:
+    """One unit for each stream; they share the program and the user."""
+    signers = stream_signers(target.fleet, target.host)
+    units = tuple(signer.judge for signer in signers)
+    return HostState(
+        packages=("python3",),
+        directories=(Directory("/etc/mailfleet/streams"),),
+        files=(
+            *(
+                ConfigFile(f"{_LIBRARY}/agent/{name}.py", agent(f"{name}.py"), affects=units)
+                for name in _MODULES
+            ),
+            *(
+                ConfigFile(signer.judge_config, config(signer), affects=(signer.judge,))
+                for signer in signers
+            ),
+            ConfigFile(
+                "/etc/sysusers.d/mailfleet-message.conf",
+                'u mailfleet-message - "mailfleet judge of messages"\n',
+            ),
+            ConfigFile(
+                f"/{_TEMPLATE}", render(_TEMPLATE, library=_LIBRARY), affects=(RELOAD, *units)
+            ),
+            *(drop_in(unit) for unit in units),
+        ),
+        checks=(Check("judge of messages", _CHECK),),
+        services=tuple(Service(unit) for unit in units),
+    )
+
+
+def config(signer: StreamSigner) -> str:
+    """What the agent reads; see `agent.message.Stream`."""
+    content = {"domains": signer.domains, "signing_domain": signer.domain}
+    return json.dumps(content, indent=2) + "\n"
+
+
+# The program itself reads each stream's configuration.
+_CHECK = """\
+cd "$STAGE/usr/local/lib/mailfleet"
+for config in "$STAGE"/etc/mailfleet/streams/*.json; do
+  [ ! -e "$config" ] || python3 -B -c 'import sys
+from agent.message import Stream
+Stream.read(sys.argv[1])' "$config"
+done
+"""

@@ -1,0 +1,159 @@
+"""Who a From header says that a message is from: one reading, or a refusal that says why."""
+
+from __future__ import annotations
+
+import email
+import email.utils
+from email import policy
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from agent.author import RefusedError, author
+
+pytestmark = pytest.mark.unit
+
+DOMAINS = frozenset({"shop.example", "bounce.shop.example"})
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        (" a@shop.example", "a@shop.example"),
+        ("a@shop.example", "a@shop.example"),
+        (" A <a@SHOP.Example> ", "a@SHOP.Example"),
+        (" <a@shop.example>", "a@shop.example"),
+        (" bounces@bounce.shop.example", "bounces@bounce.shop.example"),
+        (" A very long name\n <a@shop.example>", "a@shop.example"),
+        ("\n\tA very long name\n\t<a@shop.example>", "a@shop.example"),
+        (' "sales@shop" <a@shop.example>', "a@shop.example"),
+        (' "jane@customer.example via Shop" <a@shop.example>', "a@shop.example"),
+        (' "Shop <info@shop.example>" <info@shop.example>', "info@shop.example"),
+        (r' "say \"hi\", all <3" <a@shop.example>', "a@shop.example"),
+        (" =?utf-8?q?J=C3=BCrgen?= =?utf-8?b?w7w=?= <a@shop.example>", "a@shop.example"),
+        (" Jürgen 日本 <a@shop.example>", "a@shop.example"),
+        (" Shop (EU) <a@shop.example>", "a@shop.example"),
+        (" a@shop.example (Shop)", "a@shop.example"),
+        (" J. Q. Public <j.q+tag@shop.example>", "j.q+tag@shop.example"),
+        (" O'Neil & Co. <a+b=c@shop.example>", "a+b=c@shop.example"),
+        (' "a b"@shop.example', '"a b"@shop.example'),
+        (" " + "a" * 64 + "@shop.example", "a" * 64 + "@shop.example"),
+    ],
+)
+def test_accepted(value: str, address: str) -> None:
+    assert author(value.encode(), DOMAINS) == address
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "reason"),
+    [
+        (" a@evil.example", "5.7.1", "must be an address at bounce.shop.example or shop.example"),
+        (" <a@shop.example.evil.example>", "5.7.1", "must be an address at"),
+        (" <a@news.shop.example>", "5.7.1", "must be an address at"),
+        (" <a@xshop.example>", "5.7.1", "must be an address at"),
+        (" a@shop.example.", "5.7.1", "must be an address at"),
+        (" a@evil.example (Shop)", "5.7.1", "must be an address at"),
+        (" A <a@shop.example>, B <b@shop.example>", "5.6.0", "more than one address"),
+        (" A <a@shop.example>,\n B <b@evil.example>", "5.6.0", "more than one address"),
+        (" postmaster, a@shop.example", "5.6.0", "a comma"),
+        (" Shop, Ltd. <a@shop.example>", "5.6.0", "a comma"),
+        (" a@evil.example <a@shop.example>", "5.6.0", "more than one address"),
+        (" <postmaster> a@shop.example", "5.6.0", "no address in the form"),
+        (" a@shop.example> <evil", "5.6.0", "brackets that do not match"),
+        ("", "5.6.0", "no address"),
+        (" @shop.example", "5.6.0", "no address in the form"),
+        (" Shop", "5.6.0", "no address: write"),
+        (" Team: a@shop.example;", "5.6.0", "a group"),
+        (" undisclosed:;", "5.6.0", "no address"),
+        (" <@evil.example:a@shop.example>", "5.6.0", "a source route"),
+        (" a@evil.example (a@shop.example)", "5.6.0", "a comment that can be misread"),
+        (" a@shop.example (a (b) c)", "5.6.0", "a comment that can be misread"),
+        (' "x <a@shop.example>', "5.6.0", "a quotation mark without its partner"),
+        (r' "x\" <b@evil.example>" <a@shop.example>', "5.6.0", "a foreign address in its quoted"),
+        (' "<b@evil.example>" <a@shop.example>', "5.6.0", "a foreign address in its quoted"),
+        (r" x\, <a@shop.example>", "5.6.0", "a backslash outside of quotes"),
+        (r' (a\) "b) B <c@news.shop.example> (c" <a@shop.example>', "5.6.0", "a backslash"),
+        (' (a) "b) B <c@evil.example> (c" <a@shop.example>', "5.6.0", "a foreign address in its"),
+        (" [Shop] <a@shop.example>", "5.6.0", "a bracket"),
+        (" a@[192.0.2.1]", "5.6.0", "a bracket"),
+        (" a @shop.example", "5.6.0", "no address in the form"),
+        (" a..b@shop.example", "5.6.0", "no address in the form"),
+        (' ""@shop.example', "5.6.0", "more than one way"),
+        (" =?utf-8?q?ceo=40evil.example?=@shop.example", "5.6.0", "within its address"),
+        (" =?utf-8?b?YQBi?= <a@shop.example>", "5.6.0", "a control character in an encoded word"),
+        (" a\x00b <a@shop.example>", "5.6.0", "a control character"),
+        (" a\r <a@shop.example>", "5.6.0", "a control character"),
+        (" a\u2028b <a@shop.example>", "5.6.0", "a control character"),
+        (" " + "a" * 65 + "@shop.example", "5.1.7", "a local part of more than 64 octets"),
+        (' "' + "x" * 1000 + '" <a@shop.example>', "5.6.0", "more than 998 octets"),
+    ],
+)
+def test_refused(value: str, code: str, reason: str) -> None:
+    with pytest.raises(RefusedError, match=reason) as refusal:
+        author(value.encode(), DOMAINS)
+    assert refusal.value.code == code
+
+
+def test_text_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(RefusedError, match="8-bit text that is not UTF-8"):
+        author(b" J\xfcrgen <a@shop.example>", DOMAINS)
+
+
+# Pieces in which parsers have been found to differ.
+PIECES = st.sampled_from(
+    [
+        *("a@shop.example", "b@evil.example", "<a@shop.example>", "<b@evil.example>", "ceo", "é"),
+        *(
+            '"a@shop.example"',
+            '"b@evil.example"',
+            "(b@evil.example)",
+            "=?utf-8?q?b=40evil.example?=",
+        ),
+        *(
+            '"',
+            "(",
+            ")",
+            "\\",
+            ",",
+            ":",
+            ";",
+            "<",
+            ">",
+            "@",
+            " ",
+            "\n ",
+            ".",
+            "\t",
+            "[",
+            "]",
+            "\r",
+            "!",
+        ),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join) | st.text(max_size=60))
+@example(r'(a\) "b) Boss <b@evil.example> (c" <a@shop.example>')
+@settings(max_examples=400, deadline=None)
+def test_no_parser_finds_another_address_in_what_is_accepted(value: str) -> None:
+    try:
+        found = author(b" " + value.encode("utf-8", "replace"), DOMAINS)
+    except RefusedError:
+        return
+    assert found.rpartition("@")[2].lower() in DOMAINS
+    plain = value.replace("\n", "")
+    assert [address for _, address in email.utils.getaddresses([plain])] == [found]
+    header = email.message_from_string(f"From: {plain}\n\n", policy=policy.default)["From"]
+    assert [address.addr_spec for address in header.addresses] == [found]
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "a.", '"', "(", "()", "\\", "<", '""', "a ", "=?", "@", "é"]
+)
+def test_no_header_takes_long_to_judge(piece: str) -> None:
+    """A pattern that tries every way to split would not end at all."""
+    for end in ("@shop.example", ""):
+        with pytest.raises(RefusedError):
+            author((" " + piece * 400 + end).encode()[:990] + b"!", DOMAINS)
