@@ -73,7 +73,7 @@ def test_clean_mail_must_not_be_marked() -> None:
 
 
 def test_every_scanned_service_is_shown_every_kind() -> None:
-    found = fleet(scan="virus", on_scanner_failure="pass")
+    found = fleet(scan="full", on_scanner_failure="pass")
     asked: list[str] = []
 
     def run(command: str) -> str:
@@ -88,7 +88,7 @@ def test_every_scanned_service_is_shown_every_kind() -> None:
     ]
     (command,) = asked
     assert "INBOUND,FULL" in command
-    assert "OUTBOUND,VIRUS,PASS" in command
+    assert "OUTBOUND,FULL,PASS" in command
     assert GTUBE in command
     assert EICAR.split("-", maxsplit=1)[1] in command
     quiet = fleet(options={"inbound_scan": "none"})
