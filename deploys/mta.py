@@ -10,6 +10,7 @@ state = desired(target)
 need = tls.Need()
 apply(
     state,
+    target.host.all_addresses,
     partial(tls.apply, target=target, state=state, need=need),
     partial(opendkim.apply, target=target),
     last=partial(tls.order, need=need),

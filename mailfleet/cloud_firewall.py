@@ -32,24 +32,26 @@ class CloudRule:
 
 def cloud_rules(listeners: Iterable[Listener]) -> tuple[CloudRule, ...]:
     """One rule for each protocol and port that the world may connect to, and one for ICMP."""
-    versions: dict[tuple[str, int], set[int]] = {}
+    sources: dict[tuple[str, int], dict[str, None]] = {}
     purposes: dict[tuple[str, int], dict[str, None]] = {}
     for listener in listeners:
         if not listener.public:
             continue
         key = (listener.protocol, listener.port)
         open_to = {a.version for a in listener.addresses if not a.is_loopback} or {4, 6}
-        versions.setdefault(key, set()).update(open_to)
+        sources.setdefault(key, {}).update(
+            dict.fromkeys(map(str, listener.sources or [_ANYWHERE[v] for v in sorted(open_to)]))
+        )
         purposes.setdefault(key, {})[listener.purpose] = None
     found = [
         CloudRule(
             protocol,
-            tuple(_ANYWHERE[version] for version in sorted(versions[protocol, port])),
+            tuple(sorted(sources[protocol, port])),
             # At most 255 characters, says the API.
             f"mailfleet: {', '.join(purposes[protocol, port])}"[:255],
             str(port),
         )
-        for protocol, port in versions
+        for protocol, port in sources
     ]
     # Without "packet too big", large mail to whoever sits behind a tunnel never arrives (RFC 4890).
     every = tuple(_ANYWHERE.values())

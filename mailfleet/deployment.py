@@ -15,7 +15,7 @@ from mailfleet import inventory
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Machine, Release
 from mailfleet.hoststate import HostState
-from mailfleet.model import Fleet, Host, Stream
+from mailfleet.model import Address, Fleet, Host, Stream
 from mailfleet.model.names import domain_name
 from mailfleet.operations import files, packages, services
 from mailfleet.scanning import Capacity, check_memory
@@ -77,10 +77,16 @@ def target_of(
 
 
 def apply(
-    state: HostState, *between: Callable[[], object], last: Callable[[], object] | None = None
+    state: HostState,
+    addresses: tuple[Address, ...],
+    *between: Callable[[], object],
+    last: Callable[[], object] | None = None,
 ) -> None:
-    """Packages, `between` (keys), files, services, then `last`: what needs all hosts' services."""
-    packages.install(name="Packages", packages=state.packages)
+    """Packages, `between` (keys), files, services, then `last`: what needs all hosts' services.
+
+    `addresses` are those that the host must have.
+    """
+    packages.install(name="Packages", wanted=state, addresses=addresses)
     for step in between:
         step()
     files.install(

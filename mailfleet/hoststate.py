@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mailfleet.model import Address
+from mailfleet.model import Address, Network
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,10 @@ class Listener:
     protocol: Literal["tcp", "udp"]
     port: int
     addresses: tuple[Address, ...] = ()
+    served_by: Literal["role", "host", "operator"] = "role"
+    """Whose service opens it: a role's, one that the host came with, or one of the operator's own."""
+    sources: tuple[Network, ...] = ()
+    """Whom the firewall lets in; empty means everybody."""
 
     @property
     def public(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mailfleet.connection import CONNECTION
 from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener, Service
-from mailfleet.model import Address
+from mailfleet.model import Address, Network
 from mailfleet.render import render
 from mailfleet.target import Target
 
@@ -27,11 +27,21 @@ class Rule:
     port: int
     address: Address | None
     purpose: str
+    source: Network | None = None
+    """Whom it is open to; None: everybody."""
 
     @property
     def comment(self) -> str:
         """ufw keeps comments as hexadecimal."""
         return f"mailfleet: {self.purpose}".encode().hex()
+
+    @property
+    def source_text(self) -> str | None:
+        """As ufw writes it: a single address without its prefix length."""
+        if self.source is None:
+            return None
+        single = self.source.num_addresses == 1
+        return str(self.source.network_address if single else self.source)
 
 
 def rules(listeners: Iterable[Listener], version: int) -> tuple[Rule, ...]:
@@ -41,9 +51,13 @@ def rules(listeners: Iterable[Listener], version: int) -> tuple[Rule, ...]:
         if not listener.public:
             continue
         addresses: Iterable[Address | None] = listener.addresses or (None,)
-        for address in addresses:
-            if address is None or address.version == version:
-                found.append(Rule(listener.protocol, listener.port, address, listener.purpose))
+        sources: Iterable[Network | None] = listener.sources or (None,)
+        found += [
+            Rule(listener.protocol, listener.port, address, listener.purpose, source)
+            for address in addresses
+            for source in sources
+            if all(part is None or part.version == version for part in (address, source))
+        ]
     return tuple(dict.fromkeys(found))
 
 
@@ -60,9 +74,14 @@ def _egress() -> tuple[ConfigFile, ...]:
     )  # fmt: skip
 
 
-def desired(_target: Target, listeners: Iterable[Listener]) -> HostState:
+def desired(target: Target, listeners: Iterable[Listener]) -> HostState:
     """Default deny, and an opening for each public listener, IPv4 and IPv6 alike."""
-    listeners = tuple(listeners)
+    own = tuple(
+        Listener(port.purpose, port.protocol, port.port, (), "operator", port.sources)
+        for port in target.host.open_ports
+    )
+    # In the order that `merge` gives them: verify compares the kernel's.
+    listeners = (*own, *listeners)
     affects = (RELOAD,)
     return HostState(
         # Without nftables' compatibility tools ufw has nothing to load its rules with.
@@ -101,6 +120,7 @@ def desired(_target: Target, listeners: Iterable[Listener]) -> HostState:
         actions=(Action(RELOAD, "ufw --force enable >/dev/null && ufw reload >/dev/null"),),
         # Nothing listens before it stands.
         services=(Service(UNIT, on_change="reload", alone=True),),
+        listeners=own,
     )
 
 

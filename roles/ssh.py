@@ -33,7 +33,7 @@ def desired(target: Target) -> HostState:
         checks=(Check("SSH", _CHECK), Check("the operator's key", _CHECK_KEY)),
         # Sessions go on. Where systemd starts sshd for the first connection, there may be none.
         actions=(Action("sshd", "systemctl try-reload-or-restart ssh.service"),),
-        listeners=(Listener("SSH", "tcp", target.host.ssh_port),),
+        listeners=(Listener("SSH", "tcp", target.host.ssh_port, served_by="host"),),
     )
 
 

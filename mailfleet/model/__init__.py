@@ -1,12 +1,13 @@
 """The fleet model: pure values that describe machines, identities and how they belong together."""
 
-from mailfleet.model.addresses import Address
+from mailfleet.model.addresses import Address, Network
 from mailfleet.model.build import HostEntry, build_fleet
 from mailfleet.model.fleet import (
     Domain,
     Fleet,
     Host,
     Limits,
+    OpenPort,
     ProviderSettings,
     Region,
     Scan,
@@ -27,6 +28,8 @@ __all__ = [
     "HostEntry",
     "Limits",
     "MtaSts",
+    "Network",
+    "OpenPort",
     "ProviderSettings",
     "Region",
     "Scan",

@@ -20,6 +20,7 @@ from mailfleet.model.fleet import (
     Fleet,
     Host,
     Limits,
+    OpenPort,
     ProviderSettings,
     Region,
     Scan,
@@ -124,6 +125,10 @@ def _parse(
         return None
 
 
+def _open_ports(table: InventoryTable | HostTable | None) -> tuple[OpenPort, ...]:
+    return tuple(OpenPort(**port.model_dump()) for port in (table.open_ports if table else ()))
+
+
 def _host(
     source: str, entry: HostEntry, inventory: InventoryTable | None, found: list[Problem]
 ) -> Host | None:
@@ -165,6 +170,7 @@ def _host(
         suite=table.suite,
         inbound_scan=_inbound_scan(table, inventory),
         reverse_dns=_reverse_dns(entry.region, table, inventory),
+        open_ports=tuple(dict.fromkeys((*_open_ports(inventory), *_open_ports(table)))),
     )
 
 

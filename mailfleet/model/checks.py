@@ -26,6 +26,7 @@ def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> li
         *_duplicate_addresses(fleet),
         *_unusable_addresses(fleet),
         *_taken_ports(fleet),
+        *_needless_open_ports(fleet),
         *identity_checks.contradictions(fleet, paths),
         *policy_checks.policy_contradictions(fleet, paths),
     ]
@@ -166,6 +167,24 @@ def _taken_ports(fleet: Fleet) -> Iterator[Problem]:
                         f"{other.stream}; set tls_port and starttls_port of stream {stream.name}"
                     )
                     yield Problem(fleet.source, key, text)
+
+
+def _needless_open_ports(fleet: Fleet) -> Iterator[Problem]:
+    known = {stream.name: stream for stream in fleet.streams}
+    for host in fleet.hosts:
+        uses = {**identity_checks.RESERVED_PORTS, host.ssh_port: "SSH"}
+        for sending in host.sending:
+            if stream := known.get(sending.stream):
+                uses |= dict.fromkeys(
+                    (stream.tls_port, stream.starttls_port), f"stream {stream.name}"
+                )
+        for opened in host.open_ports:
+            if opened.protocol == "tcp" and (use := uses.get(opened.port)):
+                text = (
+                    f"port {opened.port} serves {use}, and the firewall opens what that needs; remove "
+                    "it here"
+                )
+                yield Problem(fleet.source, f"host {host.name}: open_ports", text)
 
 
 def _streams_without_address(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:

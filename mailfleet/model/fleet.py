@@ -148,6 +148,17 @@ class SendingAddress:
 
 
 @dataclass(frozen=True)
+class OpenPort:
+    """A port of the operator's own service that a host's firewall leaves open."""
+
+    port: int
+    protocol: Literal["tcp", "udp"]
+    sources: tuple[Network, ...]
+    """Empty: everybody."""
+    purpose: str
+
+
+@dataclass(frozen=True)
 class Host:
     """One server."""
 
@@ -164,6 +175,8 @@ class Host:
     """What inbound mail is scanned for; always "none" where the host takes none."""
     reverse_dns: ProviderSettings | None = None
     """Who serves the PTR records of its addresses; None: nobody that we could ask."""
+    open_ports: tuple[OpenPort, ...] = ()
+    """The fleet's, then the host's own."""
 
     @property
     def addresses(self) -> tuple[Address, ...]:

@@ -92,6 +92,14 @@ AcmeDirectory = Annotated[
     ),
     AfterValidator(authority),
 ]
+Purpose = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9_./-]+( [A-Za-z0-9_./-]+)*",
+        "write letters, digits, and the characters _ . / - with single spaces, e.g. node_exporter",
+    ),
+    Field(max_length=60),
+]
 Policy = Literal["none", "quarantine", "reject"]
 Scan = Literal["none", "virus", "full"]
 MailAddresses = Annotated[
@@ -269,6 +277,20 @@ class DomainTable(_Table):
     )
 
 
+class OpenPortTable(_Table):
+    """One of `open_ports`: a port of the operator's own service that the firewall leaves open."""
+
+    port: Port
+    protocol: Literal["tcp", "udp"] = "tcp"
+    sources: Networks = ()
+    """Whom it is open to. Default: everybody. Example: ["203.0.113.0/24"]."""
+    purpose: Purpose = "opened by the operator"
+    """What `ufw status` shows beside it. Example: "node_exporter"."""
+
+
+OpenPorts = Annotated[tuple[OpenPortTable, ...], BeforeValidator(as_tuple)]
+
+
 class HostTable(_Table):
     """What an inventory says of one host, beside pyinfra's own `ssh_*` and `_*` data."""
 
@@ -288,6 +310,8 @@ class HostTable(_Table):
     """The release that a lab boots for this host; real hosts say it themselves."""
     ssh_port: Port = 22
     """pyinfra's own key, checked here because the firewall opens this port."""
+    open_ports: OpenPorts = ()
+    """Further ports that the firewall opens on this host, besides the fleet's `open_ports`."""
 
 
 class TlsDemandTable(_Table):
@@ -329,6 +353,11 @@ class InventoryTable(_Table):
     """Name of the lab that the hosts live in."""
     never_banned: Networks = ()
     """Whom fail2ban leaves alone: offices, monitoring. Example: ["203.0.113.0/24"]."""
+    open_ports: OpenPorts = ()
+    """Further ports that the firewall opens on every host: for monitoring, a backup.
+
+    Example: [{"port": 9100, "sources": ["203.0.113.0/24"], "purpose": "node_exporter"}].
+    """
     acme: AcmeDirectory = "staging"
     """Who issues the hosts' certificates (RFC 8555). Example: "production"."""
     acme_contact: MailAddress | None = None

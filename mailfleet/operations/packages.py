@@ -1,64 +1,120 @@
-"""Install Debian packages without starting the services that they bring."""
+"""Install Debian packages without starting the services that they bring, once nothing is in the way."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import time
+from collections.abc import Collection, Generator
 
-from pyinfra import host
+from pyinfra import host, logger, state
 from pyinfra.api import QuoteString, StringCommand, operation
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
 
-from mailfleet.facts.files import STATE
-from mailfleet.facts.packages import GUARD, GUARD_MARK, Packages
+from mailfleet import obstacles
+from mailfleet.facts.package_locks import LockHolder, PackageLocks
+from mailfleet.facts.preconditions import Preconditions, PreconditionState
+from mailfleet.facts.programs import Owners
+from mailfleet.firewall_rules import foreign_rules
+from mailfleet.hoststate import HostState
+from mailfleet.model import Address
+from mailfleet.operations.package_script import INSTALL
 
-# policy-rc.d (invoke-rc.d(8)) answers 101, "not allowed", while apt runs: a mail server with Debian's
-# default configuration must not answer on port 25 for even a second. The trap removes it on any end
-# but a power cut; then the next run finds it and comes here again.
-_INSTALL = f"""\
-set -eu
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-# One run at a time: apt of a run that lost its connection may still be at work.
-mkdir -p {STATE}
-exec 9> {STATE}/packages.lock
-flock 9
-# A guard that an operator put there comes back afterwards.
-if [ -e {GUARD} ] && ! grep -qs '{GUARD_MARK}' {GUARD}; then mv {GUARD} {GUARD}.mailfleet-kept; fi
-trap 'rm -f {GUARD}; [ ! -e {GUARD}.mailfleet-kept ] || mv {GUARD}.mailfleet-kept {GUARD}' EXIT
-printf '#!/bin/sh\\n# {GUARD_MARK}\\nexit 101\\n' > {GUARD}
-chmod 755 {GUARD}
-apt() {{
-  apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef \
-    -o Dpkg::Options::=--force-confold --no-install-recommends "$@" </dev/null
-}}
-# After a power cut amid an install there are packages whose dependencies were not unpacked yet: then
-# the first two steps may fail, and only --fix-broken helps.
-dpkg --configure -a --force-confdef --force-confold || :
-apt update
-# Another mail server makes room for Postfix. Whatever else would have to go is not ours to remove.
-if [ $# -gt 0 ]; then
-  gone=$(apt -s install -- "$@" | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p')
-  for name in $gone; do
-    case $(dpkg-query -W -f '${{Package}} ${{Provides}}' "$name") in
-      exim4* | *mail-transport-agent*) ;;
-      *)
-        echo "apt would remove $name to install what this host needs (see apt-get -s install $*);" \
-          "remove it yourself if you can do without it, and deploy again" >&2
-        exit 1 ;;
-    esac
-  done
-fi
-if [ $# -eq 0 ] || ! apt install -- "$@"; then
-  apt --fix-broken install
-  [ $# -eq 0 ] || apt install -- "$@"
-fi
-"""
+LONGEST_WAIT = 900
+"""Seconds to wait for whoever holds apt: the first upgrade of a small new server takes minutes."""
+_PAUSE = 5
+_REMINDER = 60
+# Of these packages' own units each fails once the mail server that they help is gone.
+REMAINS = ("exim4-base", "sendmail-base")
 
 
 @operation()
-def install(packages: tuple[str, ...]) -> Generator[StringCommand, None, None]:
-    """Make sure that `packages` are installed; finish an install that was cut off."""
-    state = host.get_fact(Packages, packages=packages)
-    missing = [name for name in packages if name not in state.installed]
-    if not missing and not state.interrupted:
-        host.noop("all packages are installed")
+def install(
+    wanted: HostState, addresses: tuple[Address, ...]
+) -> Generator[StringCommand | FunctionCommand, None, None]:
+    """Make sure that the packages of `wanted` are installed; finish an install that was cut off.
+
+    Before anything changes: ports that somebody else holds, `addresses` that the host has not and
+    units that may not start end the deploy of this host. Another mail server of Debian's makes room.
+    """
+    found = preconditions(wanted)
+    held = obstacles.holders(wanted, found, addresses)
+    owners = host.get_fact(Owners, pairs=tuple(one.key for one in held)) if held else {}
+    problems = [
+        *obstacles.port_problems(held, owners),
+        *obstacles.address_problems(addresses, found),
+        *obstacles.unit_problems(wanted, found),
+    ]
+    if problems:
+        yield from _refuse([*problems, "nothing was changed; deploy again afterwards"])
         return
-    yield StringCommand("sh", "-c", QuoteString(_INSTALL), "install", *map(QuoteString, missing))
+    for rule in foreign_rules(wanted, found.firewall):
+        logger.warning(f"{host.print_prefix}{rule}")
+    missing = [name for name in wanted.packages if name not in found.packages.installed]
+    pids = [str(one.process.pid) for one in held if one.process]
+    remains = [name for name in REMAINS if name in found.packages.installed and not missing]
+    if found.orphans:
+        yield StringCommand("systemctl", "reset-failed", *map(QuoteString, sorted(found.orphans)))
+    if not missing and not found.packages.interrupted and not pids and not remains:
+        if not found.orphans:
+            host.noop("all packages are installed")
+        return
+    if (blocked := _wait_for_apt()) is not None:
+        yield from _refuse([blocked])
+        return
+    yield StringCommand(
+        "sh", "-c", QuoteString(INSTALL), "install",
+        QuoteString(" ".join(pids)), QuoteString(" ".join(REMAINS)), *map(QuoteString, missing),
+    )  # fmt: skip
+
+
+def preconditions(wanted: HostState) -> PreconditionState:
+    """What the host is like, as far as `wanted` depends on it."""
+    found: PreconditionState = host.get_fact(
+        Preconditions,
+        packages=(*wanted.packages, *REMAINS),
+        ports=tuple(sorted({listener.port for listener in wanted.listeners})),
+    )
+    return found
+
+
+def _wait_for_apt() -> str | None:
+    """Wait until nobody holds apt; what to say where somebody holds it for good.
+
+    While pyinfra only prepares, it says who is waited for later.
+    """
+    start, reminder = time.monotonic(), 0.0
+    while holders := host.get_fact(PackageLocks):
+        text = "; ".join(str(holder) for holder in holders)
+        waited = time.monotonic() - start
+        if _is_for_good(holders) or waited > LONGEST_WAIT:
+            remedies = "; ".join(dict.fromkeys(holder.remedy for holder in holders))
+            return f"apt cannot be used: {text}; {remedies}, and deploy again"
+        if waited >= reminder:
+            logger.info(f"{host.print_prefix}waiting for apt: {text}")
+            reminder += _REMINDER
+        if not state.is_executing:
+            break
+        time.sleep(_PAUSE)
+    return None
+
+
+def _is_for_good(holders: Collection[LockHolder]) -> bool:
+    return any(holder.stopped for holder in holders)
+
+
+def _refuse(problems: list[str]) -> Generator[FunctionCommand, None, None]:
+    """End the deploy of this host with `problems`."""
+    # While pyinfra prepares, an error ends the run with its text; while it executes, it would be
+    # printed with its traceback.
+    if not state.is_executing:
+        raise PyinfraError("\n".join(f"{host.name}: {problem}" for problem in problems))
+    yield FunctionCommand(_fail, [problems], {})
+
+
+# pyinfra hands state and host to a function that names them, and only then takes False as failure.
+def _fail(state: State, host: Host, problems: list[str]) -> bool:  # noqa: ARG001
+    for problem in problems:
+        logger.error(f"{host.print_prefix}{problem}")
+    return False

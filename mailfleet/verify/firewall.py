@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from mailfleet.hoststate import Listener
-from mailfleet.model import Address
+from mailfleet.model import Address, Network
 
 _ROW = re.compile(
     r"(?P<to>\S.*?)\s+(?P<action>(?:ALLOW|DENY|REJECT|LIMIT)(?: IN| OUT| FWD)?)\s+"
@@ -31,9 +31,13 @@ def status_problems(listeners: Sequence[Listener], status: str) -> list[str]:
         if (match := _ROW.fullmatch(line.strip()))
     ]
     planned = [
-        (f"{to} (v6)" if version == 6 and not address else to, "ALLOW", source)
-        for version, source in ((4, "Anywhere"), (6, "Anywhere (v6)"))
-        for protocol, port, address in openings(listeners, version)
+        (
+            f"{to} (v6)" if version == 6 and not address and not source else to,
+            "ALLOW",
+            _plain(source) or anywhere,
+        )
+        for version, anywhere in ((4, "Anywhere"), (6, "Anywhere (v6)"))
+        for protocol, port, address, source in openings(listeners, version)
         for to in [f"{address} {port}/{protocol}" if address else f"{port}/{protocol}"]
     ]
     found += [f"ufw lacks the rule: {_rule(row)}" for row in planned if row not in rows]
@@ -50,9 +54,9 @@ def chain_problems(listeners: Sequence[Listener], version: int, saved: str) -> l
     """
     chain, bits = ("ufw-user-input", 32) if version == 4 else ("ufw6-user-input", 128)
     planned = [
-        f"-A {chain}{f' -d {address}/{bits}' if address else ''} "
+        f"-A {chain}{f' -s {source}' if source else ''}{f' -d {address}/{bits}' if address else ''} "
         f"-p {protocol} -m {protocol} --dport {port} -j ACCEPT"
-        for protocol, port, address in openings(listeners, version)
+        for protocol, port, address, source in openings(listeners, version)
     ]
     if not any(line.startswith(f":{chain} ") for line in saved.splitlines()):
         return [f"the kernel has no chain {chain}: IPv{version} is not filtered as planned"]
@@ -111,16 +115,24 @@ def egress_problems(addresses: Iterable[Address], said: str) -> list[str]:
 
 def openings(
     listeners: Sequence[Listener], version: int
-) -> Sequence[tuple[str, int, Address | None]]:
-    """Protocol, port and address (None: any) of everything that the world may connect to."""
+) -> Sequence[tuple[str, int, Address | None, Network | None]]:
+    """Protocol, port, address (None: any) and source (None: everybody) of all that is open."""
     found = [
-        (listener.protocol, listener.port, address)
+        (listener.protocol, listener.port, address, source)
         for listener in listeners
         if listener.public
         for address in (listener.addresses or (None,))
-        if address is None or address.version == version
+        for source in (listener.sources or (None,))
+        if all(part is None or part.version == version for part in (address, source))
     ]
     return list(dict.fromkeys(found))
+
+
+def _plain(source: Network | None) -> str:
+    """As ufw shows it: a single address without its prefix length."""
+    if source is None:
+        return ""
+    return str(source.network_address if source.num_addresses == 1 else source)
 
 
 def _rule(row: tuple[str, str, str]) -> str:

@@ -36,10 +36,14 @@ def problems(listeners: Iterable[Listener], own: Iterable[Address], ss: str) -> 
 
     `own` are the host's addresses, `ss` is what `ss -H -l -n -t -u -p` prints.
     """
+    listeners = tuple(listeners)
+    # Whether an operator's own service runs, and on which address, is his business.
+    operators = {(one.protocol, one.port) for one in listeners if one.served_by == "operator"}
     families = {f"any IPv{address.version}" for address in own}
     planned = {
         _Socket(listener.protocol, address, listener.port): listener.purpose
         for listener in listeners
+        if listener.served_by != "operator"
         for address in (map(str, listener.addresses) if listener.addresses else families)
     }
     found = dict(_parsed(ss))
@@ -50,6 +54,7 @@ def problems(listeners: Iterable[Listener], own: Iterable[Address], ss: str) -> 
     extra = [
         f"{found[socket] or 'something'} listens on {socket}, which is not planned"
         for socket in sorted(found.keys() - planned.keys())
+        if (socket.protocol, socket.port) not in operators
         if not any(p.match(f"{socket} by {found[socket]}") for p in _PLATFORM)
         # A socket for IPv6 on a host without it, beside a planned one for IPv4.
         and not (socket.address == "any IPv6" and _with(socket, "any IPv4") in planned)

@@ -9,12 +9,13 @@ from typing import Any
 
 from mailfleet.facts.dkim import DkimKeys
 from mailfleet.facts.files import Tree
-from mailfleet.facts.packages import Packages
+from mailfleet.facts.preconditions import Preconditions
 from mailfleet.facts.release import Release
 from mailfleet.facts.services import Services
 from mailfleet.facts.tls import Tls
 from mailfleet.hoststate import ConfigFile, Directory, HostState
 from mailfleet.operations.dkim import tables
+from mailfleet.operations.packages import REMAINS
 from mailfleet.signing import stream_signers
 from mailfleet.target import Target
 from roles import desired, opendkim, tls
@@ -46,13 +47,20 @@ def converged(target: Target, certificate: Iterable[str]) -> Answers:
     settled = f"settled|{hashlib.sha256(config.encode()).hexdigest()}"
     return {
         text(Release().command()): machine(target),
-        text(Packages().command(state.packages)): [f"{name} ii " for name in state.packages],
+        preconditions(state): [f"{name} ii " for name in state.packages],
         text(Tls().command(tls.CHAIN, tls.KEY)): [settled, *certificate],
         text(DkimKeys().command()): [json.dumps(keys)],
         **_tree("host", state.files, state.directories),
         **_tree("dkim", tables(stream_signers(target.fleet, target.host), wanted)),
         text(Services().command(state.units)): _services(state),
     }
+
+
+def preconditions(state: HostState) -> str:
+    """What `operations.packages` asks a host first."""
+    packages = (*state.packages, *REMAINS)
+    ports = tuple(sorted({listener.port for listener in state.listeners}))
+    return text(Preconditions().command(packages=packages, ports=ports))
 
 
 def machine(target: Target) -> list[str]:

@@ -27,6 +27,7 @@ def changes(commands: list[Command]) -> list[Command]:
     asking = (
         ". /etc/os-release",
         "dpkg-query -W",
+        "sh -c 'holders() {",
         "stat -c",
         "if command -v python3",
         "systemctl show",

@@ -1,0 +1,138 @@
+"""What stands in the way of a deploy on a host as it is, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from mailfleet.facts.preconditions import OpenSocket, PreconditionState, Process
+from mailfleet.facts.programs import Owner
+from mailfleet.hoststate import HostState, Listener
+from mailfleet.model import Address
+
+# Postfix's own instances and ours, also those that a deploy that was cut off has started.
+_OWN_UNITS = ("mailfleet-", "postfix.service", "postfix@-.service")
+_MAIL_SERVER = "mail-transport-agent"
+# What Debian's mail servers call their programs, for a process whose package is gone already.
+_MAIL_SERVERS = ("exim", "sendmail", "smtpd", "courier", "nullmailer", "msmtpd", "citserver")
+Owners = Mapping[tuple[str, str], Sequence[Owner]]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process that holds ports of ours; `process` None where the host does not tell which."""
+
+    process: Process | None
+    ports: tuple[str, ...]
+    """Each port with its purpose, e.g. "port 25 (inbound)"."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Unit and program, by which the fact Owners is asked."""
+        return (self.process.unit, self.process.program) if self.process else ("", "")
+
+
+def holders(state: HostState, found: PreconditionState, own: Collection[Address]) -> list[Holder]:
+    """Whoever is none of the host's services and holds a port that one of them needs.
+
+    `own` are the host's addresses: services listen on no other IP version.
+    """
+    versions = {address.version for address in own}
+    units = {service.unit for service in state.services} | found.managed
+    ports: dict[Process | None, dict[str, None]] = {}
+    for listener in state.listeners:
+        if listener.served_by != "role":
+            continue
+        for socket in found.sockets:
+            if not _collide(listener, socket, versions):
+                continue
+            if any(_is_own(process, units) for process in socket.processes):
+                continue
+            # Workers have the socket of the process that started them, which is the oldest.
+            process = min(socket.processes, key=lambda one: one.pid, default=None)
+            where = f" of {socket.address}" if socket.address else ""
+            text = f"{listener.protocol} port {listener.port}{where} ({listener.purpose})"
+            ports.setdefault(process, {})[text] = None
+    return [Holder(process, tuple(texts)) for process, texts in ports.items()]
+
+
+def _is_own(process: Process, units: Collection[str]) -> bool:
+    return process.unit in units or process.unit.startswith(_OWN_UNITS)
+
+
+def _collide(listener: Listener, socket: OpenSocket, versions: Collection[int]) -> bool:
+    if (listener.protocol, listener.port) != (socket.protocol, socket.port):
+        return False
+    if not listener.addresses:
+        return bool(socket.versions & set(versions))
+    if socket.address is None:
+        return any(address.version in socket.versions for address in listener.addresses)
+    return socket.address in listener.addresses
+
+
+def is_mail_server(holder: Holder, owners: Owners) -> bool:
+    """Whether it is another mail server of Debian's, which makes room for Postfix."""
+    if holder.process is None:
+        return False
+    if holder.process.removed:
+        return PurePosixPath(holder.process.program).name.startswith(_MAIL_SERVERS)
+    return any(_MAIL_SERVER in owner.provides for owner in owners.get(holder.key, ()))
+
+
+def port_problems(held: Iterable[Holder], owners: Owners) -> list[str]:
+    """Each holder that does not make room, with what to do."""
+    return [_port_problem(one, owners) for one in held if not is_mail_server(one, owners)]
+
+
+def _port_problem(holder: Holder, owners: Owners) -> str:
+    ports = " and ".join(holder.ports)
+    process = holder.process
+    if process is None:
+        return (
+            f"{ports} is taken, and the host does not tell by which process: it is the kernel's, or "
+            "in a container; see 'ss -lntup' and free the port"
+        )
+    package = next((owner.package for owner in owners.get(holder.key, ())), "")
+    name = PurePosixPath(process.program).name or process.command.split(" ")[0] or "a process"
+    parts = [f"pid {process.pid}", process.unit, f"package {package}" if package else ""]
+    text = f"{ports} is held by {name} ({', '.join(part for part in parts if part)})"
+    return f"{text}; {_remedy(process, package)}"
+
+
+def _remedy(process: Process, package: str) -> str:
+    if PurePosixPath(process.program).name in ("docker-proxy", "rootlessport", "conmon"):
+        return (
+            "see 'docker ps' or 'podman ps' for the container that publishes the port, and stop it"
+        )
+    if process.unit.endswith((".service", ".socket")) and not process.unit.startswith("user@"):
+        remove = f", or remove it with 'apt-get remove {package}'" if package else ""
+        return f"stop it for good with 'systemctl disable --now {process.unit}'{remove}"
+    started = f"no service of the system started it ({process.command})"
+    return f"{started}: stop it with 'kill {process.pid}', and whatever starts it at boot"
+
+
+def address_problems(wanted: Iterable[Address], found: PreconditionState) -> list[str]:
+    """Addresses of the inventory that the host has not: no service could listen or send there."""
+    if not found.addresses:
+        return []
+    here = ", ".join(str(a) for a in sorted(found.addresses, key=str) if _is_global(a)) or "none"
+    return [
+        f"the address {address} of the inventory is not one of this host's, which are {here}; "
+        "configure it on an interface, or correct the inventory"
+        for address in dict.fromkeys(wanted)
+        if address not in found.addresses
+    ]
+
+
+def _is_global(address: Address) -> bool:
+    return not address.is_loopback and not address.is_link_local
+
+
+def unit_problems(state: HostState, found: PreconditionState) -> list[str]:
+    """Units of ours that somebody has masked, so that nothing may start them."""
+    return [
+        f"{service.unit} is masked, so that it cannot be started; 'systemctl unmask {service.unit}'"
+        for service in state.services
+        if service.unit in found.masked
+    ]
