@@ -12,6 +12,7 @@ from roles import (
     fail2ban,
     filtering,
     firewall,
+    maildirs,
     message,
     mta_sts,
     opendkim,
@@ -24,7 +25,9 @@ from roles import (
 
 # In the order in which services start: the resolver first, the mail system once it can sign,
 # look up TLS policies and authenticate, and fail2ban once there are logs.
-ROLES = (base, ssh, opendkim, message, filtering, mta_sts, postfix, submission, web, fail2ban)
+ROLES = (
+    base, ssh, opendkim, message, filtering, mta_sts, maildirs, postfix, submission, web, fail2ban,
+)  # fmt: skip
 
 
 def desired(target: Target) -> HostState:

@@ -73,7 +73,11 @@ def desired(target: Target) -> HostState:
     if lab:
         # Neither has a mirror to ask.
         masked += [FRESHCLAM, *((RULES,) if spam else ())]
-    before = f"ExecStartPre=+-{_FORGET_FAILED_UPDATE}"
+    amavis_own = (
+        # clamd's socket is for its group alone.
+        "SupplementaryGroups=clamav",
+        *((f"ExecStartPre=+-{_FORGET_FAILED_UPDATE}",) if spam else ()),
+    )
     return HostState(
         packages=(
             *(("amavisd-milter", "amavisd-new") if for_amavis else ()),
@@ -90,7 +94,7 @@ def desired(target: Target) -> HostState:
             *(_clamd_milter_files(target, for_clamd) if for_clamd else ()),
             *(_spam_files(target) if spam else ()),
             *(
-                drop_in(s.unit, own=(before,) if spam and s.unit == AMAVIS else ())
+                drop_in(s.unit, own=amavis_own if s.unit == AMAVIS else ())
                 for s in services
                 if s.unit != RULES
             ),

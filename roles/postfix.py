@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailfleet.hoststate import Action, Check, ConfigFile, Directory, HostState, Listener, Service
+from mailfleet.mailboxes import FOLDER, FULL_KEY, FULL_TABLE, mailboxes
 from mailfleet.model import Address, Host, SendingAddress, Stream
 from mailfleet.render import render
 from mailfleet.sandbox import RELOAD, drop_in
@@ -13,6 +14,10 @@ from mailfleet.tls_guideline import server_tls
 
 INBOUND = "postfix"
 CLOCK_CHANGE = "mailfleet-clock-change.timer"
+# Octets of free disk below which an instance takes no more mail. Inbound stops first: its 50 processes
+# may then still write a message of 10 MB each, twice (queue and maildir), and the streams have theirs.
+INBOUND_FREE = 1_500_000_000
+STREAM_FREE = 250_000_000
 # Debian 13 names the instance after what follows "postfix-", and its default instance is the plain
 # unit; before, the unit was named after the whole instance and "-" was the default one.
 _OLD_UNITS = ("bookworm", "noble")
@@ -31,16 +36,6 @@ def units(target: Target) -> tuple[str, ...]:
     """The units of all instances, inbound first."""
     instances = (INBOUND, *(sending.instance for sending in target.host.sending))
     return tuple(unit(target.suite, instance) for instance in instances)
-
-
-def inbound_domains(target: Target) -> tuple[str, ...]:
-    """What this fleet takes mail for: return paths, and From domains without mail servers elsewhere."""
-    fleet = target.fleet
-    domains = [stream.return_path for stream in fleet.streams]
-    for domain in fleet.domains:
-        if domain.mx is None:
-            domains += [domain.name, *(s.from_domain for s in domain.streams)]
-    return tuple(dict.fromkeys(domains))
 
 
 def desired(target: Target) -> HostState:
@@ -162,6 +157,8 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
         "sending": sending,
         "stream": stream,
         "limits": stream.limits,
+        # Postfix wants room for one and a half of the largest message at least.
+        "minimum_free": max(STREAM_FREE, 2 * stream.limits.message_bytes),
         "domains": domains,
         "protocols": _protocols(sending.addresses),
         "tls": server_tls(target.suite),
@@ -193,7 +190,12 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
     affects = (unit(target.suite, INBOUND),)
     values = {
         "host": host,
-        "domains": inbound_domains(target) if host.inbound else (),
+        "mailboxes": mailboxes(target.fleet, host),
+        "limits": target.fleet.inbound_limits,
+        "minimum_free": INBOUND_FREE,
+        "folder": FOLDER,
+        "full_key": FULL_KEY,
+        "full_table": FULL_TABLE,
         "protocols": _protocols(host.addresses),
         "instances": [sending.instance for sending in host.sending],
         "listen": _listen(host),
@@ -206,12 +208,13 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
                    affects=(*affects, "instances")),
         ConfigFile("/etc/postfix/master.cf", render("etc/postfix/master.cf", **values), affects=affects),
         _protocols_file(INBOUND, host.addresses, affects),
-        ConfigFile("/etc/postfix/mailboxes", render("etc/postfix/mailboxes", **values), affects=affects),
+        *(
+            ConfigFile(f"/etc/postfix/{name}", render(f"etc/postfix/{name}", **values), affects=affects)
+            for name in ("aliases", "aliases_of_programs", "mailboxes")
+        ),
         _confined(target, INBOUND, "/var/mail"),
     ]  # fmt: skip
-    directories = [
-        Directory("/var/mail/mailfleet", 0o750, "mailfleet-inbound", "mailfleet-inbound")
-    ]
+    directories = [Directory(FOLDER, 0o750, "mailfleet-inbound", "mailfleet-inbound")]
     listeners = [Listener("inbound", "tcp", 25, host.addresses)] if host.inbound else []
     return files, directories, listeners
 

@@ -9,6 +9,13 @@ from mailfleet.sshd import EXCEPTIONS
 from mailfleet.target import Target
 
 PATH = "/etc/ssh/sshd_config.d/10-mailfleet.conf"
+_GENERATOR = "/etc/systemd/system-generators/systemd-ssh-generator"
+# Some are there in a container or a virtual machine only.
+_CLOSE_SOCKETS = (
+    "systemctl daemon-reload;"
+    " systemctl list-units --plain --no-legend 'sshd-unix-*.socket' 'sshd-vsock.socket'"
+    " | cut -d' ' -f1 | xargs -r systemctl stop; rm -rf /run/ssh-unix-local"
+)
 _KEY_EXCHANGE = (
     "sntrup761x25519-sha512@openssh.com",
     "curve25519-sha256",
@@ -29,10 +36,18 @@ def desired(target: Target) -> HostState:
         exempt=target.fleet.own_networks if new else (),
     )
     return HostState(
-        files=(ConfigFile(PATH, text, mode=0o600, affects=("sshd",)),),
+        files=(
+            ConfigFile(PATH, text, mode=0o600, affects=("sshd",)),
+            # An empty file masks a generator (systemd.generator(7)): this one would make sockets of
+            # sshd, for every local user and for the hypervisor, besides the port.
+            *((ConfigFile(_GENERATOR, "", affects=("ssh-sockets",)),) if new else ()),
+        ),
         checks=(Check("SSH", _CHECK), Check("the operator's key", _CHECK_KEY)),
         # Sessions go on. Where systemd starts sshd for the first connection, there may be none.
-        actions=(Action("sshd", "systemctl try-reload-or-restart ssh.service"),),
+        actions=(
+            Action("sshd", "systemctl try-reload-or-restart ssh.service"),
+            *((Action("ssh-sockets", _CLOSE_SOCKETS),) if new else ()),
+        ),
         listeners=(Listener("SSH", "tcp", target.host.ssh_port, served_by="host"),),
     )
 

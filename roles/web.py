@@ -8,6 +8,7 @@ from mailfleet.hoststate import Action, Check, ConfigFile, Directory, HostState,
 from mailfleet.render import render
 from mailfleet.sandbox import drop_in
 from mailfleet.target import Target
+from mailfleet.tls_guideline import server_tls
 
 UNIT = "nginx.service"
 WEBROOT = "/var/lib/mailfleet/acme"
@@ -37,6 +38,7 @@ def desired(target: Target) -> HostState:
         folder=_POLICIES,
         webroot=WEBROOT,
         chain=WEB_CHAIN,
+        tls=server_tls(target.suite),
     )
     listeners = [Listener("certificate challenges", "tcp", 80)]
     if policies:

@@ -19,6 +19,7 @@ from mailfleet.model.fleet import (
     Domain,
     Fleet,
     Host,
+    InboundLimits,
     Limits,
     OpenPort,
     ProviderSettings,
@@ -92,6 +93,9 @@ def build_fleet(
         never_banned=inventory.never_banned if inventory else (),
         acme=inventory.acme if inventory else "staging",
         acme_contact=inventory.acme_contact if inventory else None,
+        inbound_limits=InboundLimits(**inventory.inbound_limits.model_dump())
+        if inventory
+        else InboundLimits(),
         outbound_tls=tuple(
             TlsDemand(destination, demand.level, demand.names)
             for destination, demand in (inventory.outbound_tls if inventory else {}).items()
@@ -253,6 +257,7 @@ def _domain(name: str, table: DomainTable) -> Domain:
         tls_reports=table.tls_rpt.reports if table.tls_rpt else (),
         caa=Caa(**table.caa.model_dump()) if table.caa else None,
         bimi=Bimi(**table.bimi.model_dump()) if table.bimi else None,
+        postmaster=table.postmaster,
         rsa=table.tls.rsa,
     )
 

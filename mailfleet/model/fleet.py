@@ -34,6 +34,19 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class InboundLimits:
+    """What strangers may bring to a host's port 25."""
+
+    keep_days: int = 30
+    megabytes: int = 2000
+    """Of 2^20 bytes; all maildirs together."""
+    client_messages_per_minute: int = 300
+    """This and the next: for one client address."""
+    client_recipients_per_minute: int = 600
+    max_recipients: int = 100
+
+
+@dataclass(frozen=True)
 class Stream:
     """One kind of mail: its From domain, return path, endpoint, logins and limits."""
 
@@ -100,6 +113,8 @@ class Domain:
     """Mail addresses for reports on TLS (RFC 8460)."""
     caa: Caa | None = None
     bimi: Bimi | None = None
+    postmaster: str | None = None
+    """Who reads mail to postmaster and abuse; None: it stays in the domain's maildir."""
     rsa: bool = False
     """Whether hosts that serve the domain have an RSA certificate beside the ECDSA one."""
 
@@ -220,6 +235,7 @@ class Fleet:
     """`production` or `staging` of Let's Encrypt, or a directory's URL; a lab has its own."""
     acme_contact: str | None = None
     outbound_tls: tuple[TlsDemand, ...] = ()
+    inbound_limits: InboundLimits = InboundLimits()
 
     @cached_property
     def hosts(self) -> tuple[Host, ...]:

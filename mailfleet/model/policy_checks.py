@@ -17,7 +17,7 @@ def policy_contradictions(fleet: Fleet, paths: Mapping[str, str]) -> list[Proble
     return [
         Problem(paths[domain.name], key, text)
         for domain in fleet.domains
-        for check in (_parked, _dmarc, _revoked, _caa, _bimi, _proxied, _mta_sts)
+        for check in (_parked, _postmaster, _dmarc, _revoked, _caa, _bimi, _proxied, _mta_sts)
         for key, text in check(fleet, domain)
     ]
 
@@ -36,12 +36,23 @@ def _parked(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
         ("spf.includes", bool(domain.spf.includes), "nobody else sends as the domain"),
         ("dkim.revoked", bool(domain.dkim.revoked), "it has no From domain whose key to revoke"),
         ("mta_sts", domain.mta_sts is not None, "there is no server that it could be about"),
+        ("postmaster", domain.postmaster is not None, "it takes no mail"),
         ("bimi", domain.bimi is not None, "there is no mail to show a logo with"),
         ("dmarc.policy", domain.dmarc.policy != "reject", "a parked domain's policy is reject"),
     )
     for key, wrong, reason in given:
         if wrong:
             yield key, f"{reason}; remove it, or sends = false"
+
+
+def _postmaster(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
+    name = (domain.postmaster or "").partition("@")[2]
+    if any(name in host.names for host in fleet.hosts):
+        yield (
+            "postmaster",
+            f"{name} is a host's own name, whose mail goes to postmaster again; name an address "
+            "of a domain, or leave it out: the mail then stays in the domain's maildir",
+        )
 
 
 def _dmarc(_: Fleet, domain: Domain) -> Iterator[Finding]:

@@ -265,6 +265,8 @@ class DomainTable(_Table):
     spf: SpfTable = SpfTable()
     mx: Names | None = None
     ttl: int = Field(default=3600, ge=1, le=604_800)
+    postmaster: MailAddress | None = None
+    """Who reads mail to postmaster and abuse of its names. Default: it stays in the maildir."""
     sends: bool = True
     """False: a parked domain, which takes and sends no mail."""
     mta_sts: MtaStsTable | None = None
@@ -289,6 +291,19 @@ class OpenPortTable(_Table):
 
 
 OpenPorts = Annotated[tuple[OpenPortTable, ...], BeforeValidator(as_tuple)]
+
+
+class InboundLimitsTable(_Table):
+    """`inbound_limits` of an inventory: what strangers may bring to each host's port 25."""
+
+    keep_days: int = Field(default=30, ge=1, le=3650)
+    """After which mail is deleted from the maildirs."""
+    megabytes: int = Field(default=2000, ge=50, le=1_000_000)
+    """What all maildirs of a host may hold (MB of 2^20 bytes); then nothing more is taken."""
+    client_messages_per_minute: int = Field(default=300, ge=1, le=100_000)
+    client_recipients_per_minute: int = Field(default=600, ge=1, le=1_000_000)
+    max_recipients: int = Field(default=100, ge=100, le=1000)
+    """RFC 5321 §4.5.3.1.8 wants 100 at least."""
 
 
 class HostTable(_Table):
@@ -349,6 +364,8 @@ class InventoryTable(_Table):
     """Who serves the PTR records; also by region: {"eu": {...}}. Default: nobody, you are told."""
     inbound_scan: Scan = "full"
     """Whether inbound mail is scanned: viruses are refused, spam is marked."""
+    inbound_limits: InboundLimitsTable = InboundLimitsTable()
+    """Rates for one client address, and how much is kept for how long."""
     lab: LabName | None = None
     """Name of the lab that the hosts live in."""
     never_banned: Networks = ()

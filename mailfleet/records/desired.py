@@ -9,7 +9,7 @@ from mailfleet.model import Address, Fleet
 from mailfleet.records import dane, dmarc, spf, transport
 from mailfleet.records.dane import Certificates
 from mailfleet.records.dkim import PublicKey, key_records
-from mailfleet.records.exchangers import mail_names, mx_values
+from mailfleet.records.exchangers import host_mx_values, mail_names, mx_values
 from mailfleet.records.identity import identity, issuers, policy_hosts
 from mailfleet.records.rrset import RRset, rrset, txt
 
@@ -81,6 +81,7 @@ def _hosts(fleet: Fleet, into: _Collector) -> None:
         for sending in host.sending:
             into.add_addresses(sending.helo, sending.addresses)
         for name in host.names:
+            into.add(name, "MX", *host_mx_values(fleet, host))
             # RFC 7208 §3.2: at most one record per name; a sender's record names the host too.
             if name not in senders:
                 into.add(name, "TXT", txt(spf.HELO))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailfleet.model import Domain, Fleet
+from mailfleet.model import Domain, Fleet, Host
 
 _PREFERENCE = 10
 # RFC 7505 §3: the domain takes no mail.
@@ -22,6 +22,15 @@ def exchangers(fleet: Fleet, domain: Domain) -> dict[str, tuple[str, ...]]:
     inbound = tuple(host.name for host in fleet.inbound_hosts)
     own = inbound if domain.mx is None else domain.mx
     return {name: own if name in domain.from_domains else inbound for name in mail_names(domain)}
+
+
+def host_mx_values(fleet: Fleet, host: Host) -> list[str]:
+    """The MX values of a host's own name and HELO names: for their postmaster (RFC 5321 §4.5.1).
+
+    The host itself; port 25 of its sending addresses is closed. All that take mail, if it takes none.
+    """
+    servers = (host,) if host.inbound else fleet.inbound_hosts
+    return [f"{_PREFERENCE} {server.name}." for server in servers]
 
 
 def mx_values(fleet: Fleet, domain: Domain, name: str) -> list[str]:

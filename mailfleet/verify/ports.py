@@ -85,9 +85,17 @@ class Look:
         return str(self.found["error"])
 
 
-def from_here(ports: Sequence[Port], ca: str) -> list[Look]:
-    """Look at ports from this machine; `ca` is whom to trust, see `smtp_session.context`."""
-    asks = [_ask(port, "verify.example.org", ca=ca, attacks=True) for port in ports]
+def from_here(
+    ports: Sequence[Port], ca: str, *, tries: Iterable[tuple[str, str]] | None = None
+) -> list[Look]:
+    """Look at ports from this machine; `ca` is whom to trust, see `smtp_session.context`.
+
+    With `tries`, reverse and forward paths, these are all that is tried.
+    """
+    asks = [
+        _ask(port, "verify.example.org", ca=ca, attacks=tries is None, tries=tries)
+        for port in ports
+    ]
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(smtp_session.look, asks))
     return [Look(port, one) for port, one in zip(ports, found, strict=True)]

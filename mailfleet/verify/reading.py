@@ -19,7 +19,7 @@ from mailfleet.facts.tls import Tls, TlsState
 from mailfleet.hoststate import HostState
 from mailfleet.sshd import EXCEPTIONS
 from mailfleet.target import POLICY_SOCKET
-from mailfleet.verify import capacity, resolver, signatures
+from mailfleet.verify import capacity, inbound, local_sockets, resolver, signatures
 from mailfleet.verify.firewall import EGRESS
 
 _MARK = "=== mailfleet verify: "
@@ -92,6 +92,7 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
         "clock": capacity.CLOCK,
         "failed units": "systemctl list-units --state=failed --plain --no-legend",
         "sockets": "ss -H -l -n -t -u -p",
+        "local sockets": local_sockets.COMMAND,
         "addresses": "ip -o addr show scope global",
         "hostname": "hostname",
         "ufw": "LC_ALL=C ufw status verbose",
@@ -106,6 +107,7 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
         "opendkim": "for file in /etc/opendkim/*.conf; do opendkim -n -x $file; done",
         "postmulti": "postmulti -l",
         "signatures": signatures.COMMAND,
+        "room": inbound.COMMAND,
         "certificate orders": f"cat {ORDER_STATE}",
         # Exit code 1: there is no policy, as for every name below "invalid" (RFC 6761).
         "tls policies": f"timeout 60 runuser -u postfix -- postmap -q verify.invalid {_POLICIES} || "

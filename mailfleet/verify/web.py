@@ -41,6 +41,43 @@ def policy_pages(names: Iterable[str], addresses: Iterable[Address], ca: str) ->
     return [_page(address, name, POLICY, tls) for name in names for address in every]
 
 
+EXCLUDED_GROUPS = ("secp521r1", "X448", "ffdhe2048", "ffdhe8192")
+"""What OpenSSL offers by itself, and Mozilla's guideline 6.0 leaves out."""
+
+
+def offered_groups(name: str, addresses: Iterable[Address]) -> list[tuple[Address, str]]:
+    """Excluded groups with which port 443 makes a TLS connection under a name, with its address."""
+    return [
+        (address, group)
+        for address in addresses
+        for group in EXCLUDED_GROUPS
+        if _agrees(address, name, group)
+    ]
+
+
+def group_problems(offered: Iterable[tuple[Address, str]]) -> list[str]:
+    """Each excluded group that is offered."""
+    return [
+        f"{address} port 443 takes the group {group}, expected only those of Mozilla's guideline 6.0"
+        for address, group in offered
+    ]
+
+
+def _agrees(address: Address, name: str, group: str) -> bool:
+    tls = context(None)
+    try:
+        # The only group that this client offers.
+        tls.set_ecdh_curve(group)
+    except ValueError:  # this machine's OpenSSL does not know it
+        return False
+    try:
+        with socket.create_connection((str(address), 443), _TIMEOUT) as plain:
+            with tls.wrap_socket(plain, server_hostname=name):
+                return True
+    except OSError:
+        return False
+
+
 def challenge_problems(pages: Iterable[Page], expected: str) -> list[str]:
     """Addresses at which an authority would not find this host's challenges; `expected` is the text."""
     found = []

@@ -45,6 +45,16 @@ def unanswered(address: str, *ports: int, inside: bool = True) -> dict[str, str 
     return {"postfix.greets": greets, **dict.fromkeys(checks, unseen)}
 
 
+# A message cannot be begun any more, which ends the look at the port.
+_FULL_PORTS = "see postfix.greets: 198.51.100.10 port 25, 2001:db8:e0::10 port 25"
+FULL: dict[str, str | tuple[str, ...]] = {
+    "postfix.greets": "inbound at 198.51.100.10 port 25 does not answer as expected: 452 4.3.1 ",
+    **dict.fromkeys(
+        ("relay.from_outside", "tls.versions", "tls.certificates", "smuggling.ends",
+         "smuggling.turns"), _FULL_PORTS
+    ),
+}  # fmt: skip
+
 # Each round breaks eu (Debian 12) in one way and us (Debian 13) in another.
 ROUNDS = [
     (
@@ -171,11 +181,36 @@ ROUNDS = [
             {
                 "files.contents": "/etc/postfix/main.cf was changed",
                 "postfix.main_cf": "mynetworks is '0.0.0.0/0,[::]/0', expected '127.0.0.0/8 [::1]/128'",
+                "inbound.recipients": "to <root@localhost>, expected a refusal",
                 "relay.from_outside": "open relay: inbound at 198.51.100.10 port 25 for the world",
                 "relay.from_the_host": "open relay: inbound at 198.51.100.10 port 25 for the host itself",
             },
             "postconf -c /etc/postfix mynetworks=0.0.0.0/0,[::]/0 default_transport=smtp"
             " && postfix reload",
+        ),
+        Breakage(
+            "a user of the system has a mailbox, and abuse has none",
+            {
+                "files.contents": "/etc/postfix/aliases was changed",
+                "inbound.recipients": (
+                    "port 25 answers 250 2.1.5 Ok to <root@mta1.us.shop.test>, expected a refusal",
+                    "to <abuse@mta1.us.shop.test>, expected 250: people write there",
+                ),
+            },
+            "sed -i 's/(postmaster|abuse)@mta1/(postmaster|root)@mta1/' /etc/postfix/aliases"
+            " && postfix reload",
+        ),
+    ),
+    (
+        Breakage(
+            "the maildirs are full",
+            {
+                "inbound.room": "/var/mail/mailfleet is full, port 25 takes no mail: read or delete some",
+                "inbound.recipients": "answers 452 4.3.1 ",
+                **FULL,
+            },
+            "printf 'full\\t452 4.3.1 full\\n' | postmap -i lmdb:/var/lib/mailfleet-maildirs/full",
+            undo="systemctl start mailfleet-maildirs",
         ),
         Breakage(
             "main.cf is edited",
@@ -213,12 +248,12 @@ ROUNDS = [
         Breakage(
             "inbound takes mail with a route in its address",
             {
-                "files.contents": "/etc/postfix/mailboxes was changed",
+                "files.contents": "/etc/postfix/aliases was changed",
                 "postfix.main_cf": "allow_untrusted_routing is 'yes', expected 'no'",
                 "relay.from_outside": "to <relay-test%example.net@bounce.shop.test> is accepted",
                 "relay.from_the_host": "to <relay-test%example.net@bounce.shop.test> is accepted",
             },
-            "sed -i 's|^.*@bounce|/@bounce|' /etc/postfix/mailboxes"
+            "sed -i 's|^.*+@bounce|/@bounce|' /etc/postfix/aliases"
             " && postconf -c /etc/postfix allow_untrusted_routing=yes && postfix reload",
         ),
         Breakage(
@@ -289,9 +324,13 @@ ROUNDS = [
             " && postfix -c /etc/postfix-marketing reload",
         ),
         Breakage(
-            "a package is removed",
-            {"packages.installed": "package dns-root-data is not installed"},
-            "dpkg --remove --force-depends dns-root-data",
+            "a package is removed, and clamd's socket is for everybody",
+            {
+                "packages.installed": "package dns-root-data is not installed",
+                "sockets.local": "every user of the host may connect to /run/clamav/clamd.ctl",
+            },
+            "dpkg --remove --force-depends dns-root-data; chmod 666 /run/clamav/clamd.ctl",
+            undo="chmod 660 /run/clamav/clamd.ctl",
         ),
     ),
     (

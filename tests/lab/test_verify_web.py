@@ -39,11 +39,13 @@ ROUNDS = [
                 ),
                 "web.policies": "is another policy than planned: ['version:', 'STSv1', 'mode:', 'none']",
                 "tls.orders": "the last attempt to get a certificate failed: no luck",
+                "web.groups": "203.0.113.10 port 443 takes the group secp521r1, expected only",
             },
             "printf 'version: STSv1\\r\\nmode: none\\r\\n'"
             " > /var/lib/mailfleet/mta-sts/mta-sts.shop.test.txt; cd /var/lib/mailfleet/certificate;"
             """ echo '{"result": "failed", "reason": "no luck"}' > state.json; rm settled;"""
-            " sed -i 's|/acme-challenge/|/acme/|' /etc/nginx/nginx.conf && systemctl reload nginx",
+            " sed -i 's|/acme-challenge/|/acme/|; /ssl_ecdh_curve/d' /etc/nginx/nginx.conf"
+            " && systemctl reload nginx",
         ),
     ),
 ]

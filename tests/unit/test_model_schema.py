@@ -60,7 +60,7 @@ IN_DOMAIN_FILE = [
     ({"stream": {}}, "stream: unknown key; did you mean 'streams'?"),
     (
         {"zzz": 1},
-        "zzz: unknown key; known are dns, dkim, dmarc, spf, mx, ttl, sends, mta_sts, "
+        "zzz: unknown key; known are dns, dkim, dmarc, spf, mx, ttl, postmaster, sends, mta_sts, "
         "tls_rpt, tls, caa, bimi, streams",
     ),
     ({"streams": ["x"]}, "streams: a list is not a table; write keys with values"),

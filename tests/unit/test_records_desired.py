@@ -74,6 +74,11 @@ def test_hosts_and_helo_names(found: Found) -> None:
     assert found["orders.mta1.eu.shop.example", "A"] == ("203.0.113.11",)
     assert found["orders.mta1.eu.shop.example", "AAAA"] == ("2001:db8::11",)
     assert found["orders.mta1.eu.shop.example", "TXT"] == ("v=spf1 a -all",)
+    # For their postmaster: port 25 of a sending address is closed.
+    assert found["orders.mta1.eu.shop.example", "MX"] == ("10 mta1.eu.shop.example.",)
+    assert found["mta1.eu.shop.example", "MX"] == ("10 mta1.eu.shop.example.",)
+    # A host that takes no mail leaves it to those that do.
+    assert found["news.mta1.us.shop.example", "MX"] == ("10 mta1.eu.shop.example.",)
     # A shared address has its owner's names only.
     assert ("invoices.mta1.eu.shop.example", "A") not in found
 

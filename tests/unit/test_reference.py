@@ -16,6 +16,7 @@ _REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(enc
 _TABLES = [
     schema.HostTable,
     schema.InventoryTable,
+    schema.InboundLimitsTable,
     schema.TlsDemandTable,
     schema.DomainTable,
     DnsTable,

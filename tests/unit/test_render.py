@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
+from mailfleet.mailboxes import Mailboxes
 from mailfleet.render import FOLDER, render
 
 pytestmark = pytest.mark.unit
@@ -27,8 +28,9 @@ def test_a_missing_template_is_an_error() -> None:
 
 def test_text_is_taken_as_it_is() -> None:
     # Configuration files know nothing of HTML's escapes, and end with a line break.
-    text = render("etc/postfix/mailboxes", domains=("a&b.example",))
-    assert text.splitlines()[-1] == '/^[^%!@:"]+@a&b\\.example$/ a&b.example/'
+    tables = Mailboxes((), (), (), (('^[^"&]+$', "a&b/"),), ())
+    text = render("etc/postfix/mailboxes", mailboxes=tables)
+    assert text.splitlines()[-1] == '/^[^"&]+$/ a&b/'
     assert text.endswith("\n")
 
 

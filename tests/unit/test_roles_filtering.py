@@ -113,8 +113,11 @@ def test_no_mail_is_too_large_to_be_scanned() -> None:
     state = filtering.desired(large)
     clamd = content(state, "/etc/clamav/clamd.conf")
     assert "StreamMaxLength 51000000\n" in clamd
-    for path in ("clamd.conf", "mailfleet-scan-virus-defer.conf"):
-        assert "MaxFileSize 51000000\n" in content(state, f"/etc/clamav/{path}")
+    milter = content(state, "/etc/clamav/mailfleet-scan-virus-defer.conf")
+    assert "MaxFileSize 51000000\n" in milter
+    # What an archive holds may be larger; and what is too large is a finding, not cut off in silence.
+    for line in ("MaxFileSize 204000000", "MaxScanSize 204000000", "AlertExceedsMax yes"):
+        assert f"{line}\n" in clamd
 
 
 def test_the_key_is_for_amavis_alone() -> None:

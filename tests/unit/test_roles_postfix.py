@@ -172,14 +172,17 @@ def test_a_stream_takes_mail_only_inside_tls_and_with_a_login() -> None:
 def test_inbound_takes_return_paths_and_relays_nothing() -> None:
     found = parameters(state_of(BOTH), "postfix")
     domains = ["bounce.shop.example", "bounce.news.shop.example"]
+    names = [NAME, f"orders.{NAME}"]
     assert found["virtual_mailbox_domains"].split() == [
-        *domains, "shop.example", "news.shop.example",
+        *domains, "shop.example", "news.shop.example", *names,
     ]  # fmt: skip
+    assert found["mydestination"] == ""
     assert found["smtpd_relay_restrictions"] == "permit_mynetworks, reject_unauth_destination"
     foreign = parameters(state_of(BOTH, mx=["mx.office.example"]), "postfix")
-    assert foreign["virtual_mailbox_domains"].split() == domains
+    assert foreign["virtual_mailbox_domains"].split() == [*domains, *names]
     silent = parameters(state_of({**IPV4, "inbound": False}), "postfix")
-    assert silent["virtual_mailbox_domains"] == ""
+    # For what its own programs write.
+    assert silent["virtual_mailbox_domains"].split() == ["shop.example", NAME]
 
 
 def rules(table: str) -> list[tuple[re.Pattern[str], str]]:
@@ -225,6 +228,8 @@ def test_who_may_use_which_sender(key: str, expected: str | None) -> None:
     ],
 )
 def test_which_mailbox_an_address_has(key: str, expected: str | None) -> None:
-    table = text(state_of(BOTH), "/etc/postfix/mailboxes")
-    assert len(rules(table)) == 4
-    assert lookup(table, key) == expected
+    state = state_of(BOTH)
+    stands_for = lookup(text(state, "/etc/postfix/aliases"), key)
+    maildirs = text(state, "/etc/postfix/mailboxes")
+    assert len(rules(maildirs)) == 4
+    assert (lookup(maildirs, stands_for) if stands_for else None) == expected

@@ -20,13 +20,13 @@ from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Release
 from mailfleet.facts.tls import issuers
 from mailfleet.hoststate import ConfigFile, HostState
-from mailfleet.model import Fleet, Host
+from mailfleet.model import Address, Fleet, Host
 from mailfleet.operations.dkim import WantedKey, tables
 from mailfleet.signing import KEYS, stream_signers
 from mailfleet.target import Target
 from mailfleet.verify import dns as verify_dns
+from mailfleet.verify import inbound, kernel, ports, resolver, scanner, web
 from mailfleet.verify import jails as verify_jails
-from mailfleet.verify import kernel, ports, resolver, scanner, web
 from mailfleet.verify import sandbox as verify_sandbox
 from mailfleet.verify.access import Access
 from mailfleet.verify.dns import Names, resolver_of
@@ -73,6 +73,8 @@ class WebPages:
 
     challenges: list[Page]
     policies: list[Page]
+    groups: list[tuple[Address, str]]
+    """Those that port 443 should not offer."""
 
 
 class Verification:
@@ -95,6 +97,7 @@ class Verification:
         self.outside = OncePerHost(names, self._look_from_here)
         self.inside = OncePerHost(names, self._look_from_host)
         self.greetings = OncePerHost(names, self._greet)
+        self.recipients = OncePerHost(names, self._ask_inbound)
         self.web = OncePerHost(names, self._ask_web)
         self.scanned = OncePerHost(names, self._scan)
         self.address_problems = OncePerHost(names, self._ask_dns)
@@ -108,6 +111,7 @@ class Verification:
             self.outside,
             self.inside,
             self.greetings,
+            self.recipients,
             self.web,
             self.scanned,
             self.address_problems,
@@ -168,6 +172,10 @@ class Verification:
         self._need_resolver(name)
         return ports.from_here(self._ports(name), self._trusted(name))
 
+    def _ask_inbound(self, name: str) -> list[Look]:
+        self._need_resolver(name)
+        return inbound.ask(self.fleet, self.fleet.host(name), self._trusted(name))
+
     def _ask_web(self, name: str) -> WebPages:
         host = self.fleet.host(name)
         policies = certificates.served_policies(self.fleet, host)
@@ -177,6 +185,7 @@ class Verification:
                 name, host.all_addresses, web_role.PROBE.removeprefix(web_role.WEBROOT)
             ),
             web.policy_pages(names, host.addresses, self._trusted(name)),
+            web.offered_groups(names[0], host.addresses) if names else [],
         )
 
     def _trusted(self, name: str) -> str:
@@ -238,6 +247,10 @@ class Machine:
     @property
     def from_outside(self) -> list[Look]:
         return self.run.outside[self.name]
+
+    @property
+    def recipients(self) -> list[Look]:
+        return self.run.recipients[self.name]
 
     @property
     def web_pages(self) -> WebPages:

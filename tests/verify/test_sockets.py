@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.verify import sockets
+from mailfleet.verify import local_sockets, sockets
 
 if TYPE_CHECKING:
     from tests.verify.conftest import Machine
@@ -18,3 +18,8 @@ def test_as_planned(machine: Machine) -> None:
     """exactly the planned sockets listen"""
     listeners, ss = machine.expected.state.listeners, machine.reading.texts["sockets"]
     machine.check(sockets.problems(listeners, machine.host.all_addresses, ss))
+
+
+def test_local(machine: Machine) -> None:
+    """no socket of a service is open to every user of the host"""
+    machine.check(local_sockets.problems(machine.reading.texts["local sockets"]))

@@ -26,3 +26,8 @@ def test_policies(machine: Machine) -> None:
     """every MTA-STS policy is served as planned, under a certificate that covers its name"""
     policies = certificates.served_policies(machine.fleet, machine.host)
     machine.check(web.policy_problems(machine.web_pages.policies, policies))
+
+
+def test_groups(machine: Machine) -> None:
+    """port 443 takes the guideline's groups only"""
+    machine.check(web.group_problems(machine.web_pages.groups))

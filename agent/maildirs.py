@@ -1,0 +1,82 @@
+#!/usr/bin/python3
+"""Keeps the maildirs of inbound mail within their age and size.
+
+    maildirs.py FOLDER DAYS MEGABYTES TABLE KEY
+
+Deletes mail that is older than DAYS from all maildirs in FOLDER. Once the rest is MEGABYTES (of 2^20
+octets) or more, Postfix is told to take no more: KEY in the lmdb table TABLE then has the answer that
+senders get. It is a temporary one, so that they try again; nothing that was accepted is deleted to
+make room.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+POSTMAP = "/usr/sbin/postmap"
+_DAY = 86_400
+# maildir(5): a file that is still in tmp after 36 hours belongs to a delivery that was cut off.
+_CUT_OFF = 36 * 3600
+ANSWER = "452 4.3.1 the mailboxes here are full, try again later"
+
+
+def files(folder: Path, *parts: str) -> Iterator[Path]:
+    """The files in these parts (`new`, `cur`, `tmp`) of all maildirs."""
+    for part in parts:
+        for path in folder.glob(f"*/{part}/*"):
+            if path.is_file() and not path.is_symlink():
+                yield path
+
+
+def expire(folder: Path, days: int, now: float) -> int:
+    """Delete what is too old; the number of files."""
+    count = 0
+    for age, parts in ((days * _DAY, ("new", "cur")), (_CUT_OFF, ("tmp",))):
+        for path in files(folder, *parts):
+            if path.stat().st_mtime < now - age:
+                path.unlink(missing_ok=True)
+                count += 1
+    return count
+
+
+def size(folder: Path) -> int:
+    """Octets on the disk, all maildirs together; mail that is read away meanwhile counts nothing."""
+    total = 0
+    for path in files(folder, "new", "cur", "tmp"):
+        try:
+            total += path.stat().st_blocks * 512
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def tell(table: Path, key: str, full: bool) -> bool:
+    """Let Postfix know; whether there was anything new to it. `postmap` replaces the table at once."""
+    if Path(f"{table}.lmdb").exists():
+        asked = [POSTMAP, "-q", key, f"lmdb:{table}"]
+        said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+        if said == (ANSWER if full else ""):
+            return False
+    table.write_text(f"{key}\t{ANSWER}\n" if full else "")
+    subprocess.run([POSTMAP, f"lmdb:{table}"], check=True)
+    return True
+
+
+def main() -> None:
+    folder, days, megabytes, table, key = sys.argv[1:]
+    deleted = expire(Path(folder), int(days), time.time())
+    if deleted:
+        print(f"{deleted} mails older than {days} days deleted")
+    used = size(Path(folder))
+    full = used >= int(megabytes) << 20
+    if tell(Path(table), key, full) or full:
+        state = "full: port 25 answers 452" if full else "open"
+        print(f"{folder} holds {used >> 20} of {megabytes} MB, {state}")
+
+
+if __name__ == "__main__":
+    main()

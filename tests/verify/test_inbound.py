@@ -1,0 +1,28 @@
+"""What port 25 takes, and where it has room for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailfleet.verify import inbound, smtp
+from roles.postfix import INBOUND_FREE
+
+if TYPE_CHECKING:
+    from tests.verify.conftest import Machine
+
+pytestmark = pytest.mark.verify
+
+
+def test_recipients(machine: Machine) -> None:
+    """postmaster and abuse of every name are taken, the system's own users are not"""
+    looks = machine.recipients
+    wanted = inbound.taken(machine.fleet, machine.host)
+    machine.check(smtp.unseen(looks) + inbound.recipient_problems(looks, wanted))
+
+
+def test_room(machine: Machine) -> None:
+    """there is room for inbound mail: in the maildirs, and on their disk"""
+    if machine.host.inbound:
+        machine.check(inbound.room_problems(machine.reading.texts["room"], INBOUND_FREE))
