@@ -17,7 +17,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from mailfleet import inventory, lab
 from mailfleet.cli.lab import spec_of
 from mailfleet.model import Fleet
 from tests import labs
-from tests.lab import connections
+from tests.lab import connections, preloaded
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = "inventories/lab"
@@ -65,8 +64,8 @@ class DeployedLab:
 
     def pyinfra(self, deploy: str, *options: str, inventory: str = INVENTORY) -> Run:
         """Run a deploy like `deploys/mta.py` on the lab as a user does; it must succeed."""
-        argv = [sys.executable, "-m", "pyinfra", "-y", *options, inventory, deploy]
-        done = self._run(argv)
+        arguments = ["-y", *options, inventory, deploy]
+        done = preloaded.run("pyinfra", arguments, self.environment)
         output = done.stdout + done.stderr
         total = re.search(r"Grand total +(\d+) +(\d+|-)", output)
         assert done.returncode == 0, output
@@ -75,8 +74,7 @@ class DeployedLab:
 
     def mailfleet(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the `mailfleet` command; how it ended is for the test to judge."""
-        code = "import sys; from mailfleet.cli import main; sys.argv[0] = 'mailfleet'; main()"
-        return self._run([sys.executable, "-c", code, *arguments])
+        return preloaded.run("mailfleet", arguments, self.environment)
 
     def variant(self, folder: Path, change: Callable[[str], str]) -> Path:
         """A copy of the lab's inventory below `folder`, whose domain file is changed."""
@@ -96,11 +94,6 @@ class DeployedLab:
             again = self.pyinfra("deploys/mta.py")
             assert again.changes == 0, again.output
 
-    def _run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            argv, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
-        )
-
 
 @pytest.fixture(scope="session")
 def lab_machine() -> Iterator[None]:
@@ -113,6 +106,7 @@ def lab_machine() -> Iterator[None]:
         pytest.skip(error.problem)
     yield
     connections.close()
+    preloaded.close()
 
 
 @pytest.fixture(scope="session")
