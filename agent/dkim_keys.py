@@ -19,9 +19,12 @@ try:
     import dns.exception
     import dns.flags
     import dns.message
+    import dns.name
     import dns.query
+    import dns.rcode
     import dns.rdatatype
     import dns.resolver
+    import dns.rrset
 
     HAS_DNS = True
 except ImportError:  # not installed yet: nothing can be visible
@@ -29,7 +32,12 @@ except ImportError:  # not installed yet: nothing can be visible
 
 FOLDER = "/etc/opendkim/keys"
 KEY_TABLES = "/etc/opendkim"  # one for each stream, NAME.key.table
-TIMEOUT = 3.0  # seconds for one server; an unreachable one means "not visible"
+TIMEOUT = 3.0  # seconds for one server
+MOST_ALIASES = 8
+NO_ROUTE = "no route to it from here"
+
+Seen = tuple["bool | None", str]
+"""Whether a key is in DNS, None where that is not known; and what is missing, or why not."""
 
 
 def public_key(path: str) -> tuple[str | None, int | None]:
@@ -52,11 +60,11 @@ def public_key(path: str) -> tuple[str | None, int | None]:
     return base64.b64encode(result.stdout).decode(), int(bits or 0)
 
 
-def servers(domain: str) -> list[str]:
-    """Every address of every authoritative server of the zone that `domain` lies in."""
+def servers(name: str) -> list[str]:
+    """Every address of every authoritative server of the zone that `name` lies in."""
     resolver = dns.resolver.Resolver()
     resolver.lifetime = 3 * TIMEOUT
-    zone = dns.resolver.zone_for_name(domain, resolver=resolver)
+    zone = dns.resolver.zone_for_name(name, resolver=resolver)
     found = []
     for record in resolver.resolve(zone, "NS"):
         for family in ("A", "AAAA"):
@@ -67,41 +75,70 @@ def servers(domain: str) -> list[str]:
     return found
 
 
-def shows(server: str, name: str, p: str) -> bool | None:
-    """Whether one server answers with this key; None where it cannot be asked at all."""
+def shows(server: str, name: str, p: str, depth: int = MOST_ALIASES) -> Seen:
+    """Whether one server answers with this key, also through aliases and delegations."""
     query = dns.message.make_query(name, "TXT", use_edns=0, payload=1232)
     query.flags &= ~dns.flags.RD
     try:
         answer, _ = dns.query.udp_with_fallback(query, server, timeout=TIMEOUT)
     except OSError:
-        return None  # no route: a host without IPv6 cannot ask IPv6 addresses
-    except dns.exception.DNSException:
-        return False
-    texts = [
-        b"".join(record.strings).decode("ascii", "replace")
-        for rrset in answer.answer
-        if rrset.rdtype == dns.rdatatype.TXT
-        for record in rrset
-    ]
-    tags = [
-        # A key may be folded (RFC 6376 §3.6.1).
-        tuple("".join(part.split()) for part in tag.split("=", 1))
-        for text in texts
-        for tag in text.split(";")
-    ]
-    return ("p", p) in tags
+        return None, NO_ROUTE  # a host without IPv6 cannot ask IPv6 addresses
+    except dns.exception.DNSException as error:
+        return None, f"name server {server} does not answer: {str(error) or type(error).__name__}"
+    if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return None, f"name server {server} answers {dns.rcode.to_text(answer.rcode())}"
+    end = _end(answer)
+    found = {rrset.rdtype: rrset for rrset in answer.answer if rrset.name == end}
+    texts = found.get(dns.rdatatype.TXT)
+    if texts is not None:
+        return (True, "") if _holds(texts, p) else (False, f"name server {server} has another")
+    # A server may leave the rest to whoever serves the target of an alias, or a zone below.
+    moved = end != query.question[0].name
+    authority = {rrset.rdtype for rrset in answer.authority}
+    ends_here = dns.rdatatype.SOA in authority or answer.rcode() == dns.rcode.NXDOMAIN
+    if not ends_here and (moved or dns.rdatatype.NS in authority) and depth:
+        return visible(end.to_text(), p, depth - 1)
+    return False, f"name server {server} has none"
 
 
-def visible(domain: str, selector: str, p: str) -> bool:
-    """Whether all authoritative servers that can be asked, and at least one, show the key."""
+def visible(name: str, p: str, depth: int = MOST_ALIASES) -> Seen:
+    """Whether all authoritative servers that can be asked, and at least one, show the key.
+
+    None, with the reason, where that is not known: a server that is silent, or a resolver that
+    cannot find the servers, says nothing of the key.
+    """
     if not HAS_DNS:
-        return False
+        return None, "python3-dnspython is not installed yet"
     try:
-        answers = [shows(s, f"{selector}._domainkey.{domain}", p) for s in servers(domain)]
-    except (dns.exception.DNSException, OSError):
-        return False
-    asked = [answer for answer in answers if answer is not None]
-    return bool(asked) and all(asked)
+        answers = [shows(server, name, p, depth) for server in servers(name)]
+    except dns.exception.Timeout:
+        return None, "the resolver of this host does not answer"
+    except (dns.exception.DNSException, OSError) as error:
+        return None, f"its name servers cannot be found: {str(error) or type(error).__name__}"
+    asked = [answer for answer in answers if answer[1] != NO_ROUTE]
+    if not asked:
+        return None, "none of its name servers can be reached"
+    for state in (False, None):
+        for seen in asked:
+            if seen[0] is state:
+                return seen
+    return True, ""
+
+
+def _end(answer: dns.message.Message) -> dns.name.Name:
+    """The name at which the aliases of an answer end."""
+    name = answer.question[0].name
+    aliases = {r.name: r[0].target for r in answer.answer if r.rdtype == dns.rdatatype.CNAME}
+    for _ in range(len(aliases)):
+        name = aliases.get(name, name)
+    return name
+
+
+def _holds(texts: dns.rrset.RRset, p: str) -> bool:
+    """Whether one of the records has this key (RFC 6376 §3.6.1: a key may be folded)."""
+    contents = (b"".join(record.strings).decode("ascii", "replace") for record in texts)
+    tags = (tag for content in contents for tag in content.split(";"))
+    return ["p", p] in (["".join(part.split()) for part in tag.split("=", 1)] for tag in tags)
 
 
 def signing() -> set[str]:
@@ -116,13 +153,15 @@ def signing() -> set[str]:
 def report(path: pathlib.Path) -> dict[str, object]:
     domain, selector = path.parent.name, path.name.removesuffix(".private")
     p, bits = public_key(str(path))
-    seen = p is not None and visible(domain, selector, p)
+    name = f"{selector}._domainkey.{domain}"
+    seen, why = visible(name, p) if p is not None else (False, "")
     return {
         "domain": domain,
         "selector": selector,
         "p": p,
         "bits": bits,
         "visible": seen,
+        "why": why,
         "owner": f"{path.stat().st_mode & 0o7777:o} {path.owner()} {path.group()}",
         "signing": str(path) in signing(),
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import dns.flags
 import dns.message
+import dns.name
 import dns.query
 import dns.rcode
 import dns.rdatatype
@@ -16,6 +17,8 @@ from dns.exception import DNSException, Timeout
 from mailfleet.records.rrset import from_rdata
 
 _TIMEOUT = 3.0
+# Aliases that lead to each other end somewhere.
+_MOST_ALIASES = 8
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
@@ -67,11 +70,61 @@ def authorities(
     return found, problems
 
 
-def ask(server: Authority, name: str, rtype: str) -> list[str]:
-    """The canonical values that a server gives; empty where it has none."""
+class UnansweredError(DNSException):
+    """A server does not say what it has: nothing is known of the record."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)  # type: ignore[no-untyped-call]
+
+
+def ask(
+    server: Authority,
+    name: str,
+    rtype: str,
+    resolver: dns.resolver.Resolver,
+    depth: int = _MOST_ALIASES,
+) -> list[str]:
+    """The canonical values that a server gives; empty where it has none.
+
+    Where it leaves the rest to other servers, those of an alias's target or of a zone below, all of
+    them are asked, and what all have counts. DNSException or OSError where one does not answer.
+    """
     answer = _query(server, name, rtype)
+    if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        raise UnansweredError(f"{server} answers {dns.rcode.to_text(answer.rcode())}")
+    end = _end(answer)
     kind = dns.rdatatype.from_text(rtype)
-    return [from_rdata(r) for rrset in answer.answer if rrset.rdtype == kind for r in rrset]
+    found = [
+        r for rrset in answer.answer if (rrset.name, rrset.rdtype) == (end, kind) for r in rrset
+    ]
+    authority = {rrset.rdtype for rrset in answer.authority}
+    complete = dns.rdatatype.SOA in authority or answer.rcode() == dns.rcode.NXDOMAIN
+    left = end != answer.question[0].name or dns.rdatatype.NS in authority
+    if found or complete or not left:
+        return [from_rdata(rdata) for rdata in found]
+    if not depth:
+        raise UnansweredError(f"the aliases of {name} lead nowhere")
+    return _elsewhere(end.to_text(omit_final_dot=True), rtype, resolver, depth - 1)
+
+
+def _elsewhere(name: str, rtype: str, resolver: dns.resolver.Resolver, depth: int) -> list[str]:
+    zone = dns.resolver.zone_for_name(f"{name}.", resolver=resolver)
+    servers, problems = authorities(zone.to_text(omit_final_dot=True), resolver)
+    if not servers:
+        raise UnansweredError(
+            "; ".join(problem for problem, _ in problems) or f"{zone} has no server"
+        )
+    answers = [ask(server, name, rtype, resolver, depth) for server in servers]
+    return sorted(set(answers[0]).intersection(*answers[1:]))
+
+
+def _end(answer: dns.message.Message) -> dns.name.Name:
+    """The name at which the aliases of an answer end."""
+    name = answer.question[0].name
+    aliases = {r.name: r[0].target for r in answer.answer if r.rdtype == dns.rdatatype.CNAME}
+    for _ in range(len(aliases)):
+        name = aliases.get(name, name)
+    return name
 
 
 def _fault(zone: str, server: Authority) -> str:

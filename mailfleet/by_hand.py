@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import dns.resolver
 from dns.exception import DNSException
 
 from mailfleet.authorities import Authority, ask, authorities
@@ -81,13 +82,15 @@ def answers_of(resolver: Resolver) -> Answers:
         if not servers:
             raise MailfleetError("; ".join(f"{text}; {remedy}" for text, remedy in problems))
         with ThreadPoolExecutor(_THREADS) as pool:
-            found = pool.map(lambda record: _answered(servers, record), wanted)
+            found = pool.map(lambda one: _answered(servers, one, resolver.dnspython), wanted)
             return tuple(record for record in found if record.values)
 
     return answers
 
 
-def _answered(servers: Sequence[Authority], record: RRset) -> RRset:
+def _answered(
+    servers: Sequence[Authority], record: RRset, resolver: dns.resolver.Resolver
+) -> RRset:
     """The values at the first server whose answer differs from the record, else at any.
 
     TTLs are left to whoever keeps the zone.
@@ -95,7 +98,7 @@ def _answered(servers: Sequence[Authority], record: RRset) -> RRset:
     answers, silent = [], ""
     for server in servers:
         try:
-            answers.append(ask(server, record.name, record.type))
+            answers.append(ask(server, record.name, record.type, resolver))
         except (DNSException, OSError) as error:
             silent = f"{server} does not answer for {record.name} {record.type}: {error}"
     if not answers:

@@ -34,7 +34,8 @@ def check(
     `domain` limits the check to one domain file. No provider is asked.
     """
     certificates = certificates or {}
-    signed = signatures(fleet, resolvers[0]).signed
+    dnssec_states = signatures(fleet, resolvers[0])
+    signed = dnssec_states.signed
     desired = records(
         fleet,
         [key for found in keys.values() for key in found.keys],
@@ -58,7 +59,10 @@ def check(
         for results in pool.map(_carried_out, tasks):
             findings += results
     states: dict[str, str] = {}
-    notes: list[str] = []
+    notes = [
+        f"{zone}: whether it is signed is not known, so its TLSA records are unchecked: {problem}"
+        for zone, problem in dnssec_states.unknown.items()
+    ]
     findings += dnssec.findings(zones, resolvers, states, notes)
     return Report(len(tasks) + len(zones), tuple(sorted(set(findings))), tuple(notes), states)
 

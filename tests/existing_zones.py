@@ -228,9 +228,9 @@ def check(zone: str, existing: Existing, opened: Callable[[], Driver], add: Add)
         assert states == ({"partial"} if existing.left else {"done"}), text
         again = prepare(one, keys, lookup=lookup)
     after = _content(opened(), zone)
-    for key, record in before.items():
-        assert set(record.values) <= set(after[key].values), key
-        assert after[key].ttl == record.ttl, key
+    for key, found in before.items():
+        assert set(found.values) <= set(after[key].values), key
+        assert after[key].ttl == found.ttl, key
     wanted = {key for entry in made.zones for key in entry.wanted}
     left, right = (_absolute(names, zone) for names in (existing.left, existing.right))
     assert wanted - after.keys() <= left | right

@@ -30,7 +30,9 @@ def findings(
         for resolver in resolvers:
             found, authentic = state(zone, resolver)
             states.setdefault(zone, found)
-            if found == "bogus":
+            if found == "unknown":
+                notes.append(f"{zone}: whether it is signed is not known at {resolver.label}")
+            elif found == "bogus":
                 states[zone] = found
                 remedy = "let the DS in the zone above match a DNSKEY of the zone, or remove it"
                 problem = f"{resolver.label} finds its DNSSEC signatures wrong and hides the zone"

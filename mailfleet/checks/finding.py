@@ -6,11 +6,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import dns.resolver
+
 from mailfleet.model import Fleet
 from mailfleet.records import Desired
 from mailfleet.records.dane import Certificates
 from mailfleet.records.dkim import HostKeys
 from mailfleet.resolution import Resolver
+
+UNKNOWN = "see whether the resolver and the name servers can be reached from here, then check again"
+"""The remedy where nothing is known."""
 
 
 @dataclass(frozen=True, order=True)
@@ -37,11 +42,17 @@ class Scope:
     desired: Desired
     keys: Mapping[str, HostKeys]
     resolvers: Collection[Resolver]
+    """At least one; the first finds the authoritative servers."""
     domain: str | None = None
     """The only domain file to check; None: all."""
     certificates: Certificates = field(default_factory=dict)
     signed: Collection[str] = ()
     """The zones that DNSSEC protects, in which TLSA records count."""
+
+    @property
+    def resolver(self) -> dns.resolver.Resolver:
+        """Who finds the authoritative servers."""
+        return next(iter(self.resolvers)).dnspython
 
     @property
     def push(self) -> str:

@@ -32,23 +32,23 @@ def tasks(scope: Scope, servers: Servers) -> Iterator[Task]:
         for server in servers.get(zone, ()):
             for record in records:
                 if record not in behind.get(record.name, ()):
-                    yield partial(_record, server, record, scope.push)
+                    yield partial(_record, server, record, scope)
             for hidden in behind.values():
                 yield partial(_proxied, server, hidden, scope)
 
 
-def _record(server: Authority, record: RRset, push: str) -> Iterator[Finding]:
+def _record(server: Authority, record: RRset, scope: Scope) -> Iterator[Finding]:
     subject = f"{record.name} {record.type}"
     try:
-        answered = ask(server, record.name, record.type)
+        answered = ask(server, record.name, record.type, scope.resolver)
     except (DNSException, OSError) as error:
         yield _silent(subject, server, error)
         return
     if problem := difference(record, answered):
-        remedy = push
+        remedy = scope.push
         if set(record.values) <= set(answered):
             # A push leaves alone what others have added.
-            remedy = f"if nobody needs that, {push} --adopt '{record.name}/{record.type}'"
+            remedy = f"if nobody needs that, {scope.push} --adopt '{record.name}/{record.type}'"
         yield Finding(subject, f"{server} {problem}", remedy)
 
 
@@ -60,7 +60,7 @@ def _proxied(server: Authority, hidden: Collection[RRset], scope: Scope) -> Iter
     name = next(record.name for record in hidden)
     types = dict.fromkeys((*_ADDRESSES, *(record.type for record in hidden)))
     try:
-        answered = {value for rtype in types for value in ask(server, name, rtype)}
+        answered = {value for rtype in types for value in ask(server, name, rtype, scope.resolver)}
     except (DNSException, OSError) as error:
         yield _silent(name, server, error)
         return

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 from ipaddress import ip_address
 
-from mailfleet.checks.finding import Finding, Scope, Task
+from mailfleet.checks.finding import UNKNOWN, Finding, Scope, Task
 from mailfleet.model import Address
 from mailfleet.records import spf_budget
 from mailfleet.records.spf import senders
-from mailfleet.records.spf_check import check_host
+from mailfleet.records.spf_check import Judgement, check_host
 from mailfleet.resolution import Resolver
 
 # RFC 6890: addresses from which no mail can come, so nobody may have authorised them.
@@ -38,7 +38,7 @@ def _passes(scope: Scope, name: str, address: Address, resolver: Resolver) -> It
     judged = check_host(address, name, resolver)
     if judged.verdict != "pass":
         problem = f"SPF of {name} says {judged.verdict} at {resolver.label}: {judged.reason}"
-        yield Finding(str(address), problem, scope.push)
+        yield Finding(str(address), problem, _remedy(judged, scope.push))
 
 
 def _refused(scope: Scope, name: str, address: Address, resolver: Resolver) -> Iterator[Finding]:
@@ -46,7 +46,12 @@ def _refused(scope: Scope, name: str, address: Address, resolver: Resolver) -> I
     if judged.verdict not in ("fail", "softfail"):
         problem = f"SPF says {judged.verdict} to the stranger {address}: {judged.reason}"
         remedy = f"{scope.push}; if an include lets everybody in, remove it from the domain file"
-        yield Finding(name, problem, remedy)
+        yield Finding(name, problem, _remedy(judged, remedy))
+
+
+def _remedy(judged: Judgement, otherwise: str) -> str:
+    """A record that could not be looked up says nothing of what is published."""
+    return UNKNOWN if judged.verdict == "temperror" else otherwise
 
 
 def _costs(name: str, resolver: Resolver) -> Iterator[Finding]:

@@ -19,8 +19,10 @@ class HostKey(TypedDict):
     selector: str
     p: str | None
     bits: int | None
-    visible: bool
-    """Whether every authoritative server of the domain answers with this key."""
+    visible: bool | None
+    """Whether every authoritative server of the domain answers with this key; None: not known."""
+    why: str
+    """Which server does not, or why it is not known; empty where the key is visible."""
     owner: str
     """Mode, owner and group of the file, e.g. "600 opendkim opendkim"."""
     signing: bool

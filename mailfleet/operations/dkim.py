@@ -69,15 +69,29 @@ def sign(
             )  # fmt: skip
     for key in wanted:
         if not _signs(key, keys):
-            logger.warning(
-                f"{host.print_prefix}not signing with {key.selector} yet: "
-                f"{key.selector}._domainkey.{key.domain} is not in DNS; push DNS and deploy again. "
-                "Until a key signs, the host answers mail of that domain with 451"
-            )
+            logger.warning(f"{host.print_prefix}{not_signing(key, keys)}")
     signing = signing_keys(wanted, keys)
     signed = {key.domain for key in signing}
     waiting = [key for key in wanted if key.domain not in signed]
     yield from ship("dkim", tables(signers, signing, waiting))
+
+
+def not_signing(wanted: WantedKey, keys: list[HostKey]) -> str:
+    """Why the host does not sign with a key yet, and what to do."""
+    name = f"{wanted.selector}._domainkey.{wanted.domain}"
+    found = [k for k in keys if (k["domain"], k["selector"]) == (wanted.domain, wanted.selector)]
+    text = f"{name} is not in DNS; push DNS and deploy again"
+    if found and found[0]["visible"] is None:
+        text = (
+            f"whether {name} is in DNS is not known: {found[0]['why']}; "
+            "let this host reach its resolver and the name servers, then deploy again"
+        )
+    elif found and found[0]["why"]:
+        text = f"{name} is not in DNS ({found[0]['why']}); push DNS and deploy again"
+    return (
+        f"not signing with {wanted.selector} yet: {text}. "
+        "Until a key signs, the host answers mail of that domain with 451"
+    )
 
 
 def signing_keys(wanted: tuple[WantedKey, ...], keys: list[HostKey]) -> list[WantedKey]:
@@ -101,7 +115,7 @@ def signing_keys(wanted: tuple[WantedKey, ...], keys: list[HostKey]) -> list[Wan
 def _signs(wanted: WantedKey, keys: list[HostKey]) -> bool:
     for key in keys:
         if (key["domain"], key["selector"]) == (wanted.domain, wanted.selector):
-            return key["visible"] or key["signing"]
+            return bool(key["visible"] or key["signing"])
     return False
 
 

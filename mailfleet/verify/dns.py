@@ -52,7 +52,7 @@ class Names:
         problems = list(problems)
         for server in servers:
             try:
-                found[server] = ask(server, name, rtype)
+                found[server] = ask(server, name, rtype, self._resolver)
             except (DNSException, OSError) as error:
                 problems.append(f"{server} does not answer: {error}")
         if not found and not problems:

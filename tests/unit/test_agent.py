@@ -126,7 +126,7 @@ def record(p: str) -> str:
 def test_what_a_server_shows(
     agent: ModuleType, start: Start, texts: tuple[str, ...], expected: bool
 ) -> None:
-    assert agent.shows(start(*texts), NAME, P) is expected
+    assert agent.shows(start(*texts), NAME, P)[0] is expected
 
 
 def test_it_asks_without_recursion_for_answers_that_need_no_fragments(
@@ -140,29 +140,40 @@ def test_it_asks_without_recursion_for_answers_that_need_no_fragments(
     assert str(question.question[0]) == f"{NAME}. IN TXT"
 
 
-@pytest.mark.parametrize("code", [dns.rcode.NXDOMAIN, dns.rcode.SERVFAIL, dns.rcode.REFUSED])
-def test_a_refusing_server_shows_nothing(
-    agent: ModuleType, start: Start, code: dns.rcode.Rcode
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (dns.rcode.NXDOMAIN, False),
+        (dns.rcode.SERVFAIL, None),
+        (dns.rcode.REFUSED, None),
+    ],
+)
+def test_a_refusing_server_says_nothing_of_the_key(
+    agent: ModuleType, start: Start, code: dns.rcode.Rcode, expected: bool | None
 ) -> None:
     def refuse(query: Any) -> bytes:
         answer = dns.message.make_response(query)
         answer.set_rcode(code)
         return answer.to_wire()
 
-    assert agent.shows(start(reply=refuse), NAME, P) is False
+    state, why = agent.shows(start(reply=refuse), NAME, P)
+    assert state is expected
+    assert expected is False or dns.rcode.to_text(code) in why
 
 
 def test_a_server_that_talks_nonsense_or_not_at_all(
     agent: ModuleType, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert agent.shows(start(reply=lambda query: query.to_wire()[:7]), NAME, P) is False
+    assert agent.shows(start(reply=lambda query: query.to_wire()[:7]), NAME, P)[0] is None
     monkeypatch.setattr(agent, "TIMEOUT", 0.05)
     other = dns.message.make_query("other.example", "TXT")
-    assert agent.shows(start(reply=lambda _: other.to_wire()), NAME, P) is False
+    state, why = agent.shows(start(reply=lambda _: other.to_wire()), NAME, P)
+    assert state is None
+    assert "does not answer" in why
 
 
 def test_a_server_without_a_route_is_not_counted(agent: ModuleType, start: Start) -> None:
-    assert agent.shows("2001:db8::1", NAME, P) is None
+    assert agent.shows("2001:db8::1", NAME, P) == (None, agent.NO_ROUTE)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +184,10 @@ def test_a_server_without_a_route_is_not_counted(agent: ModuleType, start: Start
         (["yes", "no"], False),
         (["no", "yes"], False),
         (["yes", "unreachable"], True),
-        (["unreachable"], False),
-        ([], False),
+        (["unreachable"], None),
+        (["yes", "silent"], None),
+        (["silent", "no"], False),
+        ([], None),
     ],
 )
 def test_a_key_is_visible_when_all_servers_show_it(
@@ -182,28 +195,95 @@ def test_a_key_is_visible_when_all_servers_show_it(
     start: Start,
     monkeypatch: pytest.MonkeyPatch,
     answers: list[str],
-    expected: bool,
+    expected: bool | None,
 ) -> None:
+    monkeypatch.setattr(agent, "TIMEOUT", 0.5)
     texts = {"yes": (record(P),), "no": ()}
-    addresses = [start(*texts[a]) if a in texts else "2001:db8::1" for a in answers]
-    monkeypatch.setattr(agent, "servers", lambda _domain: addresses)
-    assert agent.visible("shop.example", "mta1-eu-1", P) is expected
+    silent = {"reply": lambda _: b""}
+    addresses = [
+        "2001:db8::1"
+        if a == "unreachable"
+        else start(**silent)
+        if a == "silent"
+        else start(*texts[a])
+        for a in answers
+    ]
+    monkeypatch.setattr(agent, "servers", lambda _name: addresses)
+    state, why = agent.visible(NAME, P)
+    assert state is expected
+    assert bool(why) == (state is not True)
 
 
-@pytest.mark.parametrize("error", [dns.exception.Timeout, OSError])
-def test_no_servers_found_means_not_visible(
-    agent: ModuleType, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (dns.exception.Timeout, "the resolver of this host does not answer"),
+        (OSError, "its name servers cannot be found: OSError"),
+    ],
+)
+def test_no_servers_found_is_not_knowing(
+    agent: ModuleType, monkeypatch: pytest.MonkeyPatch, error: type[Exception], said: str
 ) -> None:
     def fail(_domain: str) -> list[str]:
         raise error
 
     monkeypatch.setattr(agent, "servers", fail)
-    assert agent.visible("shop.example", "mta1-eu-1", P) is False
+    assert agent.visible(NAME, P) == (None, said)
+
+
+def aliasing(target: str, *texts: str) -> Callable[[Any], bytes]:
+    """A server with an alias at the key's name, and the texts at the target where it has them."""
+
+    def reply(query: Any) -> bytes:
+        answer = dns.message.make_response(query)
+        answer.flags |= dns.flags.AA
+        name = str(query.question[0].name)
+        if name == f"{NAME}.":
+            answer.answer.append(dns.rrset.from_text(name, 5, "IN", "CNAME", target))
+        if texts:
+            answer.answer.append(dns.rrset.from_text(target, 5, "IN", "TXT", *texts))
+        return answer.to_wire()
+
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"), [((record(P),), True), ((record("QQ=="),), False), ((), False)]
+)
+def test_a_key_that_stands_where_an_alias_leads(
+    agent: ModuleType,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    texts: tuple[str, ...],
+    expected: bool,
+) -> None:
+    target = "key.host.example."
+    own, far = start(reply=aliasing(target)), start(reply=aliasing(target, *texts))
+    monkeypatch.setattr(agent, "servers", lambda name: [far if name == target else own])
+    assert agent.visible(NAME, P)[0] is expected
+    # One server for both zones answers at once.
+    monkeypatch.setattr(agent, "servers", lambda _name: [far])
+    assert agent.visible(NAME, P)[0] is expected
+
+
+def test_a_key_in_a_delegated_zone(
+    agent: ModuleType, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refer(query: Any) -> bytes:
+        answer = dns.message.make_response(query)
+        cut = "_domainkey.shop.example."
+        answer.authority.append(dns.rrset.from_text(cut, 5, "IN", "NS", "ns.host.example."))
+        return answer.to_wire()
+
+    above, below = start(reply=refer), start(record(P))
+    asked = iter([[above], [below]])
+    monkeypatch.setattr(agent, "servers", lambda _name: next(asked))
+    assert agent.visible(NAME, P) == (True, "")
 
 
 def test_before_dnspython_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dns", None)  # importing it fails
-    assert load().visible("shop.example", "mta1-eu-1", P) is False
+    assert load().visible(NAME, P)[0] is None
 
 
 def test_the_report(
@@ -230,7 +310,7 @@ def test_the_report(
     table.write_text(f"new._domainkey.shop.example shop.example:new:{folder}/new.private\n")
     monkeypatch.setattr(agent, "FOLDER", str(tmp_path / "keys"))
     monkeypatch.setattr(agent, "KEY_TABLES", str(tmp_path))
-    monkeypatch.setattr(agent, "visible", lambda _domain, selector, _p: selector == "new")
+    monkeypatch.setattr(agent, "visible", lambda name, _p: (name.startswith("new."), ""))
     agent.main()
     (line,) = capsys.readouterr().out.splitlines()
     reported = json.loads(line)
@@ -238,9 +318,9 @@ def test_the_report(
         assert key.pop("owner").startswith(("644 ", "600 ", "664 "))
     assert reported == [
         {"domain": "shop.example", "selector": "broken", "p": None, "bits": None,
-         "visible": False, "signing": False},
+         "visible": False, "why": "", "signing": False},
         {"domain": "shop.example", "selector": "new", "p": base64.b64encode(public).decode(),
-         "bits": 2048, "visible": True, "signing": True},
+         "bits": 2048, "visible": True, "why": "", "signing": True},
     ]  # fmt: skip
     assert "PRIVATE" not in line
 

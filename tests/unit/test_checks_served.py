@@ -14,6 +14,7 @@ from mailfleet.checks import served
 from mailfleet.checks.finding import Finding, Scope
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.records import Desired, records, rrset
+from mailfleet.resolution import Resolver
 
 pytestmark = pytest.mark.unit
 
@@ -51,8 +52,8 @@ def findings(
     answers: Answers,
     desired: Desired | None = None,
 ) -> list[Finding]:
-    monkeypatch.setattr(served, "ask", lambda _, name, rtype: [*answers.get((name, rtype), ())])
-    scope = Scope(checked, desired or records(checked), {}, [])
+    monkeypatch.setattr(served, "ask", lambda _, name, rtype, __: [*answers.get((name, rtype), ())])
+    scope = Scope(checked, desired or records(checked), {}, [Resolver(["192.0.2.53"])])
     tasks = served.tasks(scope, {"shop.example": [SERVER]})
     return sorted({finding for task in tasks for finding in task()})
 
@@ -85,7 +86,9 @@ def test_a_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(served, "ask", silent)
     checked = fleet("cloudflare", MTA_STS)
-    tasks = served.tasks(Scope(checked, records(checked), {}, []), {"shop.example": [SERVER]})
+    tasks = served.tasks(
+        Scope(checked, records(checked), {}, [Resolver(["192.0.2.53"])]), {"shop.example": [SERVER]}
+    )
     found = [finding for task in tasks for finding in task()]
     assert {f.subject for f in found} >= {MTA_STS, "shop.example MX"}
     assert all(f"{SERVER} does not answer" in f.problem for f in found)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mailfleet.facts.services import PENDING, ServicesState
 from mailfleet.hoststate import Action, Service
-from mailfleet.operations.dkim import WantedKey, signing_keys, tables
+from mailfleet.operations.dkim import WantedKey, not_signing, signing_keys, tables
 from mailfleet.operations.services import steps
 from mailfleet.signing import StreamSigner
 
@@ -195,10 +196,12 @@ KEY = WantedKey("shop.example", "new", 2048)
         (False, True, False, "new"),
         (False, False, True, "old"),
         (False, False, False, None),
+        (None, True, False, "new"),
+        (None, False, True, "old"),
     ],
 )
 def test_which_key_signs(
-    visible: bool, signing: bool, old_signing: bool, expected: str | None
+    visible: bool | None, signing: bool, old_signing: bool, expected: str | None
 ) -> None:
     row = {"domain": "shop.example", "p": "AA", "bits": 2048}
     keys = [
@@ -209,6 +212,25 @@ def test_which_key_signs(
     chosen = signing_keys((KEY,), keys)  # type: ignore[arg-type]
     assert [key.selector for key in chosen] == ([expected] if expected else [])
     assert {key.domain for key in chosen} <= {"shop.example"}
+
+
+@pytest.mark.parametrize(
+    ("visible", "why", "said"),
+    [
+        (
+            False,
+            "name server 192.0.2.53 has none",
+            "is not in DNS (name server 192.0.2.53 has none)",
+        ),
+        (None, "its name servers cannot be found: timed out", "is not known: its name servers"),
+    ],
+)
+def test_not_knowing_is_not_told_as_no(visible: bool | None, why: str, said: str) -> None:
+    row: dict[str, Any] = {"domain": "shop.example", "selector": "new", "signing": False}
+    text = not_signing(KEY, [{**row, "visible": visible, "why": why}])  # type: ignore[typeddict-item]
+    assert said in text
+    assert ("push DNS" in text) == (visible is False)
+    assert "is not in DNS; push DNS" in not_signing(KEY, [])
 
 
 def test_opendkims_tables() -> None:
