@@ -46,6 +46,7 @@ def prepare(
     lookup: Lookup | None = None,
     certificates: Certificates | None = None,
     answers: by_hand.Answers = by_hand.nobody_asked,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Publication:
     """Read every zone and plan it. `domain` limits the records to those of one domain file.
 
@@ -53,7 +54,7 @@ def prepare(
     records are made of `certificates` where it finds the zone signed, names that foreign aliases
     answer for are followed, and PTR records that are there already are asked of nobody. What cannot
     be read or written stops nothing that does not need it. `answers` tells what is there already of
-    zones that are kept by hand.
+    zones that are kept by hand. `progress` hears of each step that may take a while.
     """
     certificates = certificates or {}
     read = {host for host, found in keys.items() if found.complete}
@@ -77,11 +78,15 @@ def prepare(
     for name, wanted in desired.zones.items():
         own = [record for record in wanted if in_scope(record.name)]
         settings = _settings(fleet, name)
+        if own:
+            progress(f"{name}: reading, {len(own)} record sets are wanted")
         if own and settings.provider == "manual":
             run.zones.append(by_hand.planned(name, own, answers))
         elif own:
             run.add(settings, name, own, keep)
     pointers = {a: r for a, r in desired.reverse.items() if in_scope(r.values[0].rstrip("."))}
+    if pointers:
+        progress(f"looking for the PTR records of {len(pointers)} addresses")
     placed = reverse.located(pointers, reverse.real(fleet, pointers), lookup)
     # Which domain a stale PTR record belonged to, its name does not tell; nor, where an alias could
     # not be followed, which record is the address's.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.name
@@ -50,6 +51,7 @@ class Resolver:
         self.label = label or ", ".join(map(str, self.dnspython.nameservers))
         self._known: dict[tuple[str, str], Answer | LookupFailedError] = {}
         self._lock = Lock()
+        self._silent = False
 
     def __call__(self, name: str, rtype: str) -> tuple[str, ...]:
         return self.ask(name, rtype).values
@@ -68,17 +70,26 @@ class Resolver:
         return known
 
     def _asked(self, name: str, rtype: str) -> Answer | LookupFailedError:
+        if self._silent:
+            return self._unanswered(name, rtype, "it answers nothing")
         try:
             found = self.dnspython.resolve(f"{name}.", rtype, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN:
             return Answer(())
+        except dns.exception.Timeout as error:
+            # Thousands of questions to a dead resolver would take hours.
+            self._silent = self._rcode(".", 0) is None
+            return self._unanswered(name, rtype, str(error))
         except (DNSException, OSError) as error:
-            return LookupFailedError(
-                f"{name} {rtype} cannot be looked up at {self.label}: {error}",
-                "see whether the resolver is reachable and the zone's DNSSEC chain is whole",
-            )
+            return self._unanswered(name, rtype, str(error))
         values = tuple(sorted(map(from_rdata, found.rrset))) if found.rrset else ()
         return Answer(values, bool(found.response.flags & dns.flags.AD))
+
+    def _unanswered(self, name: str, rtype: str, why: str) -> LookupFailedError:
+        return LookupFailedError(
+            f"{name} {rtype} cannot be looked up at {self.label}: {why}",
+            "see whether the resolver is reachable and the zone's DNSSEC chain is whole",
+        )
 
     def is_bogus(self, zone: str) -> bool:
         """Whether the zone's signatures are what keeps the resolver from answering."""
@@ -86,7 +97,7 @@ class Resolver:
         return unchecked == dns.rcode.NOERROR and self._rcode(zone, 0) == dns.rcode.SERVFAIL
 
     def _rcode(self, zone: str, flags: int) -> dns.rcode.Rcode | None:
-        query = dns.message.make_query(f"{zone}.", "SOA", want_dnssec=True)
+        query = dns.message.make_query(dns.name.from_text(zone), "SOA", want_dnssec=True)
         query.flags |= flags
         try:
             answer, _ = dns.query.udp_with_fallback(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from mailfleet.live import read_facts
 from mailfleet.model import Fleet
 from mailfleet.model.addresses import parse_address
 from mailfleet.model.checks import deploy_problems
+from mailfleet.model.names import domain_name
 from mailfleet.publishing import (
     Keys,
     Publication,
@@ -37,11 +39,24 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 def _common(function: _Function) -> _Function:
     for option in (
         click.option("--json", "as_document", is_flag=True, help="Print one JSON document."),
-        click.option("--domain", metavar="NAME", help="Only the records of dns/NAME.toml."),
+        click.option(
+            "--domain",
+            metavar="NAME",
+            callback=lambda _, __, name: _kept(name) if name else None,
+            help="Only the records of dns/NAME.toml.",
+        ),
         click.argument("inventory_path", metavar="INVENTORY"),
     ):
         function = option(function)
     return function
+
+
+def _kept(name: str) -> str:
+    """A domain as the fleet knows it, however it is written."""
+    try:
+        return domain_name(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--domain") from None
 
 
 def _planning(function: _Function) -> _Function:
@@ -202,6 +217,7 @@ def _prepare(
         lookup=resolver,
         certificates=certificates,
         answers=answers_of(resolver),
+        progress=_step,
     )
 
 
@@ -247,3 +263,9 @@ def _document(content: dict[str, Any]) -> None:
 
 def _progress(text: str) -> None:
     click.echo(text, err=True)
+
+
+def _step(text: str) -> None:
+    """What is only worth telling to somebody who waits."""
+    if sys.stderr.isatty():
+        click.echo(f"  {text} ...", err=True)

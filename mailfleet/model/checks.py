@@ -6,8 +6,8 @@ Here: the list of all checks, and those of hosts and addresses. Those of streams
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import combinations
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 
 from mailfleet.errors import Problem
 from mailfleet.model import identity_checks, policy_checks
@@ -64,14 +64,23 @@ def _example_addresses(fleet: Fleet) -> list[Problem]:
     ]
 
 
+def _without_common_version(hosts: Sequence[Host]) -> list[tuple[Host, Host]]:
+    """The pairs of a host with IPv4 alone and one with IPv6 alone, in the order of the hosts."""
+    single: dict[int, list[int]] = {4: [], 6: []}
+    for number, host in enumerate(hosts):
+        versions = {address.version for address in host.addresses}
+        if len(versions) == 1:
+            single[versions.pop()].append(number)
+    pairs = sorted((min(pair), max(pair)) for pair in product(single[4], single[6]))
+    return [(hosts[one], hosts[other]) for one, other in pairs]
+
+
 def _peers_out_of_reach(fleet: Fleet) -> Iterator[Problem]:
     """Hosts that share a name, but no IP version: the authority may ask either for a challenge of
     the other (RFC 8555 §8.3), which neither could fetch.
     """
     policies = any(domain.mta_sts is not None for domain in fleet.domains)
-    for one, other in combinations(fleet.hosts, 2):
-        if {a.version for a in one.addresses} & {a.version for a in other.addresses}:
-            continue
+    for one, other in _without_common_version(fleet.hosts):
         streams = sorted({s.stream for s in one.sending} & {s.stream for s in other.sending})
         shared = [f"the endpoint of stream {stream}" for stream in streams]
         shared += ["the MTA-STS policy"] * (policies and one.inbound and other.inbound)
