@@ -315,6 +315,30 @@ def test_one_name_in_two_accounts(at: Setting) -> None:
         at.driver().read(ZONE)
 
 
+@pytest.mark.parametrize("records_too", [False, True])
+@pytest.mark.parametrize("expected", [1, 3])
+def test_a_zone_with_an_international_name(expected: int, records_too: bool) -> None:
+    kept = "xn--bcher-kva.example"
+    wanted = [
+        rrset(f"mta1.{kept}", "A", TTL, "198.51.100.1"),
+        rrset(kept, "MX", TTL, f"10 mta1.{kept}."),
+        rrset(f"_dmarc.{kept}", "TXT", TTL, txt("v=DMARC1; p=reject")),
+    ]
+    with setting("bücher.example", validate=False) as found:
+        found.fake.account.zone("other.example")
+        found.zone.shows_u_labels = records_too
+        found.zone.add("CNAME", "www.bücher.example", "shop.bücher.example")
+        driver = found.driver(expected=expected)
+        [foreign] = driver.read(kept).records
+        assert (foreign.name, foreign.values) == (f"www.{kept}", (f"shop.{kept}.",))
+        made = plan(driver.read(kept), wanted)
+        assert driver.audit(made) == ()
+        driver.apply(made)
+        again = found.driver(expected=expected)
+        assert plan(again.read(kept), wanted).is_empty
+        assert len(found.zone.records) == 4
+
+
 def test_reverse_zones(at: Setting) -> None:
     driver = at.driver()
     assert reverse_zone(driver, ip_address("198.51.100.7")) is None

@@ -37,7 +37,10 @@ def identifier() -> str:
 
 @dataclass
 class FakeZone:
-    """One zone with its records by identifier."""
+    """One zone with its records by identifier.
+
+    The real API shows and finds zones by their U-labels alone, and takes records' names in both forms.
+    """
 
     name: str
     type: str = "full"
@@ -46,6 +49,8 @@ class FakeZone:
     permissions: tuple[str, ...] = ("#zone:read", "#dns_records:read", "#dns_records:edit")
     id: str = field(default_factory=identifier)
     records: dict[str, Record] = field(default_factory=dict)
+    shows_u_labels: bool = False
+    """Whether records' names are shown so, too."""
 
     def add(self, rtype: str, name: str, content: str = "", **fields: Any) -> Record:
         """A record that somebody made by other means; default: automatic TTL, no comment."""
@@ -112,8 +117,12 @@ class FakeZone:
         return record
 
     def _completed(self, key: str, given: Record) -> Record:
-        rtype, name = given["type"], given["name"].lower()
-        if name != self.name and not name.endswith(f".{self.name}"):
+        rtype, name = given["type"], _a_labels(given["name"].lower())
+        zone = _a_labels(self.name)
+        inside = name == zone or name.endswith(f".{zone}")
+        if inside and self.shows_u_labels:
+            name = name.removesuffix(zone) + self.name
+        if not inside:
             # The real one takes such a name as relative; nobody wants that.
             raise RefusedError(400, 9005, f"{name} lies outside of {self.name}")
         proxiable = rtype in _ADDRESS_LIKE
@@ -196,6 +205,13 @@ class Account:
         if colon and operator == "ends_with":
             return [zone for zone in found if zone.name.endswith(value)]
         return [zone for zone in found if zone.name == name]
+
+
+def _a_labels(name: str) -> str:
+    return ".".join(
+        label if label.isascii() else "xn--" + label.encode("punycode").decode()
+        for label in name.split(".")
+    )
 
 
 def _identity(record: Record) -> tuple[Any, ...]:
