@@ -104,7 +104,7 @@ fi"""
 
 def _clock_change(target: Target) -> list[ConfigFile]:
     """All instances are reloaded when somebody sets the clock."""
-    folder, service = "etc/systemd/system", CLOCK_CHANGE.replace(".timer", ".service")
+    folder, service = "etc/systemd/system", "mailfleet-clock-change.service"
     return [
         ConfigFile(
             f"/{folder}/{CLOCK_CHANGE}",

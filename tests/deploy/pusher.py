@@ -1,4 +1,7 @@
-"""`recorder.py` for dns/push.py, in a world whose DNS knows one thing: shop.example is signed."""
+"""`recorder.py` for dns/push.py, in a world whose DNS knows one thing: shop.example is signed.
+
+Its name servers have no record yet.
+"""
 
 from __future__ import annotations
 
@@ -17,4 +20,5 @@ def lookup(name: str, rtype: str) -> tuple[str, ...]:
 
 
 patch.object(push, "resolver_of", lambda _: lookup).start()
+patch.object(push, "answers_of", lambda _: lambda _zone, _wanted: ()).start()
 runpy.run_path(str(Path(__file__).parent / "recorder.py"))

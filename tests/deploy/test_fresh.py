@@ -61,10 +61,10 @@ def test_packages_then_keys_then_files_then_services(project: Project, index: in
         first(commands, "systemctl enable"),
         first(commands, "systemctl start ufw.service"),
         first(commands, "systemctl start unbound.service"),
-        first(commands, "systemctl start opendkim@"),
-        first(commands, "systemctl start postfix"),
-        first(commands, "systemctl start dovecot.service"),
-        first(commands, "systemctl start nginx.service"),
+        first(commands, "systemctl start", "opendkim@"),
+        first(commands, "systemctl start", "postfix"),
+        first(commands, "systemctl start", "dovecot.service"),
+        first(commands, "systemctl start", "nginx.service"),
         # The authority asks the web server of every host, so all of them run by then.
         first(commands, "agent.certificate run"),
     ]
