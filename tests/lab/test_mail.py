@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 SUITES = {"eu": "bookworm", "us": "trixie"}
-DEADLINE = 30.0
+DEADLINE = 120.0
 
 
 def test_mail_of_every_stream_passes_over_both_families(deployed_lab: DeployedLab) -> None:

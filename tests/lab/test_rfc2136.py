@@ -164,7 +164,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
 
 def _wait(port: int, log: Path) -> None:
-    until = time.monotonic() + 15
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         try:
             query = dns.message.make_query(ZONES[-1], "SOA")
