@@ -9,12 +9,25 @@ from types import FrameType
 
 import click
 
-from bench import cold, converged, dns, document, faults, isolation, lab_up, relay, scan, site
+from bench import (
+    cold,
+    converged,
+    dns,
+    document,
+    faults,
+    isolation,
+    lab_up,
+    peers,
+    relay,
+    scan,
+    site,
+)
 from bench.figures import Result, table
 from mailfleet.errors import EXIT_DONE, MailfleetError
 
 BENCHMARKS = {
-    module.NAME: module for module in (converged, cold, relay, isolation, scan, faults, lab_up, dns)
+    module.NAME: module
+    for module in (converged, cold, relay, peers, isolation, scan, faults, lab_up, dns)
 }
 
 

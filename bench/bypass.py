@@ -6,7 +6,11 @@ All else stays as deployed: queue, header checks, signer, delivery.
 
 from __future__ import annotations
 
+import os
+import re
+import select
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -56,9 +60,11 @@ def open_instance(
     site.on(HOST, "\n".join([*lines, f"systemctl restart {unit(instance)}"]))
 
 
-def listener(instance: str, port: int, extra: tuple[str, ...] = ()) -> list[str]:
-    """The commands that add an open smtpd on loopback with the parameters `extra`."""
-    folder, name = f"/etc/{instance}", f"127.0.0.1:{port}/inet"
+def listener(
+    instance: str, port: int, extra: tuple[str, ...] = (), address: str = "127.0.0.1"
+) -> list[str]:
+    """The commands that add an open smtpd with the parameters `extra`, on loopback by default."""
+    folder, name = f"/etc/{instance}", f"{address}:{port}/inet"
     values = " ".join(f"'{name}/{setting}'" for setting in (*_OPEN, *extra))
     return [
         f"postconf -c {folder} -M '{name}={name.replace('/', ' ')} n - n - - smtpd'",
@@ -79,17 +85,42 @@ def source(sender: str, messages: int, size: int, port: int, recipient: str = RE
     )
 
 
-@contextmanager
-def sink(messages: int, dump: str = "") -> Iterator[subprocess.Popen[str]]:
-    """smtp-sink on the receiver, listening; it ends after so many messages.
+class Sink:
+    """smtp-sink while it runs; it tells each message that it has taken."""
 
-    `dump` is a file on the receiver that messages are written to.
+    def __init__(self, process: subprocess.Popen[bytes], messages: int) -> None:
+        self._process, self._messages = process, messages
+
+    def wait(self, patience: float) -> None:
+        """Return once it has all messages; TimeoutExpired after `patience` seconds."""
+        until = time.monotonic() + patience
+        assert self._process.stdout is not None
+        output, text = self._process.stdout.fileno(), b""
+        while True:
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([output], [], [], left)[0]:
+                raise subprocess.TimeoutExpired("smtp-sink", patience)
+            if not (more := os.read(output, 65536)):
+                raise site.BenchError("smtp-sink has ended")
+            text = (text + more)[-1000:]
+            counts = re.findall(rb"mesg=(\d+)\r", text)
+            if counts and int(counts[-1]) >= self._messages:
+                return
+
+
+@contextmanager
+def sink(messages: int, dump: str = "") -> Iterator[Sink]:
+    """smtp-sink on the receiver, listening, until the context ends.
+
+    It does not end by itself after so many messages (`-M`): a message whose reply it cut off would come
+    once more, and be counted in the next measurement. `dump` is a file on the receiver that messages are
+    written to.
     """
     keep = f"-D {dump}" if dump else ""
     # It says nothing when it listens; its socket does.
     script = f"""\
 export PATH=/usr/sbin:$PATH
-smtp-sink -u postfix {keep} -M {messages} -m 1000 0.0.0.0:{SINK_PORT} 1000 &
+smtp-sink -c -u postfix {keep} -m 1000 0.0.0.0:{SINK_PORT} 1000 &
 until [ "$(ss -Hltn sport = :{SINK_PORT})" ]; do :; done
 echo $!
 wait $!
@@ -98,17 +129,16 @@ wait $!
         [*lab.ssh_command(site.NAME, "receiver"), script],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        text=True,
+        bufsize=0,
     )
     assert process.stdout is not None
-    number = process.stdout.readline().strip()
+    number = process.stdout.readline().decode().strip()
     try:
-        yield process
+        yield Sink(process, messages)
     finally:
         # To end ssh does not end what it started.
-        if process.poll() is None:
-            site.on("receiver", f"kill {number} || true")
-            process.kill()
+        site.on("receiver", f"kill {number} || true")
+        process.kill()
         process.wait()
         process.stdout.close()
 

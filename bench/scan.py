@@ -34,13 +34,13 @@ class _Mode:
 
 
 _MODES = (
-    _Mode("unscanned", 10045, 1000, 200, "smtpd_milters=$signer"),
+    _Mode("unscanned", 10045, 1000, 200, "smtpd_milters=$message_check,$signer,$signed_check"),
     _Mode(
         "viruses",
         10046,
         1000,
         200,
-        "smtpd_milters=unix:/run/mailfleet-scan-virus-defer/milter.sock,$signer",
+        "smtpd_milters=$message_check,unix:/run/mailfleet-scan-virus-defer/milter.sock,$signer,$signed_check",
     ),
     _Mode("viruses, by amavis", 10048, 300, 100, "milter_macro_daemon_name=OUTBOUND,VIRUS"),
     _Mode("full", 10047, 60, 30, "milter_macro_daemon_name=OUTBOUND,FULL"),

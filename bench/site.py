@@ -42,20 +42,20 @@ def fleet() -> Fleet:
     return inventory.read("inventories/lab")
 
 
-def spec() -> lab.LabSpec:
-    """The lab that the fleet needs."""
+def spec(more: tuple[lab.Machine, ...] = ()) -> lab.LabSpec:
+    """The lab that the fleet needs, with `more` hosts that no deploy touches."""
     declared = fleet()
     machines = tuple(
         lab.Machine(host.name, host.suite, host.region, host.all_addresses)
         for host in declared.hosts
     )
-    return lab.LabSpec(machines, tuple(domain.zone for domain in declared.domains))
+    return lab.LabSpec((*machines, *more), tuple(domain.zone for domain in declared.domains))
 
 
-def up() -> None:
+def up(more: tuple[lab.Machine, ...] = ()) -> None:
     """Pristine hosts, whatever was there before."""
     lab.down(NAME, _quiet)
-    lab.up(NAME, spec(), _quiet)
+    lab.up(NAME, spec(more), _quiet)
 
 
 def down() -> None:
@@ -63,16 +63,19 @@ def down() -> None:
 
 
 @contextmanager
-def deployed(change: tuple[str, str] | None = None) -> Iterator[Fleet]:
+def deployed(
+    change: tuple[str, str] | None = None, more: tuple[lab.Machine, ...] = ()
+) -> Iterator[Fleet]:
     """A lab that is deployed and published, and taken down at the end, also after a failure.
 
-    `change` replaces its first text with its second in the lab's domain file.
+    `change` replaces its first text with its second in the lab's domain file; `more` are hosts that
+    stay pristine.
     """
     say("brings a lab up and deploys it")
     with TemporaryDirectory(prefix="mailfleet-bench-") as folder:
         source = variant(Path(folder), *change) if change else "inventories/lab"
         try:
-            up()
+            up(more)
             # Signing starts with the deploy after the keys have become visible in DNS.
             for job in ("deploys/mta.py", "dns/push.py", "deploys/mta.py"):
                 pyinfra(source, job)
