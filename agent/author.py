@@ -102,11 +102,12 @@ def _check_name(name: str, domains: frozenset[str]) -> None:
 
 
 def _decoded(word: str) -> str:
+    """What readers see of an encoded word; empty where they cannot decode it, and show it as it is."""
     try:
         parts = decode_header(word)
-    except errors.HeaderParseError:
-        return ""  # readers show the word as it is
-    return "".join(p if isinstance(p, str) else p.decode("latin-1") for p, _ in parts)
+        return "".join(p if isinstance(p, str) else p.decode(c or "ascii") for p, c in parts)
+    except (errors.HeaderParseError, LookupError, ValueError):
+        return ""
 
 
 def _why(text: str) -> str:

@@ -4,7 +4,8 @@
 
 CONFIG is a JSON object, see `Stream`. Serves two sockets in the folder RUNTIME_DIRECTORY: `check.sock`,
 which Postfix asks before the signer, and `signed.sock`, which it asks last. The first decides who the
-message is from (`agent.author`) and which headers it may have; the second lets nothing pass that has
+message is from (`agent.author`), which headers it may have, and how it is encoded (`agent.transport`);
+the second lets nothing pass that has
 no signature of the stream's own domain. Runs on mail hosts with Debian's own Python, nothing else.
 """
 
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from agent import milter
 from agent.author import RefusedError, author
 from agent.milter import Message, Verdict
+from agent.transport import safe
 
 # Those that a message may have once (RFC 5322, section 3.6), in small letters: two readers would look at
 # different ones. MIME's and the lists' are of the kind (RFC 2045; RFC 2369, section 2; RFC 8058).
@@ -52,16 +54,21 @@ class Stream:
         return cls(frozenset(given["domains"]), given["signing_domain"])
 
     def before_signing(self, message: Message) -> Verdict:
-        """Refuse what can be read in two ways or names somebody else."""
+        """Refuse what can be read in two ways or names somebody else; make the rest safe to transport."""
         try:
             _check_headers(message)
             senders = message.values(b"from")
             if not senders:
                 raise RefusedError("5.6.0", "the message has no From header")
+            if not message.values(b"date"):
+                # Postfix adds Date, but Resent-Date instead where a message has other Resent headers.
+                raise RefusedError("5.6.0", "the message has no Date header")
             author(senders[0], self.domains)
+            changes = safe(message)
         except RefusedError as refusal:
             return Verdict(f"550 {refusal.code} {refusal}")
-        return Verdict(headers=tuple(self._foreign_signatures(message)))
+        removed = tuple(self._foreign_signatures(message))
+        return Verdict("", (*removed, *changes.headers), changes.added, changes.body)
 
     def after_signing(self, message: Message) -> Verdict:
         """Keep back whatever the stream's signer has not signed."""

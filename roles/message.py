@@ -14,7 +14,7 @@ from mailfleet.signing import StreamSigner, stream_signers
 from mailfleet.target import Target
 
 _LIBRARY = "/usr/local/lib/mailfleet"
-_MODULES = ("author", "message", "milter")
+_MODULES = ("author", "message", "milter", "transport")
 _TEMPLATE = "etc/systemd/system/mailfleet-message@.service"
 
 

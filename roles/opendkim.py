@@ -11,6 +11,18 @@ from mailfleet.sandbox import RELOAD, drop_in
 from mailfleet.signing import KEYS, StreamSigner, stream_signers
 from mailfleet.target import Target
 
+# What a replay would add or put beside the true one.
+OVERSIGNED = (
+    *("From", "To", "Cc", "Subject", "Date", "Reply-To", "Sender", "Message-ID"),
+    *("MIME-Version", "Content-Type", "Content-Transfer-Encoding"),
+    *("List-Unsubscribe", "List-Unsubscribe-Post"),
+)
+SIGNED = (
+    *("In-Reply-To", "References", "Content-Disposition", "Content-ID", "Content-Language"),
+    *("List-Id", "List-Help", "List-Subscribe", "List-Post", "List-Owner", "List-Archive"),
+    *("Feedback-ID", "X-CSA-Complaints", "CFBL-Address", "CFBL-Feedback-ID", "Auto-Submitted"),
+    *("Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Date", "Resent-Message-ID"),
+)
 _TEMPLATE = "etc/systemd/system/opendkim@.service"
 
 
@@ -42,7 +54,12 @@ def desired(target: Target) -> HostState:
             *(
                 ConfigFile(
                     signer.config,
-                    render("etc/opendkim/stream.conf", signer=signer),
+                    render(
+                        "etc/opendkim/stream.conf",
+                        signer=signer,
+                        signed=(*OVERSIGNED, *SIGNED),
+                        oversigned=OVERSIGNED,
+                    ),
                     affects=(signer.unit,),
                 )
                 for signer in signers

@@ -181,6 +181,13 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
             f"{folder}/tls_policy", render("etc/postfix-stream/tls_policy", **values),
             affects=affects,
         ),
+        ConfigFile(
+            f"{folder}/header_checks", render("etc/postfix-stream/header_checks", **values),
+            affects=affects,
+        ),
+        ConfigFile(
+            f"{folder}/local_parts", render("etc/postfix-stream/local_parts"), affects=affects
+        ),
         _confined(target, sending.instance),
     ]  # fmt: skip
 

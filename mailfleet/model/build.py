@@ -292,6 +292,7 @@ def _stream(domain: str, name: str, table: StreamTable) -> Stream:
         limits=Limits(**table.limits.model_dump()),
         scan=table.scan,
         on_scanner_failure=table.on_scanner_failure,
+        client_trace=table.client_trace,
     )
 
 

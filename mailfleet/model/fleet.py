@@ -64,6 +64,8 @@ class Stream:
     scan: Scan = "none"
     """What is looked for before a message is accepted."""
     on_scanner_failure: Literal["defer", "pass"] = "defer"
+    client_trace: Literal["hide", "keep"] = "hide"
+    """Whether the application's host name, address and Received lines leave with its mail."""
 
     @property
     def endpoint(self) -> str:

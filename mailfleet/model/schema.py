@@ -168,6 +168,8 @@ class StreamTable(_Table):
     """Whether mail is scanned before it is accepted: for viruses, or in full, for spam too."""
     on_scanner_failure: Literal["defer", "pass"] = "defer"
     """What becomes of mail that cannot be scanned: 451, or accepted unscanned."""
+    client_trace: Literal["hide", "keep"] = "hide"
+    """Whether what tells where an application runs, such as Received lines, leaves with its mail."""
     limits: LimitsTable = LimitsTable()
 
     @model_validator(mode="after")

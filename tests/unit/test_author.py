@@ -31,6 +31,8 @@ DOMAINS = frozenset({"shop.example", "bounce.shop.example"})
         (' "jane@customer.example via Shop" <a@shop.example>', "a@shop.example"),
         (' "Shop <info@shop.example>" <info@shop.example>', "info@shop.example"),
         (r' "say \"hi\", all <3" <a@shop.example>', "a@shop.example"),
+        (" =?utf-8?q?Gr=C3=BC=C3=9Fe?= <a@shop.example>", "a@shop.example"),
+        (" =?iso-2022-jp?b?GyRCJCo4NTUkGyhC?= <a@shop.example>", "a@shop.example"),
         (" =?utf-8?q?J=C3=BCrgen?= =?utf-8?b?w7w=?= <a@shop.example>", "a@shop.example"),
         (" Jürgen 日本 <a@shop.example>", "a@shop.example"),
         (" Shop (EU) <a@shop.example>", "a@shop.example"),

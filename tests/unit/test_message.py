@@ -19,7 +19,8 @@ from roles import message as role
 pytestmark = pytest.mark.unit
 
 STREAM = Stream(frozenset({"shop.example", "bounce.shop.example"}), "shop.example")
-PLAIN = [(b"From", b" a@shop.example"), (b"To", b" x@inbox.example"), (b"Subject", b" Hi")]
+DATE = (b"Date", b" Fri, 27 Nov 2026 12:00:00 +0000")
+PLAIN = [(b"From", b" a@shop.example"), (b"To", b" x@inbox.example"), (b"Subject", b" Hi"), DATE]
 
 
 def judged(*headers: tuple[bytes, bytes], body: bytes = b"Hello.\r\n") -> Verdict:
@@ -58,14 +59,16 @@ def test_headers_that_may_be_repeated_pass() -> None:
 
 
 def test_the_reason_of_a_refused_from_is_told() -> None:
-    verdict = STREAM.before_signing(Message([(b"From", b" a@evil.example")]))
+    verdict = STREAM.before_signing(Message([(b"From", b" a@evil.example"), DATE]))
     assert verdict.reply.startswith("550 5.7.1 From must be an address at")
     assert STREAM.before_signing(Message([])).reply == "550 5.6.0 the message has no From header"
+    without = STREAM.before_signing(Message(PLAIN[:-1])).reply
+    assert without == "550 5.6.0 the message has no Date header"
 
 
 def test_large_headers_are_refused_rather_than_cut() -> None:
-    assert judged((b"X-Large", b"x" * 59_000)) == Verdict()
-    assert judged((b"X-Large", b"x" * 60_000)).reply.startswith("550 5.6.0 the headers have ")
+    assert judged(*[(b"X-Large", b"x" * 900)] * 65) == Verdict()
+    assert judged(*[(b"X-Large", b"x" * 900)] * 67).reply.startswith("550 5.6.0 the headers have ")
 
 
 @pytest.mark.parametrize("value", [b" v=1; d=shop.example; s=x", b" v=1; D = Shop.\n example"])
@@ -109,7 +112,9 @@ def test_a_client_of_the_protocol_gets_its_answers(tmp_path: Path) -> None:
 
 
 def test_a_refusal_reaches_the_client(tmp_path: Path) -> None:
-    answer = asked(tmp_path, STREAM.before_signing, headers=[["From", " a@evil.example"]])
+    answer = asked(
+        tmp_path, STREAM.before_signing, headers=[["From", " a@evil.example"], ["Date", " now"]]
+    )
     assert answer["verdict"] == "reject"
     assert answer["reply"].startswith("550 5.7.1 From must be")
 

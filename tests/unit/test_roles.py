@@ -135,6 +135,8 @@ def test_what_a_unit_reads_affects_it(suite: str) -> None:
             "protocols",
             "sender_logins",
             "tls_policy",
+            "header_checks",
+            "local_parts",
         )
         sandbox = path_of(unit)
         assert paths == {*(f"/etc/{sending.instance}/{name}" for name in names), sandbox}

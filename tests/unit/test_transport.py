@@ -1,0 +1,147 @@
+"""What a message becomes before it is signed, so that no server on the way has to change it."""
+
+from __future__ import annotations
+
+import email
+from email import policy
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.author import RefusedError
+from agent.milter import Message
+from agent.transport import LINE, Changes, safe
+
+pytestmark = pytest.mark.unit
+
+UTF8 = "Grüße, 日本".encode()
+LONG = b"y" * 1500
+
+
+def message(*headers: tuple[bytes, bytes], body: bytes = b"Hello.\r\n") -> Message:
+    return Message([(b"Subject", b" s"), *headers], bytearray(body))
+
+
+def typed(kind: bytes, body: bytes, encoding: bytes = b"") -> Message:
+    more = [(b"Content-Transfer-Encoding", b" " + encoding)] if encoding else []
+    mime = (b"MIME-Version", b" 1.0")
+    return message(mime, (b"Content-Type", b" " + kind), *more, body=body)
+
+
+def applied(before: Message) -> bytes:
+    """The message as Postfix has it after the changes."""
+    changes = safe(before)
+    headers = list(before.headers)
+    for name, number, value in changes.headers:
+        places = [i for i, (other, _) in enumerate(headers) if other.lower() == name.lower()]
+        headers[places[number - 1]] = (name, value)
+    lines = [name + b":" + value for name, value in (*headers, *changes.added)]
+    body = bytes(before.body) if changes.body is None else changes.body
+    return b"\r\n".join([*(line.replace(b"\n", b"\r\n") for line in lines), b"", body])
+
+
+def is_safe(text: bytes) -> bool:
+    return text.isascii() and all(len(line) <= LINE for line in text.split(b"\r\n"))
+
+
+def decoded(text: bytes) -> list[bytes]:
+    parts = email.message_from_bytes(text, policy=policy.default).walk()
+    payloads = [part.get_payload(decode=True) for part in parts if not part.is_multipart()]
+    return [payload for payload in payloads if isinstance(payload, bytes)]
+
+
+@pytest.mark.parametrize("line", [b"Hello.", b"w" * LINE, b""])
+def test_a_message_that_is_safe_stays_as_it_is(line: bytes) -> None:
+    assert safe(message(body=line + b"\r\n")) == Changes()
+
+
+@pytest.mark.parametrize("encoding", [b"", b"7bit", b"8bit", b"binary"])
+@pytest.mark.parametrize("text", [UTF8, LONG, UTF8 * 200, b"<p>" + LONG, b"w" * (LINE + 1)])
+def test_text_is_encoded_and_says_the_same(text: bytes, encoding: bytes) -> None:
+    after = applied(typed(b"text/html; charset=utf-8", text + b"\r\n", encoding))
+    assert is_safe(after)
+    assert decoded(after) == [text + b"\r\n"]
+
+
+def test_each_part_is_encoded_alone() -> None:
+    body = (
+        b"--b\r\nContent-Type: text/plain;\r\n\tcharset=utf-8\r\n\r\n" + UTF8
+        + b"\r\n--b\r\nX-Odd:  as it is \r\nContent-Type: text/plain\r\n\r\nplain\r\n--b--\r\n"
+    )  # fmt: skip
+    after = applied(typed(b"multipart/mixed; boundary=b", body, b"8bit"))
+    assert is_safe(after)
+    assert b"X-Odd:  as it is \r\nContent-Type: text/plain\r\n\r\nplain\r\n--b--" in after
+    assert b"\nContent-Transfer-Encoding: 7bit\r\n" in after.partition(b"\r\n\r\n")[0] + b"\r\n"
+    assert [text.strip() for text in decoded(after)] == [UTF8, b"plain"]
+
+
+@pytest.mark.parametrize("encoding", [b"base64", b"quoted-printable"])
+def test_encoded_text_in_one_line_is_wrapped(encoding: bytes) -> None:
+    text = b"SGVsbG8u" * 300 if encoding == b"base64" else b"=C3=BC" * 300
+    before = typed(b"text/plain; charset=utf-8", text + b"\r\n", encoding)
+    after = applied(before)
+    assert is_safe(after)
+    assert decoded(after)[0].strip() in (b"Hello." * 300, "ü".encode() * 300)
+
+
+@pytest.mark.parametrize(
+    ("text", "charset"), [(UTF8, b"utf-8"), (b"Gr\xfc\xdfe", b"unknown-8bit"), (LONG, b"us-ascii")]
+)
+def test_text_without_mime_headers_gets_them(text: bytes, charset: bytes) -> None:
+    head = applied(message(body=text + b"\r\n")).partition(b"\r\n\r\n")[0]
+    assert b"\r\nContent-Type: text/plain; charset=" + charset in head
+    assert b"\r\nMIME-Version: 1.0" in head
+
+
+def test_what_the_sender_signed_is_not_touched() -> None:
+    body = (
+        b"--b\r\n\r\nTEXT\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n"
+    )
+    kind = b"multipart/signed; boundary=b"
+    assert safe(typed(kind, body.replace(b"TEXT", UTF8))) == Changes()
+    with pytest.raises(RefusedError, match="a line of more than 998 octets"):
+        safe(typed(kind, body.replace(b"TEXT", LONG)))
+
+
+def test_a_structure_that_cannot_be_written_back_is_left_or_refused() -> None:
+    kind, start = b"multipart/mixed; boundary=b", b"--b  \r\n\r\n"
+    assert safe(typed(kind, start + UTF8 + b"\r\n")) == Changes()
+    with pytest.raises(RefusedError, match="quoted-printable or base64"):
+        safe(typed(kind, start + LONG + b"\r\n"))
+
+
+def test_a_long_header_is_folded_at_white_space() -> None:
+    value = b" " + b"word " * 600 + b"end"
+    before = message((b"X-Long", b" short"), (b"X-Long", value))
+    ((name, number, folded),) = safe(before).headers
+    assert (name, number, folded.replace(b"\n", b"")) == (b"X-Long", 2, value)
+    assert is_safe(applied(before))
+    with pytest.raises(RefusedError, match="X-Long has more than 998 octets"):
+        safe(message((b"X-Long", b" " + b"w" * 1000)))
+    with pytest.raises(RefusedError, match="without white space"):
+        safe(message((b"X-Long", b" w" + b" " * 1000)))
+
+
+_LINES = st.lists(
+    st.sampled_from([b"a", UTF8, LONG, b"", b".", b" x ", b"=", b"--b", b"--b--", b"\t"])
+)
+_KINDS = [
+    b"text/plain; charset=utf-8",
+    b"multipart/mixed; boundary=b",
+    b"message/rfc822",
+    b"x",
+    b"image/png",
+]
+
+
+@given(_LINES, st.sampled_from(_KINDS), st.sampled_from([b"", b"8bit", b"base64", b"x-own"]))
+@settings(max_examples=200, deadline=None)
+def test_wild_text_is_refused_or_has_short_lines(
+    lines: list[bytes], kind: bytes, encoding: bytes
+) -> None:
+    try:
+        after = applied(typed(kind, b"\r\n".join([*lines, b""]), encoding))
+    except RefusedError:
+        return
+    assert all(len(line) <= LINE for line in after.split(b"\r\n"))
