@@ -40,6 +40,8 @@ _FORGET_FAILED_UPDATE = (
 )
 # Postfix's limit for inbound mail, which is its default.
 _INBOUND_BYTES = 10_240_000
+# What SpamAssassin may be asked about; clamd has limits of its own.
+_HEADER_FIELDS, _HEADER_OCTETS = 500, 131_072
 # Seconds; each waits longer than what it waits for. An SMTP client waits 600 (RFC 5321 §4.5.3.2.6).
 _PATIENCE = {"process": 100, "scan": 120, "queue": 120, "milter": 300}
 
@@ -122,6 +124,8 @@ def _amavis_files(target: Target, asked: tuple[Milter, ...], size: Sizing) -> li
         "clamd": _CLAMD_SOCKET,
         "patience": _PATIENCE,
         "lists": target.uri_lists,
+        "header_fields": _HEADER_FIELDS,
+        "header_octets": _HEADER_OCTETS,
     }
     files = [
         ConfigFile(

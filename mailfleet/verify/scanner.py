@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import itertools
 import json
 import shlex
 from collections.abc import Callable
@@ -27,10 +28,24 @@ Content-Disposition: attachment; filename="test.com"\r
 {text}\r
 --part--\r
 """
+
+
+def _nested(levels: int) -> str:
+    """Parts within parts, more than any scanner looks into (ClamAV's MaxRecursion)."""
+    names = ["part", *(f"part{number}" for number in range(levels))]
+    begin = "".join(
+        f"--{outer}\r\nContent-Type: multipart/mixed; boundary={inner}\r\n\r\n"
+        for outer, inner in itertools.pairwise(names)
+    )
+    end = "".join(f"--{name}--\r\n" for name in reversed(names))
+    return f"{begin}--{names[-1]}\r\n\r\nA test of the content filter.\r\n{end}"
+
+
 _BODIES = {
     "virus": _ATTACHED.format(text=EICAR),
     "spam": _ATTACHED.format(text="nothing").replace("A test", f"{GTUBE}\r\nA test"),
     "clean": _ATTACHED.format(text="nothing"),
+    "limit": _nested(30),
 }
 
 
@@ -106,6 +121,24 @@ def spam_problems(answers: list[Answer]) -> list[str]:
             found.append(f"{one.service}: the scanner {one.said} to GTUBE, expected 550")
         if one.kind == "clean" and one.marked:
             found.append(f"{one.service}: the scanner marks a clean mail as spam")
+    return found
+
+
+def limit_problems(answers: list[Answer]) -> list[str]:
+    """Scanners that take a mail for clean that they did not look into to its end."""
+    found = []
+    for one in answers:
+        if one.kind != "limit":
+            continue
+        what = (
+            f"{one.service}: the scanner {one.said} to a mail with more levels than it looks into"
+        )
+        # Without SpamAssassin there is no mark.
+        marked = one.marked or "FULL" not in one.milter.banks
+        if one.service == "inbound" and not (one.accepted and marked):
+            found.append(f"{what}, expected it accepted with X-Spam-Flag: YES")
+        if one.service != "inbound" and not one.refused:
+            found.append(f"{what}, expected 550")
     return found
 
 

@@ -358,18 +358,26 @@ ROUNDS = [
     ),
     (
         Breakage(
-            "clamd knows no virus",
+            "clamd knows no virus and no limit",
             {
                 "content_filter.viruses": "inbound: the scanner says accept to EICAR, expected 550",
+                "content_filter.limits": (
+                    "inbound: the scanner says accept to a mail with more levels than it looks into",
+                    "stream marketing: the scanner says accept to a mail with more levels",
+                ),
                 "files.contents": "/etc/clamav/lab/eicar.ndb was changed",
             },
-            "sed -i s/58354f21/58354f22/ /etc/clamav/lab/eicar.ndb && systemctl restart clamav-daemon"
+            "sed -i s/58354f21/58354f22/ /etc/clamav/lab/eicar.ndb"
+            " && sed -i 's/^AlertExceedsMax.*/AlertExceedsMax no/' /etc/clamav/clamd.conf"
+            " && systemctl restart clamav-daemon"
             f" && {listening('/run/clamav/clamd.ctl')}",
         ),
         Breakage(
             "amavis looks for no spam",
             {
                 "content_filter.spam": "stream marketing: the scanner says accept to GTUBE, expected 550",
+                # Its mark is that of spam.
+                "content_filter.limits": "inbound: the scanner says accept to a mail with more levels",
                 "files.contents": "/etc/amavis/conf.d/60-mailfleet was changed",
             },
             "sed -i 's/^@bypass_spam_checks_maps = (0)/@bypass_spam_checks_maps = (1)/'"

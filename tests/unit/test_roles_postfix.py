@@ -169,6 +169,25 @@ def test_a_stream_takes_mail_only_inside_tls_and_with_a_login() -> None:
     assert found["milter_default_action"] == "tempfail"
 
 
+def test_postmasters_mail_is_passed_on_where_the_file_says() -> None:
+    found = parameters(state_of(BOTH, postmaster="it@office.example"), "postfix")
+    assert found["transport_maps"] == "inline:{ { it@office.example = smtp: } }"
+    # Nothing else leaves from here.
+    assert found["default_transport"].startswith("error:5.7.1 ")
+    assert "transport_maps" not in parameters(state_of(BOTH), "postfix")
+
+
+def test_inbound_takes_out_what_strangers_say_in_its_name() -> None:
+    dropped = parameters(state_of(BOTH), "postfix")["message_drop_headers"]
+    names = {name.strip() for name in dropped.split(",")}
+    # Postfix's own default must not get lost: a Return-Path is its own to write.
+    assert names >= {"bcc", "content-length", "resent-bcc", "return-path"}
+    assert names >= {"authentication-results", "arc-authentication-results", "received-spf"}
+    assert names >= {"delivered-to", "x-virus-scanned", "x-spam-flag", "x-spam-status"}
+    # What submits says of itself is the application's business.
+    assert "message_drop_headers" not in parameters(state_of(BOTH), "postfix-orders")
+
+
 def test_inbound_takes_return_paths_and_relays_nothing() -> None:
     found = parameters(state_of(BOTH), "postfix")
     domains = ["bounce.shop.example", "bounce.news.shop.example"]

@@ -72,19 +72,31 @@ def test_clean_mail_must_not_be_marked() -> None:
     assert len(scanner.spam_problems([answer("clean", MARKED, INBOUND)])) == 1
 
 
+def test_what_is_beyond_a_limit_is_marked_on_inbound_and_refused_on_streams() -> None:
+    good = [answer("limit", REFUSED), answer("limit", MARKED, INBOUND)]
+    assert scanner.limit_problems(good) == []
+    for found in (ACCEPT, MARKED, LATER, GONE):
+        assert len(scanner.limit_problems([answer("limit", found)])) == 1
+    for found in (ACCEPT, REFUSED, LATER, GONE):
+        assert len(scanner.limit_problems([answer("limit", found, INBOUND)])) == 1
+    # Nobody marks where SpamAssassin is not asked.
+    alone = Milter("inbound", ("INBOUND", "VIRUS"))
+    assert scanner.limit_problems([Answer("inbound", alone, "limit", ACCEPT)]) == []
+
+
 def test_every_scanned_service_is_shown_every_kind() -> None:
     found = fleet(scan="full", on_scanner_failure="pass")
     asked: list[str] = []
 
     def run(command: str) -> str:
         asked.append(command)
-        return "motd\n[" + ", ".join(['{"error": "off"}'] * 6) + "]\n"
+        return "motd\n[" + ", ".join(['{"error": "off"}'] * 8) + "]\n"
 
     answers = scanner.ask(found, found.host(NAME), run)
     assert [(one.service, one.kind) for one in answers] == [
         (service, kind)
         for service in ("inbound", "stream news")
-        for kind in ("virus", "spam", "clean")
+        for kind in ("virus", "spam", "clean", "limit")
     ]
     (command,) = asked
     assert "INBOUND,FULL" in command

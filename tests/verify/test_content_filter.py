@@ -30,3 +30,8 @@ def test_signatures(machine: Machine) -> None:
     # A lab has one of its own, and some hosts scan nothing.
     if FRESHCLAM in {service.unit for service in machine.expected.state.services}:
         machine.check(signatures.problems(machine.reading.texts["signatures"]))
+
+
+def test_limits(machine: Machine) -> None:
+    """what cannot be scanned to its end is refused on submission and marked on inbound"""
+    machine.check(scanner.limit_problems(machine.scanned))
