@@ -7,34 +7,16 @@ import datetime as dt
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from mailfleet.errors import Problem
 from mailfleet.model import Fleet, Host
 from mailfleet.model.authorities import DIRECTORIES
 from mailfleet.records.identity import policies
 
 PRODUCTION = DIRECTORIES["production"]
-_MOST_NAMES = 100
-"""What Let's Encrypt puts into one certificate (https://letsencrypt.org/docs/rate-limits/)."""
 
 
 def directory(fleet: Fleet) -> str:
     """The URL of the fleet's ACME directory."""
     return DIRECTORIES.get(fleet.acme, fleet.acme)
-
-
-def problems(fleet: Fleet) -> list[Problem]:
-    """Hosts for which no certificate could be had, since they have too many names."""
-    counts = {host.name: len(names(fleet, host)) for host in fleet.hosts}
-    return [
-        Problem(
-            fleet.source,
-            f"host {host}",
-            f"would need a certificate of {count} names, and {_MOST_NAMES} is the most; spread "
-            "the streams over more hosts, or the domains with [mta_sts] over more fleets",
-        )
-        for host, count in counts.items()
-        if count > _MOST_NAMES
-    ]
 
 
 def served_policies(fleet: Fleet, host: Host) -> dict[str, str]:

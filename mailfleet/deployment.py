@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,16 +14,16 @@ from mailfleet import inventory
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Machine, Release
 from mailfleet.hoststate import HostState
-from mailfleet.model import Address, Fleet, Host, Stream
+from mailfleet.login_hashes import login_hashes
+from mailfleet.model import Address, Fleet, Host
 from mailfleet.model.names import domain_name
 from mailfleet.operations import files, packages, services
 from mailfleet.scanning import Capacity, check_memory
-from mailfleet.secrets import optional_secret, secret, variable
+from mailfleet.secrets import optional_secret, variable
 from mailfleet.target import Authority, Roots, Target
 from mailfleet.urilists import KEY, UriList, checked_key, uri_lists
 
 SUITES = ("bookworm", "trixie", "noble")
-_CRYPT = re.compile(r"\$[0-9a-z]+\$[./A-Za-z0-9$=,+-]+")
 
 
 def current_target() -> Target:
@@ -61,11 +60,7 @@ def target_of(
             f"{name} runs {suite!r}, for which mailfleet has no configuration",
             f"install one of {', '.join(SUITES)}",
         )
-    logins = {
-        login: _login_hash(login, stream, fleet.lab)
-        for _, stream in fleet.host_streams(machine)
-        for login in stream.logins
-    }
+    logins = login_hashes(fleet, machine)
     roots, authority = _lab_trust(fleet)
     target = Target(
         fleet, machine, suite or "", logins, roots, authority, uri_lists=_uri_lists(fleet, machine)
@@ -102,17 +97,6 @@ def apply(
     )
     if last is not None:
         last()
-
-
-def _login_hash(login: str, stream: Stream, lab: str | None) -> str:
-    name = f"login-{login}"
-    found = secret(name, f"password hash of the {stream.name} login {login}", lab=lab).reveal()
-    if not _CRYPT.fullmatch(found):
-        raise MailfleetError(
-            f"{variable(name)} is no crypt(3) hash, which looks like $6$salt$hash",
-            "make one with: openssl passwd -6",
-        )
-    return found
 
 
 def _uri_lists(fleet: Fleet, machine: Host) -> tuple[UriList, ...]:

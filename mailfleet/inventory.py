@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mailfleet import certificates
 from mailfleet.domain_files import read_domain_files
 from mailfleet.errors import ConfigurationError, MailfleetError, Problem
 from mailfleet.model import Fleet, HostEntry, build_fleet
@@ -50,7 +49,7 @@ class _Run:
 _run = _Run()
 
 
-def declare(names: Mapping[str, Any], **options: Any) -> None:
+def declare(names: object = None, *more: object, **options: Any) -> None:
     """Declare the fleet; the last line of an inventory.
 
     `names` is the inventory's globals(): every public list in it is a region. `options` are the fields of
@@ -59,8 +58,13 @@ def declare(names: Mapping[str, Any], **options: Any) -> None:
 
     Under pyinfra a mistake is printed and ends the run with exit code 2; `read` raises it instead.
     """
-    source = str(names["__file__"])
     problems: list[Problem] = []
+    if more or not isinstance(names, Mapping) or "__file__" not in names:
+        # Before anything is known of the inventory but the file that calls.
+        names = {"__file__": sys._getframe(1).f_code.co_filename}
+        text = "call declare(globals(), domains=[...]): globals() first, all else by its name"
+        problems.append(Problem(str(names["__file__"]), "declare", text))
+    source = str(names["__file__"])
     entries = _entries(source, names, problems)
     if _run.names is names:
         text = "declares the fleet a second time; keep one call of declare, the last line"
@@ -143,8 +147,7 @@ def _check_whole(source: str, names: Mapping[str, Any]) -> None:
 def read_for_deploy(path: str | Path) -> Fleet:
     """Like `read`, for commands that connect.
 
-    ConfigurationError also for what only forbids to connect: example addresses outside a lab, hosts
-    for which no certificate could be had.
+    ConfigurationError also for example addresses outside a lab, which only forbid to connect.
     """
     fleet = read(path)
     _check_deployable(fleet)
@@ -152,7 +155,7 @@ def read_for_deploy(path: str | Path) -> Fleet:
 
 
 def _check_deployable(fleet: Fleet) -> None:
-    if problems := [*deploy_problems(fleet), *certificates.problems(fleet)]:
+    if problems := deploy_problems(fleet):
         raise ConfigurationError(problems)
 
 
@@ -204,14 +207,25 @@ def _load(
 def _entries(source: str, names: Mapping[str, Any], problems: list[Problem]) -> list[HostEntry]:
     entries = []
     for region, hosts in names.items():
-        if region.startswith("_") or not isinstance(hosts, (list, tuple)):
+        if region.startswith("_"):
+            continue
+        if isinstance(hosts, dict) and any("." in str(name) for name in hosts):
+            text = (
+                'is a table; a region is a list: [("mta1.eu.example.com", {...})], or begins with _'
+            )
+            problems.append(Problem(source, region, text))
+        if not isinstance(hosts, (list, tuple)):
             continue
         if fault := _region_fault(region, hosts):
             problems.append(Problem(source, region, fault))
             continue
         for host in hosts:
             name, data = host if isinstance(host, tuple) and len(host) == 2 else (host, {})
-            if isinstance(name, str):
+            if isinstance(host, str):
+                text = f'{shown(host)} has no data; write ("{host}", {{"streams": {{...}}}})'
+                text += ", or begin the list's name with _ where it is no region"
+                problems.append(Problem(source, region, text))
+            elif isinstance(name, str):
                 entries.append(HostEntry(region, name, data))
             else:
                 text = f'{shown(name)} is not a host; write ("mta1.{region}.example.com", {{...}})'

@@ -14,7 +14,7 @@ from typing import Any
 from mailfleet.errors import MailfleetError
 from mailfleet.model.secret_names import variable
 
-__all__ = ["Secret", "optional_secret", "secret", "variable"]
+__all__ = ["Secret", "optional_secret", "secret", "variable", "where_to_set"]
 
 _FILE = "MAILFLEET_SECRETS"
 
@@ -59,10 +59,15 @@ def secret(name: str, purpose: str, *, lab: str | None = None) -> Secret:
     """
     if (found := optional_secret(name, lab=lab)) is not None:
         return found
-    key, path = variable(name), os.environ.get(_FILE)
-    where = f"the secret {key} is not set: {purpose}"
+    key = variable(name)
+    raise MailfleetError(f"the secret {key} is not set: {purpose}", where_to_set(key))
+
+
+def where_to_set(key: str) -> str:
+    """Where a user puts the secret of the variable `key`."""
+    path = os.environ.get(_FILE)
     other = f"add {key} to {path}" if path else f"set {_FILE} to a sops file that holds it"
-    raise MailfleetError(where, f"export {key}=..., or {other}")
+    return f"export {key}=..., or {other}"
 
 
 def optional_secret(name: str, *, lab: str | None = None) -> Secret | None:

@@ -31,6 +31,10 @@ DOCUMENTATION = tuple(
 )
 
 
+# RFC 7526, RFC 6052, RFC 8215: IPv4 in IPv6 form, which mail is not taken from.
+_TRANSLATED = tuple(ip_network(text) for text in ("2002::/16", "64:ff9b::/96", "64:ff9b:1::/48"))
+
+
 def parse_address(text: str) -> Address:
     """The address that `text` means; ValueError names what would be right.
 
@@ -83,4 +87,8 @@ def is_documentation(address: Address) -> bool:
 
 def is_public(address: Address) -> bool:
     """Whether a mailbox provider could ever see this address as a client's."""
-    return address.is_global and not address.is_multicast
+    return (
+        address.is_global
+        and not address.is_multicast
+        and not any(address in n for n in _TRANSLATED if n.version == address.version)
+    )

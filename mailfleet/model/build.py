@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -41,6 +40,9 @@ from mailfleet.model.schema import (
     StreamTable,
 )
 from mailfleet.model.values import shown
+
+_FAKE = "@fake/"
+"""pyinfra's connector for hosts that nobody connects to, as tests have them."""
 
 _Table = TypeVar("_Table", bound=BaseModel)
 
@@ -136,9 +138,12 @@ def _open_ports(table: InventoryTable | HostTable | None) -> tuple[OpenPort, ...
 def _host(
     source: str, entry: HostEntry, inventory: InventoryTable | None, found: list[Problem]
 ) -> Host | None:
-    # pyinfra connects to "@fake/NAME"; the part before the slash is its connector.
-    bare = re.sub(r"^@[a-z]+/", "", entry.name)
+    bare = entry.name.removeprefix(_FAKE)
     key = f"host {bare}"
+    if bare.startswith("@"):
+        text = "names a connector of pyinfra's; write the host's name alone, it is reached by SSH"
+        found.append(Problem(source, key, text))
+        return None
     try:
         name = domain_name(bare)
     except ValueError as error:

@@ -10,7 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 from mailfleet.errors import Problem
-from mailfleet.model import identity_checks, policy_checks
+from mailfleet.model import (
+    identity_checks,
+    limit_checks,
+    policy_checks,
+    report_checks,
+    spf_checks,
+)
 from mailfleet.model.addresses import Address, is_documentation, is_public
 from mailfleet.model.fleet import Fleet, Host, SendingAddress
 
@@ -29,9 +35,15 @@ def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> li
         *_needless_open_ports(fleet),
         *identity_checks.contradictions(fleet, paths),
         *policy_checks.policy_contradictions(fleet, paths),
+        *spf_checks.include_faults(fleet, paths),
+        *limit_checks.name_limits(fleet, paths),
+        *_peers_out_of_reach(fleet),
     ]
+    if all(sending.stream in _stream_names(fleet) for h in fleet.hosts for sending in h.sending):
+        found += limit_checks.certificate_limits(fleet)
     if complete:
         found += [
+            *report_checks.unreachable(fleet, paths),
             *_streams_without_address(fleet, paths),
             *_hosts_outside_domains(fleet),
             *_missing_inbound(fleet),
@@ -41,14 +53,7 @@ def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> li
 
 
 def deploy_problems(fleet: Fleet) -> list[Problem]:
-    """What forbids to connect to the hosts, though the fleet loads and plans.
-
-    Example addresses, and peers that could not validate a name for each other.
-    """
-    return [*_example_addresses(fleet), *_peers_out_of_reach(fleet)]
-
-
-def _example_addresses(fleet: Fleet) -> list[Problem]:
+    """What forbids to connect to the hosts, though the fleet loads and plans: example addresses."""
     if fleet.lab is not None:
         return []
     return [
@@ -93,6 +98,10 @@ def _peers_out_of_reach(fleet: Fleet) -> Iterator[Problem]:
             yield Problem(fleet.source, f"host {one.name}: addresses", text)
 
 
+def _stream_names(fleet: Fleet) -> frozenset[str]:
+    return frozenset(stream.name for stream in fleet.streams)
+
+
 def _duplicate_names(fleet: Fleet) -> Iterator[Problem]:
     seen: dict[str, Host] = {}
     for host in fleet.hosts:
@@ -106,11 +115,6 @@ def _duplicate_names(fleet: Fleet) -> Iterator[Problem]:
             if other.name == helo:
                 text = (
                     f"its HELO name {helo} is also the name of a host; give that host another name"
-                )
-                yield Problem(fleet.source, f"host {host.name}", text)
-            if len(helo) > 253:
-                text = (
-                    f"its HELO name {helo} is longer than 253 characters; shorten the host's name"
                 )
                 yield Problem(fleet.source, f"host {host.name}", text)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mailfleet.errors import Problem
 from mailfleet.model.fleet import Domain, Fleet, Host, ProviderSettings, Stream
+from mailfleet.model.limit_checks import MOST_DOMAIN_NAME
 from mailfleet.model.names import is_within
 from mailfleet.model.secret_names import variable
 
@@ -53,6 +54,13 @@ def _duplicate_streams(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Probl
 def _domains(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
     for domain in fleet.domains:
         path = paths[domain.name]
+        for name in domain.mx or ():
+            if any(name in host.names for host in fleet.hosts):
+                text = (
+                    f"{name} is a host of this fleet, which would refuse the mail; leave mx out, and "
+                    "the fleet takes it"
+                )
+                yield Problem(path, "mx", text)
         if not is_within(domain.name, domain.zone):
             text = (
                 f"{domain.zone} is neither {domain.name} nor a parent of it; name the zone it is in"
@@ -80,9 +88,8 @@ def _stream(domain: Domain, stream: Stream) -> Iterator[tuple[str, str]]:
             f"From (RFC 9989 §5.1); use e.g. bounce.{stream.from_domain}"
         )
         yield ".return_path", text
-    # The longest name that is derived from each: a selector of 49 octets and "._domainkey.".
     for key, name in (("from_domain", stream.from_domain), ("return_path", stream.return_path)):
-        if len(name) > 253 - 61:
+        if len(name) > MOST_DOMAIN_NAME:
             text = "is too long for the DKIM and DMARC names below it; use one of 192 characters"
             yield f".{key}", f"{name} {text}"
 

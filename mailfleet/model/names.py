@@ -41,16 +41,21 @@ def domain_name(text: str) -> str:
 
 
 def service_name(text: str) -> str:
-    """Like `domain_name`, but labels may begin with an underscore, as in `_spf.esp.example`.
+    """Like `domain_name`, but labels may have underscores, as in `_spf.esp.example`.
 
     Such names hold records, never hosts (RFC 8552).
     """
-    name = domain_name(re.sub(r"(^|\.)_", r"\1", text))
-    marked = [label.startswith("_") for label in text.split(".")]
-    return ".".join(
-        f"_{label}" if under else label
-        for label, under in zip(name.split("."), marked, strict=False)
-    )
+    if "_" not in text:
+        return domain_name(text)
+    # With a letter for each underscore the rules of host names hold.
+    stand_in = text.replace("_", "x")
+    if "__" in text or not text.isascii():
+        raise ValueError(f"{text!r} is not a valid name: labels of letters, digits, - and single _")
+    try:
+        domain_name(stand_in)
+    except ValueError as error:
+        raise ValueError(str(error).replace(repr(stand_in), repr(text))) from None
+    return text.removesuffix(".").lower()
 
 
 def is_within(name: str, domain: str) -> bool:

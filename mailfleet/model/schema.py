@@ -33,6 +33,7 @@ from mailfleet.model.values import (
     one_of_each_family,
     parsed_address,
     parsed_network,
+    secure_uri,
     stream_name,
 )
 
@@ -73,9 +74,10 @@ SecureUri = Annotated[
     str,
     matching(
         # What separates tags and strings in the records that hold such a URI is left out.
-        r"https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._~/?&=%+:@-]*",
+        r"https://[A-Za-z0-9.-]+(:[0-9]{1,9})?/[A-Za-z0-9._~/?&=%+:@-]*",
         'write a whole https:// address without ";", "," or quotes',
     ),
+    AfterValidator(secure_uri),
 ]
 LabName = Annotated[
     str,
@@ -87,9 +89,10 @@ LabName = Annotated[
 AcmeDirectory = Annotated[
     str,
     matching(
-        r"production|staging|https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._~/-]*",
+        r"production|staging|https://[A-Za-z0-9.-]+(:[0-9]{1,9})?/[A-Za-z0-9._~/-]*",
         'write "production" or "staging", which are Let\'s Encrypt\'s, or an https:// address',
     ),
+    AfterValidator(lambda text: secure_uri(text) if text.startswith("https:") else text),
     AfterValidator(authority),
 ]
 Purpose = Annotated[
@@ -265,7 +268,7 @@ class DomainTable(_Table):
     dkim: DkimTable = DkimTable()
     dmarc: DmarcTable = DmarcTable()
     spf: SpfTable = SpfTable()
-    mx: Names | None = None
+    mx: Annotated[Names, AfterValidator(at_least_one)] | None = None
     ttl: int = Field(default=3600, ge=1, le=604_800)
     postmaster: MailAddress | None = None
     """Who reads mail to postmaster and abuse of its names. Default: it stays in the maildir."""

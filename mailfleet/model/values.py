@@ -143,11 +143,22 @@ def one_of_each_family(group: tuple[Address, ...]) -> tuple[Address, ...]:
     return group
 
 
+def secure_uri(text: str) -> str:
+    """An https:// address whose host is a domain name, and whose port can be one."""
+    host, _, port = text.removeprefix("https://").partition("/")[0].partition(":")
+    domain_name(host)
+    if port and not 1 <= int(port) <= 65535:
+        raise ValueError(f"{shown(text)} names port {port}; write one from 1 to 65535, or none")
+    return text
+
+
 def mail_address(text: str) -> str:
     """A mail address, with or without `mailto:`, that can stand in a DMARC record as it is."""
     local, at, domain = text.removeprefix("mailto:").rpartition("@")
     if not at or _LOCAL_PART.fullmatch(local) is None:
         raise ValueError(f"{shown(text)} is not a mail address; write e.g. reports@example.com")
+    if len(local) > 64:  # RFC 5321 §4.5.3.1.1
+        raise ValueError(f"{shown(text)} has more than 64 characters before the @; shorten them")
     return f"{local}@{domain_name(domain)}"
 
 

@@ -51,13 +51,21 @@ def address_terms(addresses: Iterable[Address]) -> list[str]:
 def senders(fleet: Fleet) -> dict[str, tuple[Address, ...]]:
     """The addresses that send as each From domain and each return-path domain.
 
-    From domains are listed although SPF checks MAIL FROM only: docomo asks for it.
+    From domains are listed although SPF checks MAIL FROM only: docomo asks for it. So is the domain
+    of a file whose streams are all below it, without addresses: only its includes send as the domain
+    itself. Not where its mail servers are elsewhere (they send too) and no include says who does,
+    nor where it is the name of a host, whose HELO name it then is.
     """
     found: dict[str, dict[Address, None]] = {}
     for stream in fleet.streams:
         addresses = _addresses(fleet, stream)
         for name in (stream.from_domain, stream.return_path):
             found.setdefault(name, {}).update(dict.fromkeys(addresses))
+    hosts = {name for host in fleet.hosts for name in host.names}
+    for domain in fleet.domains:
+        ours = domain.mx is None or domain.spf.includes
+        if domain.streams and ours and domain.name not in hosts:
+            found.setdefault(domain.name, {})
     return {name: tuple(addresses) for name, addresses in found.items()}
 
 

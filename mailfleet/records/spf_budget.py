@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dns.exception import DNSException
 
+from mailfleet.model.spf_checks import MOST_LOOKUPS
 from mailfleet.records.lookup import Lookup
 from mailfleet.records.rrset import canonical_name
 from mailfleet.records.spf_terms import (
@@ -18,7 +19,6 @@ from mailfleet.records.spf_terms import (
     terms,
 )
 
-MOST_LOOKUPS = 10
 MOST_VOID = 2
 
 

@@ -8,8 +8,9 @@ from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from mailfleet.model import Address
+from mailfleet.model.spf_checks import MOST_LOOKUPS
 from mailfleet.records.lookup import Lookup, LookupFailedError
-from mailfleet.records.spf_budget import MOST_LOOKUPS, MOST_VOID
+from mailfleet.records.spf_budget import MOST_VOID
 from mailfleet.records.spf_terms import SpfSyntaxError, Term, expand, spf_records, terms
 
 Verdict = Literal["pass", "fail", "softfail", "neutral", "none", "permerror", "temperror"]

@@ -198,22 +198,3 @@ def test_rsa_is_for_the_hosts_of_the_domain_that_asks() -> None:
     assert not certificates.needs_rsa(fleet(), fleet().host(EU))
     asking = fleet({"tls": {"rsa": True}})
     assert all(certificates.needs_rsa(asking, host) for host in asking.hosts)
-
-
-def test_a_certificate_has_so_many_names_at_most() -> None:
-    streams = {f"s{n}": {"logins": [f"l{n}"], "tls_port": 2000 + 2 * n, "starttls_port": 2001 + 2 * n}
-               for n in range(50)}  # fmt: skip
-    use = {"s0": ["192.0.2.11"], **{f"s{n}": "s0" for n in range(1, 50)}}
-    found = build_fleet(
-        "inventories/prod",
-        [HostEntry("eu", EU, {"streams": use})],
-        {"domains": ["shop.example"]},
-        {"shop.example": ("dns/shop.example.toml", {"streams": streams})},
-        [],
-    )
-    (problem,) = certificates.problems(found)
-    assert str(problem) == (
-        f"inventories/prod: host {EU}: would need a certificate of 102 names, and 100 is the most; "
-        "spread the streams over more hosts, or the domains with [mta_sts] over more fleets"
-    )
-    assert certificates.problems(fleet()) == []

@@ -137,6 +137,28 @@ def test_a_fleet_that_is_declared_twice() -> None:
 
 
 @pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    "call",
+    [
+        "_inventory.declare(domains=['shop.example'])",
+        "_inventory.declare({}, domains=['shop.example'])",
+        "_inventory.declare(None)",
+        "_inventory.declare('shop.example')",
+        "_inventory.declare(globals(), ['shop.example'])",
+    ],
+)
+def test_a_wrong_call_of_declare_is_no_traceback_under_pyinfra_either(call: str) -> None:
+    path = write(f"{HOSTS}from mailfleet import inventory as _inventory\n{call}\n")
+    text = "inventories/prod: declare: call declare(globals(), domains=[...]): globals() first"
+    assert problems(path)[0].startswith(text)
+    Path("deploy.py").write_text("")
+    done = pyinfra("-y", path, "deploy.py")
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.usefixtures("project")
 def test_hosts_below_the_call_of_declare() -> None:
     late = 'us = [("mta2.shop.example", {"streams": {"orders": ["203.0.113.11"]}})]\n'
     assert problems(write(HOSTS + DECLARE + late)) == [
@@ -160,7 +182,13 @@ def test_hosts_below_the_call_of_declare() -> None:
         ("us = [('a', {}, 1)]", "us: a list is not a host; write"),
         ("us = [(5, {})]", "us: 5 is not a host; write"),
         ("us = [('mta2', {})]", "host mta2: 'mta2' is not fully qualified"),
-        ("us = ['mta2.shop.example']", "host mta2.shop.example: streams: is missing; add it"),
+        (
+            "us = ['mta2.shop.example']",
+            'us: \'mta2.shop.example\' has no data; write ("mta2.shop.example", {"streams": {...}}), '
+            "or begin the list's name with _ where it is no region",
+        ),
+        ("us = {'mta2.shop.example': {'streams': {}}}", "us: is a table; a region is a list: [("),
+        ("us = [('@docker/mta2.shop.example', {})]", "host @docker/mta2.shop.example: names a"),
         ("us = [('mta2.shop.example', 5)]", "host mta2.shop.example: 5 is not a table; write"),
     ],
 )

@@ -106,11 +106,6 @@ def test_a_helo_name_is_no_other_hosts_name() -> None:
 
 
 def test_derived_names_stay_within_dns_limits() -> None:
-    long = ".".join(["a" * 60] * 4)[:238]
-    assert problems({long: {**MTA1, "selector": "mta1"}}) == [
-        f"{INVENTORY}: host {long}.shop.example: its HELO name orders.{long}.shop.example is longer "
-        "than 253 characters; shorten the host's name"
-    ]
     from_domain = f"{'.'.join(['b' * 60] * 3)}.shop.example"
     found = problems({"mta1": MTA1}, {"shop.example": _orders(from_domain=from_domain)})
     assert [line.split(": ")[1] for line in found] == [
@@ -149,14 +144,14 @@ V4, V6 = ({"streams": {"orders": [address]}} for address in ("203.0.113.10", "20
 
 
 def test_hosts_that_share_a_name_need_a_common_ip_version() -> None:
-    (problem,) = deploy_problems(build({"mta1": V4, "mta2": V6}, lab="lab"))
-    assert str(problem) == (
+    (problem,) = problems({"mta1": V4, "mta2": V6}, lab="lab")
+    assert problem == (
         f"{INVENTORY}: host mta1.shop.example: addresses: serves the endpoint of stream orders "
         "together with mta2.shop.example, with which it shares no IP version, so that neither gets "
         "a certificate for it; give one of the two an address of its own of the other version"
     )
     mended = {**V6, "addresses": ["203.0.113.20", "2001:db8::20"]}
-    assert deploy_problems(build({"mta1": V4, "mta2": mended}, lab="lab")) == []
+    build({"mta1": V4, "mta2": mended}, lab="lab")
 
 
 def test_hosts_that_serve_the_same_policies_need_a_common_ip_version() -> None:
@@ -166,7 +161,11 @@ def test_hosts_that_serve_the_same_policies_need_a_common_ip_version() -> None:
 
     def found(table: dict[str, Any], **keys: Any) -> int:
         hosts = {"mta1": V4, "mta2": {**v6, **keys}}
-        return len(deploy_problems(build(hosts, {"shop.example": table}, lab="lab")))
+        try:
+            build(hosts, {"shop.example": table}, lab="lab")
+        except ConfigurationError as error:
+            return len(error.problems)
+        return 0
 
     assert found({"streams": streams}) == 0
     assert found(policy) == 1

@@ -81,6 +81,32 @@ IN_DOMAIN_FILE = [
         "streams.postfix: 'postfix' is the name of the instance that takes bounces and reports; "
         "call the stream otherwise",
     ),
+    ({**DOMAIN, "mx": []}, "mx: is empty; give at least one"),
+    (
+        {**DOMAIN, "mx": ["mta1.shop.example"]},
+        "mx: mta1.shop.example is a host of this fleet, which would refuse the mail; leave mx out, and "
+        "the fleet takes it",
+    ),
+    (
+        {**DOMAIN, "dmarc": {"reports": [f"{'d' * 65}@esp.example"]}},
+        f"dmarc.reports: '{'d' * 65}@esp.example' has more than 64 characters before the @; shorten them",
+    ),
+    (
+        {**DOMAIN, "spf": {"includes": [f"i{number}.esp.example" for number in range(11)]}},
+        "spf.includes: has 11 includes, and receivers stop at 10 look-ups (RFC 7208 §4.6.4); remove some",
+    ),
+    (
+        {
+            **DOMAIN,
+            "caa": {"issuers": ["letsencrypt.org"], "account_uri": "https://a.example:70000/1"},
+        },
+        "caa.account_uri: 'https://a.example:70000/1' names port 70000; write one from 1 to 65535, or none",
+    ),
+    (
+        {**DOMAIN, "caa": {"issuers": ["letsencrypt.org"], "account_uri": "https://-.example/1"}},
+        "caa.account_uri: '-.example' is not a valid host name: labels of 1 to 63 letters, digits and "
+        "inner hyphens",
+    ),
     (stream(logins=["shop", "shop"]), "streams.orders.logins: shop is listed twice; remove one"),
     (
         {**DOMAIN, "mx": ["mx.office.example", "MX.office.example."]},
