@@ -157,7 +157,8 @@ class _Run:
 
     def held(self, needs: Needs) -> tuple[ZonePlan, ...]:
         """The zones' plans without what relies on something that will not be as planned."""
-        unready = {key for entry in self.zones for key in entry.unready}
+        # What somebody is to enter by hand may be there by the time of the push, which looks again.
+        unready = {key for entry in self.zones if not entry.by_hand for key in entry.unready}
         reasons = relying(needs, unready, self.unread)
         return tuple(self._limited(entry.without(reasons)) for entry in self.zones)
 
