@@ -21,6 +21,8 @@ pytestmark = pytest.mark.unit
 TABLES: tuple[type[BaseModel], ...] = (DomainTable, HostTable, InventoryTable, ConnectionTable)
 _KEY = "*"
 """In a path: any key that the table's own names leave to the user."""
+_ITEM = "[]"
+"""In a path: a member of a list."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def numbers(table: type[BaseModel]) -> Iterator[Number]:
             yield from walk(inner, (*path, name))
         for key in ("additionalProperties", "items"):
             if isinstance(inner := schema.get(key), dict):
-                yield from walk(inner, (*path, _KEY) if key == "additionalProperties" else path)
+                yield from walk(inner, (*path, _KEY if key == "additionalProperties" else _ITEM))
         for inner in schema.get("patternProperties", {}).values():
             yield from walk(inner, (*path, _KEY))
         for key in ("anyOf", "oneOf", "allOf", "prefixItems"):
@@ -102,7 +104,7 @@ def test_a_number_out_of_bounds_is_named_with_its_key(number: Number, data: st.D
     path = ["orders" if part == _KEY else part for part in number.path]
     table: Any = value
     for part in reversed(path):
-        table = {part: table}
+        table = [table] if part == _ITEM else {part: table}
     match number.table.__name__:
         case "DomainTable":
             found = problems(domain={**DOMAIN, **table})
@@ -110,7 +112,9 @@ def test_a_number_out_of_bounds_is_named_with_its_key(number: Number, data: st.D
             found = problems(options={"domains": ["shop.example"], **table})
         case _:
             found = problems({**HOST, **table})
-    named = [text for text in found if f"{'.'.join(path)}: " in text]
+    # A message names the wrong member itself, not its number.
+    key = ".".join(part for part in path if part != _ITEM)
+    named = [text for text in found if f"{key}: " in text]
     assert any("too small" in t or "too large" in t or "not known" in t for t in named), found
 
 
