@@ -156,11 +156,6 @@ def test_only_addresses_are_proxied(monkeypatch: pytest.MonkeyPatch) -> None:
     assert subjects == {"shop.example MX", "bounce.shop.example MX"}
 
 
-def test_another_provider_has_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = findings(monkeypatch, fleet("hetzner", MTA_STS), behind_proxy("104.16.1.1"))
-    assert {f.subject for f in wrong} == {f"{MTA_STS} A", f"{MTA_STS} AAAA"}
-
-
 def test_any_domain_file_at_cloudflare_may_name_the_proxied(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
