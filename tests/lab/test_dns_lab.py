@@ -103,6 +103,33 @@ def test_a_second_push_changes_nothing(deployed_lab: DeployedLab) -> None:
     assert json.loads(planned.stdout)["pending"] is False
 
 
+def test_name_servers_tell_what_a_zone_kept_by_hand_lacks(
+    deployed_lab: DeployedLab, tmp_path: Path
+) -> None:
+    for folder in ("inventories", "dns"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "inventories/lab").write_text((ROOT / INVENTORY).read_text())
+    served = (ROOT / "dns/shop.test.toml").read_text()
+    first, table, rest = served.partition("[dns]\n")
+    _, following, rest = rest.partition("[dkim]")
+    by_hand = f'{first}{table}provider = "manual"\n\n{following}{rest}'
+
+    def planned(text: str) -> tuple[int, dict[str, Any]]:
+        (tmp_path / "dns/shop.test.toml").write_text(text)
+        path = str(tmp_path / "inventories/lab")
+        done = deployed_lab.mailfleet("dns", "plan", path, "--expect-no-changes", "--json")
+        document: dict[str, Any] = json.loads(done.stdout)
+        return done.returncode, document["zones"][0]
+
+    code, zone = planned(by_hand)
+    assert (code, zone["by_hand"], zone["unknown"], zone["zone_file"]) == (0, True, "", [])
+    code, zone = planned(by_hand.replace('policy = "reject"', 'policy = "none"'))
+    assert code == 3
+    entered = [line for line in zone["zone_file"] if line.startswith("+ ")]
+    assert {line.split()[1] for line in entered} == {"_dmarc.shop.test.", "_dmarc.news.shop.test."}
+    assert len(zone["zone_file"]) == 2 * len(entered)
+
+
 def test_check_finds_nothing_wrong(deployed_lab: DeployedLab) -> None:
     servers = [str(address) for address in lab.files(deployed_lab.name).resolvers]
     options = [word for address in servers for word in ("--resolver", address)]

@@ -108,6 +108,19 @@ def test_a_circle_is_found() -> None:
     assert spf_budget.problems(tree) == [f"include:{NAME}: includes itself"]
 
 
+@pytest.mark.parametrize(
+    "foreign", ["redirect=SHOP.example.", "include:Shop.Example -all", "?include:c.example -all"]
+)
+def test_a_foreign_record_that_leads_back_is_found(foreign: str) -> None:
+    records = {
+        NAME: "v=spf1 include:b.example -all",
+        "b.example": f"v=spf1 {foreign}",
+        "c.example": f"v=spf1 redirect={NAME.upper()}.",
+    }
+    [problem] = spf_budget.problems(spf_budget.tree(NAME, published(records)))
+    assert problem.endswith(": includes itself")
+
+
 def test_ten_are_allowed() -> None:
     records = {NAME: "v=spf1 " + "exists:%{i}.example " * 10 + "-all"}
     assert spf_budget.problems(spf_budget.tree(NAME, published(records))) == []
