@@ -15,6 +15,7 @@ pyinfra cannot be caught here, since nothing of ours runs then: see docs/develop
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from collections.abc import Mapping
@@ -119,7 +120,9 @@ def _executed(path: str | Path) -> tuple[Fleet, tuple[HostEntry, ...]]:
     _run.fleet, _run.reading, _run.entries, _run.names = None, True, (), None
     names = {"__file__": source, "__name__": "inventory"}
     try:
-        exec(code, names)  # noqa: S102 - it is a program
+        # What it prints must not get into a command's document.
+        with contextlib.redirect_stdout(sys.stderr):
+            exec(code, names)  # noqa: S102 - it is a program
         fleet = _declared(source)
         _check_whole(source, names)
         return fleet, _run.entries

@@ -159,6 +159,14 @@ def test_a_wrong_call_of_declare_is_no_traceback_under_pyinfra_either(call: str)
 
 
 @pytest.mark.usefixtures("project")
+def test_what_an_inventory_prints_gets_into_no_document(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    inventory.read(write(f'print("hello")\n{HOSTS}{DECLARE}'))
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+@pytest.mark.usefixtures("project")
 def test_hosts_below_the_call_of_declare() -> None:
     late = 'us = [("mta2.shop.example", {"streams": {"orders": ["203.0.113.11"]}})]\n'
     assert problems(write(HOSTS + DECLARE + late)) == [
