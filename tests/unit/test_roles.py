@@ -61,7 +61,10 @@ DOMAINS: dict[str, dict[str, Any]] = {
 
 def fleet_of(data: dict[str, Any], more: dict[str, Any] | None = None) -> Fleet:
     """A fleet of the host under test and another one that takes inbound mail."""
-    other = {"streams": {"orders": ["192.0.2.91"], "news": ["192.0.2.92"]}}
+    own = data.get("addresses") or next(iter(data["streams"].values()))
+    # Hosts that serve one stream have an IP version in common.
+    near = "2001:db8::9" if all(":" in address for address in own) else "192.0.2.9"
+    other = {"streams": {"orders": [f"{near}1"], "news": [f"{near}2"]}}
     return build_fleet(
         "inventories/prod",
         [HostEntry("eu", NAME, data), HostEntry("us", "mta9.us.shop.example", other)],
@@ -247,10 +250,8 @@ def test_the_web_server_answers_challenges_and_asks_its_peers() -> None:
     assert "listen 80 default_server;" in text
     assert "listen [::]:80 default_server ipv6only=on;" in text
     assert "443" not in text, "no policy, no TLS"
-    # No common IP version, no way to ask.
     text = content(desired(target_of("ipv6")), "/etc/nginx/nginx.conf")
-    assert "upstream" not in text
-    assert "@peers" not in text
+    assert "server [2001:db8::91]:80 max_fails=0;" in text
     assert "listen 80" not in text
 
 

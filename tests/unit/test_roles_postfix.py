@@ -40,7 +40,10 @@ SHOP = {
 
 
 def state_of(data: dict[str, Any], **domain: Any) -> HostState:
-    other = {"streams": {"orders": ["192.0.2.91"], "news": ["192.0.2.92"]}}
+    own = data.get("addresses") or next(iter(data["streams"].values()))
+    # Hosts that serve one stream have an IP version in common.
+    near = "2001:db8::9" if all(":" in address for address in own) else "192.0.2.9"
+    other = {"streams": {"orders": [f"{near}1"], "news": [f"{near}2"]}}
     fleet = build_fleet(
         "inventories/prod",
         [HostEntry("eu", NAME, data), HostEntry("us", "mta9.us.shop.example", other)],
