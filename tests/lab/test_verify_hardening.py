@@ -88,7 +88,8 @@ ROUNDS = [
                 "sandbox.scores": "opendkim@transactional.service has exposure 9",
                 "sandbox.processes": "opendkim of opendkim@transactional.service runs outside of its sandbox",
             },
-            f"mkdir -p {SIGNER} && printf '{OPEN}' > {SIGNER}/99.conf && systemctl daemon-reload"
+            f"mkdir -p {SIGNER} && printf '{OPEN}User=opendkim\\n' > {SIGNER}/99.conf"
+            " && systemctl daemon-reload"
             " && systemctl restart opendkim@transactional",
             undo=f"rm -r {SIGNER} && systemctl daemon-reload"
             " && systemctl restart opendkim@transactional",
