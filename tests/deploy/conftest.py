@@ -196,7 +196,7 @@ class Project:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=600,
         )
         rows = [json.loads(line) for line in journal.read_text().splitlines()]
         return Run(done.returncode, done.stdout, done.stderr, tuple(Command(**r) for r in rows))
