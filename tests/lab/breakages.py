@@ -14,7 +14,7 @@ RECORD = "mta1-us-2026q4._domainkey.news.shop.test"
 def listening(socket: str) -> str:
     """The command that waits until a daemon has opened its UNIX socket."""
     # ss(8) does not show it where the daemon has a network namespace of its own.
-    return f"timeout 60 sh -c 'until [ -S {socket} ]; do sleep 0.2; done'"
+    return f"timeout 600 sh -c 'until [ -S {socket} ]; do sleep 0.2; done'"
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ LOGS = {
     "virus": ("mailfleet-scan-virus-pass", "No clamd server appears to be available"),
 }
 SCANNERS = ["clamav-daemon.service", "amavis.service", "the milter"]
-PATIENCE = 60.0
+PATIENCE = 240.0
 # 454 is what 451 is called in reply to a login (RFC 4954 §6).
 LATER = (451, 454)
 

@@ -66,7 +66,7 @@ def test_freshclam_fetches_tests_and_tells_clamd_in_its_sandbox(
     try:
         mirror.on(host, f"systemctl daemon-reload && systemctl restart {FRESHCLAM}")
         awaited_line = f"until grep -qs '{TOLD}' {LOG}; do sleep 0.2; done"
-        said = mirror.on(host, f'timeout 60 sh -c "{awaited_line}"; cat {LOG}')
+        said = mirror.on(host, f'timeout 600 sh -c "{awaited_line}"; cat {LOG}')
         assert "Database test passed" in said
         assert TOLD in said
         assert "ERROR" not in said
