@@ -121,6 +121,7 @@ ZONES = (
         (_one("mta1.eu", "A", "192.0.2.99"),),
         left=frozenset(
             {("mta1.eu", "A"), ("mta1.eu", "TXT"), ("", "MX"), ("bounce", "MX")}
+            | {("mta1.eu", "MX"), ("orders.mta1.eu", "MX")}
             | {("_mta-sts", "TXT"), ("_mta-sts.bounce", "TXT")}
         ),
     ),
@@ -146,6 +147,7 @@ ZONES = (
         (_one("eu", "NS", "ns1.host.example."),),
         left=frozenset(
             {("mta1.eu", "A"), ("mta1.eu", "TXT"), ("orders.mta1.eu", "A")}
+            | {("mta1.eu", "MX"), ("orders.mta1.eu", "MX")}
             | {("orders.mta1.eu", "TXT"), ("", "MX"), ("bounce", "MX")}
             | {("_mta-sts", "TXT"), ("_mta-sts.bounce", "TXT")}
         ),
