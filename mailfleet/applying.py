@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mailfleet.errors import MailfleetError
+from mailfleet.piecemeal import apply_in_parts
+from mailfleet.providers.base import RefusedError
 from mailfleet.publication import Publication, ZonePlan, relying
 from mailfleet.records import Change
 from mailfleet.records.compare import outstanding
-from mailfleet.records.needs import Key
+from mailfleet.records.needs import Key, Needs
 
 State = Literal["unchanged", "done", "by hand", "partial", "stopped", "failed"]
 
@@ -81,7 +83,7 @@ def publish(
     unready: set[Key] = set()
     for planned in publication.zones:
         entry = planned.without(relying(publication.needs, unready, publication.unread))
-        made = _zone(entry, pause)
+        made, entry = _zone(entry, pause, publication.needs)
         unready |= entry.unready
         if made.state == "failed":
             left = made.missing if made.missing is not None else entry.plan.changes
@@ -94,27 +96,42 @@ def publish(
     return tuple(outcome)
 
 
-def _zone(entry: ZonePlan, pause: Callable[[float], None]) -> ZoneOutcome:
+def _zone(
+    entry: ZonePlan, pause: Callable[[float], None], needs: Needs
+) -> tuple[ZoneOutcome, ZonePlan]:
+    """What became of a zone, and its plan without what the provider has refused meanwhile."""
     zone, label = entry.plan.zone, entry.driver.label
     if entry.by_hand:
-        return _by_hand(entry)
+        return _by_hand(entry), entry
     if entry.stops:
         problem = "\n  ".join(("left as it is", *entry.problems))
-        return ZoneOutcome(zone, label, "stopped", problem, missing=entry.plan.changes)
+        return ZoneOutcome(zone, label, "stopped", problem, missing=entry.plan.changes), entry
     problems = "\n  ".join(entry.problems)
     if entry.plan.is_empty:
-        return ZoneOutcome(zone, label, "partial" if problems else "unchanged", problems)
+        return ZoneOutcome(zone, label, "partial" if problems else "unchanged", problems), entry
     try:
-        entry.driver.apply(entry.plan)
+        entry = _applied(entry, needs)
     except MailfleetError as error:
-        return _judged(entry, _read_back(entry), str(error))
+        return _judged(entry, _read_back(entry), str(error)), entry
     left = _read_back(entry)
     for seconds in _PAUSES:
         if not left:
             break
         pause(seconds)
         left = _read_back(entry)
-    return _judged(entry, left, "")
+    return _judged(entry, left, ""), entry
+
+
+def _applied(entry: ZonePlan, needs: Needs) -> ZonePlan:
+    """Carry the plan out; without what the provider refuses, if it refuses the whole."""
+    try:
+        entry.driver.apply(entry.plan)
+    except RefusedError:
+        left = _read_back(entry)
+        if left is None or len(left) < 2:
+            raise
+        return entry.without(apply_in_parts(entry.driver, entry.plan, left, needs))
+    return entry
 
 
 def _by_hand(entry: ZonePlan) -> ZoneOutcome:

@@ -6,8 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from mailfleet.errors import MailfleetError
 from mailfleet.model import Address
 from mailfleet.records import Plan, Zone
+
+
+class RefusedError(MailfleetError):
+    """The provider has answered, and refuses a change; it may well take others."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class Driver(Protocol):
         """Carry the plan out, and wait until the provider has done it.
 
         Fails without a change where the zone is no longer as `read` saw it and the provider can
-        tell. After a run that died half way, reading and planning again finds the rest.
+        tell. RefusedError where single changes may be what it does not take. After a run that died
+        half way, reading and planning again finds the rest.
         """
 
     def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:

@@ -28,6 +28,8 @@ from mailfleet.providers.base import Driver
 from mailfleet.providers.rfc2136 import Rfc2136
 from mailfleet.providers.rfc2136.failures import Peer
 from mailfleet.providers.rfc2136.keys import tsig_key
+from mailfleet.publication import Publication, ZonePlan
+from mailfleet.publishing import PublishError, publish
 from mailfleet.records import RRset, plan, rrset
 from mailfleet.records.desired import pointer
 from mailfleet.records.rrset import txt
@@ -46,6 +48,8 @@ server:
     rundir: {folder}
     udp-workers: 1
     tcp-workers: 1
+    # Half a second by default: on a busy machine Knot would hang up in the middle of a transfer.
+    tcp-io-timeout: 10000
     background-workers: 1
 log:
   - target: stderr
@@ -99,7 +103,7 @@ BIND_ZONE = """
 zone "{name}" {{
     type primary;
     file "{name}.zone";
-    update-policy {{ grant fleet zonesub ANY; }};
+    update-policy {{ deny fleet name denied.example.test ANY; grant fleet zonesub ANY; }};
     allow-transfer {{ key fleet; }};
     dnssec-policy default;
     inline-signing no;
@@ -285,6 +289,18 @@ def test_a_plan_larger_than_a_message(server: Server) -> None:
     assert plan(driver.read("example.test"), many).is_empty
     assert push(driver, "example.test", []) == 300
     assert driver.read("example.test").owned == {}
+
+
+@pytest.mark.parametrize("server", ["bind"], indirect=True)
+def test_a_name_that_the_servers_policy_denies_stops_no_other(server: Server) -> None:
+    denied = rrset("denied.example.test", "A", 300, "198.51.100.9")
+    driver = server.driver()
+    made = plan(driver.read("example.test"), desired(denied))
+    with pytest.raises(PublishError, match=r"denied\.example\.test A: .*REFUSED"):
+        publish(Publication((ZonePlan(driver, made),)))
+    again = plan(server.driver().read("example.test"), desired(denied))
+    assert [change.key for change in again.changes] == [denied.key]
+    assert plan(server.driver().read("example.test"), desired()).is_empty
 
 
 def test_reverse_zones_are_found_at_the_server(server: Server) -> None:

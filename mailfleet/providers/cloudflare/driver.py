@@ -11,7 +11,7 @@ import cloudflare
 
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, ProviderSettings
-from mailfleet.providers.base import Refusal
+from mailfleet.providers.base import Refusal, RefusedError
 from mailfleet.providers.cloudflare.calls import Calls, Clock, ZoneInfo
 from mailfleet.providers.cloudflare.checks import problems_with
 from mailfleet.providers.cloudflare.failures import changed_meanwhile, failure, is_refusal
@@ -96,7 +96,7 @@ class Cloudflare:
             except MailfleetError as error:
                 if written:
                     problem = f"{error.problem} ({written} of {total} records were written before)"
-                    raise MailfleetError(problem, error.hint) from None
+                    raise type(error)(problem, error.hint) from None
                 raise
             written += len(batch)
         self._read_back(zone, todo)
@@ -130,7 +130,10 @@ class Cloudflare:
                 return None
             if not before.same_at(batch.names, now):
                 raise changed_meanwhile(zone.name)
-            if final or attempt == _TRIES - 1:
+            if final:
+                # A batch is all or nothing, whichever of its records the API does not take.
+                raise RefusedError(told.problem, told.hint)
+            if attempt == _TRIES - 1:
                 raise told
             self._calls.pause(attempt)
         return None

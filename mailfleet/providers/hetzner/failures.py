@@ -8,6 +8,7 @@ from hcloud import APIException
 from requests import RequestException, Timeout, exceptions
 
 from mailfleet.errors import MailfleetError
+from mailfleet.providers.base import RefusedError
 from mailfleet.secrets import variable
 
 VARIABLE = variable("hetzner")
@@ -69,7 +70,10 @@ def failure(doing: str, error: Error, waited: float | None = None) -> MailfleetE
     `waited` is for how many seconds the API asked us to stay away.
     """
     reason, hint = _reason(error, waited)
-    return MailfleetError(f"cannot {doing} at hetzner: {reason}", hint)
+    refused = kind(error) is Kind.REFUSED
+    return (RefusedError if refused else MailfleetError)(
+        f"cannot {doing} at hetzner: {reason}", hint
+    )
 
 
 def changed(zone: str, what: str) -> MailfleetError:

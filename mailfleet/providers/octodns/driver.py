@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, ProviderSettings
-from mailfleet.providers.base import Refusal
+from mailfleet.providers.base import Refusal, RefusedError
 from mailfleet.providers.octodns.failures import (
     changed_meanwhile,
     explained,
@@ -132,7 +132,7 @@ class OctoDns:
         if not changes:
             return now
         keys = {change.key for change in changes}
-        with explained(self._given, f"change the zone {zone}"):
+        with explained(self._given, f"change the zone {zone}", RefusedError):
             plan = self._provider.plan(changed(now.zone, changes))
             others = [_key(change) for change in plan.changes] if plan else []
             if strange := sorted(" ".join(key) for key in others if key not in keys):

@@ -13,7 +13,9 @@ _LONGEST = 500
 
 
 @contextmanager
-def explained(given: Arguments, what: str) -> Iterator[None]:
+def explained(
+    given: Arguments, what: str, kind_of: type[MailfleetError] = MailfleetError
+) -> Iterator[None]:
     """Turn whatever a provider class raises into a MailfleetError; `what` completes "cannot"."""
     try:
         with warnings.catch_warnings():
@@ -31,7 +33,7 @@ def explained(given: Arguments, what: str) -> Iterator[None]:
     hint = (
         "compare the arguments in [dns] with the provider's README, and its account's permissions"
     )
-    raise MailfleetError(problem, hint)
+    raise kind_of(problem, hint)
 
 
 def changed_meanwhile(given: Arguments, zone: str, name: str) -> MailfleetError:

@@ -16,7 +16,7 @@ import dns.xfr
 import dns.zone
 
 from mailfleet.model import Address, Fleet, ProviderSettings
-from mailfleet.providers.base import Refusal
+from mailfleet.providers.base import Refusal, RefusedError
 from mailfleet.providers.rfc2136.failures import Peer, explained, failure, refusal
 from mailfleet.providers.rfc2136.keys import tsig_key
 from mailfleet.providers.rfc2136.messages import batches, message
@@ -61,22 +61,32 @@ class Rfc2136:
     def read(self, zone: str) -> Zone:
         """The zone by AXFR (RFC 5936)."""
         content = dns.zone.Zone(zone, relativize=False)
-        query, _ = dns.xfr.make_query(content, keyring=self._key)
         with explained(self._peer, zone, "read"):
-            dns.query.inbound_xfr(
-                self._peer.server,
-                content,
-                query,
-                port=self._peer.port,
-                timeout=_TIMEOUT,
-                lifetime=_TRANSFER_LIFETIME,
-            )
+            self._transfer(content)
         records, exact = _records(zone, content)
         lists = tuple(r for r in records if r.type == "TXT" and is_list(r.name, zone))
         owned = read_list(zone, self._fleet, records)
         found = Zone(zone, tuple(r for r in records if r not in lists), owned)
         self._zones[zone] = found, lists, exact
         return found
+
+    def _transfer(self, content: dns.zone.Zone) -> None:
+        """Fill the zone; twice where the server hangs up, as Knot does on a client that is slow."""
+        for last in (False, True):
+            query, _ = dns.xfr.make_query(content, keyring=self._key)
+            try:
+                return dns.query.inbound_xfr(
+                    self._peer.server,
+                    content,
+                    query,
+                    port=self._peer.port,
+                    timeout=_TIMEOUT,
+                    lifetime=_TRANSFER_LIFETIME,
+                )
+            except EOFError:
+                if last:
+                    raise
+        return None
 
     def audit(self, plan: Plan) -> tuple[Refusal, ...]:
         """Records outside of the zone, and RRsets that no DNS message can hold."""
@@ -105,7 +115,9 @@ class Rfc2136:
                 )
             if answer.rcode() != dns.rcode.NOERROR:
                 reason, hint = refusal(answer.rcode(), self._peer, plan.zone)
-                raise failure(self._peer, plan.zone, "change", reason, hint)
+                told = failure(self._peer, plan.zone, "change", reason, hint)
+                # An update is all or nothing, and so is a server's policy about names and types.
+                raise RefusedError(told.problem, told.hint)
 
     def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
         """The zones in which the server would look the names up, all asked side by side."""

@@ -42,7 +42,10 @@ def explained(peer: Peer, zone: str, doing: str) -> Iterator[None]:
         reason, hint = _reason(error, peer, zone)
     except EOFError:
         reason = "the server closed the connection"
-        hint = "see the server's log; it may refuse this client's address"
+        hint = (
+            "see the server's log; it may refuse this client's address, or hang up on one that reads "
+            "slowly (Knot: tcp-io-timeout)"
+        )
     except OSError as error:
         reason = error.strerror or str(error)
         hint = f"is the name server up, and does TCP port {peer.port} reach it from here?"
