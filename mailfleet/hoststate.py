@@ -85,6 +85,8 @@ class Listener:
     """Whose service opens it: a role's, one that the host came with, or one of the operator's own."""
     sources: tuple[Network, ...] = ()
     """Whom the firewall lets in; empty means everybody."""
+    unit: str = ""
+    """The unit that opens it, where a role says so."""
 
     @property
     def public(self) -> bool:

@@ -11,8 +11,9 @@ from mailfleet.facts.programs import Owner
 from mailfleet.hoststate import HostState, Listener
 from mailfleet.model import Address
 
-# Postfix's own instances and ours, also those that a deploy that was cut off has started.
-_OWN_UNITS = ("mailfleet-", "postfix.service", "postfix@-.service")
+_DEFAULT_POSTFIX = ("postfix.service", "postfix@-.service")
+# What Debian's own configuration of Postfix and nginx serves.
+_DEFAULT_PORTS = (25, 80)
 _MAIL_SERVER = "mail-transport-agent"
 # What Debian's mail servers call their programs, for a process whose package is gone already.
 _MAIL_SERVERS = ("exim", "sendmail", "smtpd", "courier", "nullmailer", "msmtpd", "citserver")
@@ -26,6 +27,8 @@ class Holder:
     process: Process | None
     ports: tuple[str, ...]
     """Each port with its purpose, e.g. "port 25 (inbound)"."""
+    is_ours: bool = False
+    """Whether the process is of a service that the deploy configures, for another port."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -47,18 +50,30 @@ def holders(state: HostState, found: PreconditionState, own: Collection[Address]
         for socket in found.sockets:
             if not _collide(listener, socket, versions):
                 continue
-            if any(_is_own(process, units) for process in socket.processes):
+            if any(_may_hold(process, listener, units, found) for process in socket.processes):
                 continue
             # Workers have the socket of the process that started them, which is the oldest.
             process = min(socket.processes, key=lambda one: one.pid, default=None)
             where = f" of {socket.address}" if socket.address else ""
             text = f"{listener.protocol} port {listener.port}{where} ({listener.purpose})"
             ports.setdefault(process, {})[text] = None
-    return [Holder(process, tuple(texts)) for process, texts in ports.items()]
+    return [
+        Holder(process, tuple(texts), is_ours=process is not None and process.unit in units)
+        for process, texts in ports.items()
+    ]
 
 
-def _is_own(process: Process, units: Collection[str]) -> bool:
-    return process.unit in units or process.unit.startswith(_OWN_UNITS)
+def _may_hold(
+    process: Process, listener: Listener, units: Collection[str], found: PreconditionState
+) -> bool:
+    """Whether a service of ours holds a port of its own, or one that an earlier deploy gave it."""
+    if process.unit in found.managed or process.unit.startswith("mailfleet-"):
+        return True
+    if process.unit in _DEFAULT_POSTFIX or process.unit in units:
+        # Instances change places: the default one of Debian's may serve submission.
+        both = (process.unit, listener.unit)
+        return listener.unit in ("", process.unit) or all(u.startswith("postfix") for u in both)
+    return False
 
 
 def _collide(listener: Listener, socket: OpenSocket, versions: Collection[int]) -> bool:
@@ -97,6 +112,8 @@ def _port_problem(holder: Holder, owners: Owners) -> str:
     name = PurePosixPath(process.program).name or process.command.split(" ")[0] or "a process"
     parts = [f"pid {process.pid}", process.unit, f"package {package}" if package else ""]
     text = f"{ports} is held by {name} ({', '.join(part for part in parts if part)})"
+    if holder.is_ours:
+        return f"{text}; {_TAKEOVER.format(unit=process.unit)}"
     return f"{text}; {_remedy(process, package)}"
 
 
@@ -110,6 +127,30 @@ def _remedy(process: Process, package: str) -> str:
         return f"stop it for good with 'systemctl disable --now {process.unit}'{remove}"
     started = f"no service of the system started it ({process.command})"
     return f"{started}: stop it with 'kill {process.pid}', and whatever starts it at boot"
+
+
+def takeover_problems(state: HostState, found: PreconditionState) -> list[str]:
+    """Services of ours that run already and serve the operator something which would be gone."""
+    planned = {listener.port for listener in state.listeners} | {*_DEFAULT_PORTS}
+    own = ({service.unit for service in state.services} | {*_DEFAULT_POSTFIX}) - found.managed
+    served: dict[str, set[int]] = {}
+    for socket in found.sockets:
+        if socket.port in planned or (socket.address is not None and socket.address.is_loopback):
+            continue
+        for process in socket.processes:
+            if process.unit in own and socket.protocol == "tcp":
+                served.setdefault(process.unit, set()).add(socket.port)
+    return [
+        f"{unit} runs and serves port {', '.join(map(str, sorted(ports)))}, which this host's configuration "
+        f"does not; {_TAKEOVER.format(unit=unit)}"
+        for unit, ports in served.items()
+    ]
+
+
+_TAKEOVER = (
+    "a deploy replaces what configures it: move what it serves elsewhere, then stop it with "
+    "'systemctl stop {unit}'"
+)
 
 
 def address_problems(wanted: Iterable[Address], found: PreconditionState) -> list[str]:

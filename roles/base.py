@@ -88,8 +88,8 @@ def desired(target: Target) -> HostState:
         # It only runs where a unit of the operator's asks for it.
         as_packaged=("systemd-time-wait-sync.service",),
         listeners=(
-            Listener("resolver", "tcp", 53, loopback),
-            Listener("resolver", "udp", 53, loopback),
+            Listener("resolver", "tcp", 53, loopback, unit=RESOLVER),
+            Listener("resolver", "udp", 53, loopback, unit=RESOLVER),
         ),
     )
 

@@ -47,7 +47,13 @@ def desired(target: Target) -> HostState:
         directories += _queue(sending.instance)
         for purpose, port in (("TLS", stream.tls_port), ("STARTTLS", stream.starttls_port)):
             listeners.append(
-                Listener(f"{stream.name} submission ({purpose})", "tcp", port, sending.addresses)
+                Listener(
+                    f"{stream.name} submission ({purpose})",
+                    "tcp",
+                    port,
+                    sending.addresses,
+                    unit=unit(target.suite, sending.instance),
+                )
             )
     files += [
         ConfigFile(
@@ -65,6 +71,7 @@ def desired(target: Target) -> HostState:
             *(_check(name) for name in (INBOUND, *(s.instance for s in host.sending))),
             Check("user of inbound mail", _CHECK_MAIL_USER),
             Check("queues of streams that leave", _check_queues(host)),
+            Check("queue of the Postfix that was here", _CHECK_EARLIER_QUEUE),
         ),
         # Debian 12's generator ties the instances' units to postfix.service when systemd reloads.
         actions=(
@@ -137,6 +144,18 @@ for folder in /etc/postfix-*; do
     exit 1
   fi
 done"""
+
+
+# The default instance becomes the inbound one, which sends nothing: what waits there would bounce.
+_CHECK_EARLIER_QUEUE = """\
+if ! grep -qsxF /etc/postfix/main.cf /var/lib/mailfleet/files/host; then
+  count=$(cd /var/spool/postfix && find incoming active deferred hold maildrop -type f 2>/dev/null | wc -l)
+  if [ "$count" -gt 0 ]; then
+    echo "$count mails wait in the queue of the Postfix that was here before, and would come back to their" \
+      "senders: deliver them with 'postqueue -f', or delete them with 'postsuper -d ALL', then deploy again"
+    exit 1
+  fi
+fi"""
 
 
 def _queue(instance: str) -> list[Directory]:
@@ -222,7 +241,9 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         _confined(target, INBOUND, "/var/mail"),
     ]  # fmt: skip
     directories = [Directory(FOLDER, 0o750, "mailfleet-inbound", "mailfleet-inbound")]
-    listeners = [Listener("inbound", "tcp", 25, host.addresses)] if host.inbound else []
+    listeners = []
+    if host.inbound:
+        listeners.append(Listener("inbound", "tcp", 25, host.addresses, unit=affects[0]))
     return files, directories, listeners
 
 

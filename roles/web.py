@@ -40,9 +40,9 @@ def desired(target: Target) -> HostState:
         chain=WEB_CHAIN,
         tls=server_tls(target.suite),
     )
-    listeners = [Listener("certificate challenges", "tcp", 80)]
+    listeners = [Listener("certificate challenges", "tcp", 80, unit=UNIT)]
     if policies:
-        listeners.append(Listener("MTA-STS policies", "tcp", 443))
+        listeners.append(Listener("MTA-STS policies", "tcp", 443, unit=UNIT))
     return HostState(
         packages=("nginx",),
         # All the way down: a strict umask of root's must not hide challenges from the web server.

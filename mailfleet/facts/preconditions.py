@@ -34,7 +34,8 @@ process() {
 _READ = f"""\
 {_PROCESS}
 if command -v ss >/dev/null; then
-  sockets=$(ss -H -l -n -t -u -p "$1")
+  # All of TCP: what a service serves beside our ports counts. Of UDP a resolver has thousands.
+  sockets=$(ss -H -l -n -t -p | sed 's/^/tcp /'; ss -H -l -n -u -p "$1" | sed 's/^/udp /')
   printf '%s\\n' "$sockets" | sed 's/^/socket|/'
   for pid in $(printf '%s\\n' "$sockets" | grep -o 'pid=[0-9]*' | cut -d = -f 2 | sort -u); do
     if [ "$pid" = 1 ]; then systemctl list-sockets --plain --no-legend | sed 's/^/listen|/'; fi

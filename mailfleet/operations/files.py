@@ -53,6 +53,36 @@ if ! sh -eu "$stage/checks.sh" > "$stage/log" 2>&1; then
   sed "s|$STAGE||g; s|$CHECK||g" "$stage/log" >&2
   exit 1
 fi
+keep() {{
+  [ ! -e "{STATE}/replaced$path" ] || return 0
+  (umask 077 && mkdir -p "{STATE}/replaced${{path%/*}}" && cp -a "$path" "{STATE}/replaced$path")
+}}
+as_it_should_be() {{
+  [ ! -L "$path" ] && [ "$(stat -c '%a %U %G' "$path" 2>/dev/null)" = "$mode $owner $group" ] \\
+    && cmp -s "$STAGE$path" "$path"
+}}
+# A file that is immutable, or a mount of its own, cannot be replaced; then no other shall be either.
+# What cannot be renamed cannot be linked: the kernel asks for the same.
+: > "$stage/log"
+while IFS="$tab" read -r mode owner group affects path; do
+  if as_it_should_be; then continue; fi
+  if [ ! -e "$path" ] && [ ! -L "$path" ]; then continue; fi
+  rm -f "$path.mailfleet-probe"
+  if LC_ALL=C ln -P "$path" "$path.mailfleet-probe" 2> "$stage/reason"; then
+    rm -f "$path.mailfleet-probe"
+  elif grep -q " $path " /proc/self/mountinfo; then
+    echo "$path is a mount of its own, which whatever runs this container keeps: let it leave the file" \\
+      "alone, or unmount it" >> "$stage/log"
+  else
+    echo "$path cannot be replaced ($(sed 's/.*: //' "$stage/reason")): 'lsattr $path' says whether it is" \\
+      "immutable, and 'chattr -i $path' ends that" >> "$stage/log"
+  fi
+done < "$stage/files.list"
+if [ -s "$stage/log" ]; then
+  cat "$stage/log" >&2
+  echo "no file was changed; deploy again afterwards" >&2
+  exit 1
+fi
 # Services that are no longer wanted stop while their configuration is still there.
 if [ -s "$stage/services.list" ] && [ -f {MANAGED} ]; then
   grep -vxF -f "$stage/services.list" {MANAGED} | while read -r unit; do
@@ -67,12 +97,11 @@ while IFS="$tab" read -r mode owner group path; do
 done < "$stage/directories.list"
 umask 022
 while IFS="$tab" read -r mode owner group affects path; do
-  if [ ! -L "$path" ] && [ "$(stat -c '%a %U %G' "$path" 2>/dev/null)" = "$mode $owner $group" ] \\
-     && cmp -s "$STAGE$path" "$path"; then
-    continue
-  fi
+  ! as_it_should_be || continue
   for name in $affects; do : > "{STATE}/pending/$name"; done
   mkdir -p "${{path%/*}}"
+  # What was here before our first deploy is the operator's.
+  if [ -e "$path" ] && ! grep -qsxF "$path" "{STATE}/files/$tree"; then keep; fi
   cp -p "$STAGE$path" "$path.mailfleet-new"
   mv -fT "$path.mailfleet-new" "$path"
 done < "$stage/files.list"

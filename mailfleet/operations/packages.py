@@ -43,6 +43,7 @@ def install(
     owners = host.get_fact(Owners, pairs=tuple(one.key for one in held)) if held else {}
     problems = [
         *obstacles.port_problems(held, owners),
+        *obstacles.takeover_problems(wanted, found),
         *obstacles.address_problems(addresses, found),
         *obstacles.unit_problems(wanted, found),
     ]

@@ -167,6 +167,41 @@ def test_an_address_that_the_host_has_not_is_named() -> None:
     assert obstacles.address_problems(OWN, read()) == []
 
 
+def test_a_service_of_ours_that_serves_something_else_is_named() -> None:
+    state = HostState(
+        services=(Service("dovecot.service"), Service("nginx.service")),
+        listeners=(
+            Listener("submission", "tcp", 465, OWN, unit="postfix@orders.service"),
+            Listener("certificate challenges", "tcp", 80, unit="nginx.service"),
+        ),
+    )
+    dovecot = "process|7|/usr/sbin/dovecot||dovecot.service|dovecot"
+    nginx = "process|8|/usr/sbin/nginx||nginx.service|nginx"
+    rows = [socket("tcp", f"*:{port}", 7) for port in (143, 465, 993)]
+    rows += [socket("tcp", "*:80", 8), socket("tcp", "127.0.0.1:8080", 8), dovecot, nginx]
+    (said,) = obstacles.takeover_problems(state, read(*rows))
+    assert said.startswith("dovecot.service runs and serves port 143, 993, which this host's")
+    assert "stop it with 'systemctl stop dovecot.service'" in said
+    (held,) = obstacles.holders(state, read(*rows), OWN)
+    (said,) = obstacles.port_problems([held], {})
+    assert "port 465 (submission) is held by dovecot (pid 7, dovecot.service); a deploy" in said
+    # After the first deploy it is ours: whatever it serves is for verify to name.
+    managed = read(*rows, "managed|dovecot.service")
+    assert obstacles.takeover_problems(state, managed) == []
+    assert obstacles.holders(state, managed, OWN) == []
+
+
+def test_debians_own_postfix_makes_room_for_instances() -> None:
+    state = HostState(
+        services=(Service("postfix@postfix-orders.service"),),
+        listeners=(Listener("submission", "tcp", 465, OWN, unit="postfix@postfix-orders.service"),),
+    )
+    row = "process|7|/usr/lib/postfix/sbin/master||postfix@-.service|master"
+    found = read(socket("tcp", "*:465", 7), socket("tcp", "*:25", 7), row)
+    assert obstacles.holders(state, found, OWN) == []
+    assert obstacles.takeover_problems(state, found) == []
+
+
 def test_a_masked_unit_is_named() -> None:
     assert obstacles.unit_problems(STATE, read("masked|unbound.service", "masked|x.timer")) == [
         "unbound.service is masked, so that it cannot be started; 'systemctl unmask unbound.service'"
