@@ -23,18 +23,19 @@ pytestmark = pytest.mark.lab
 GUESSER, BYSTANDER = "receiver", "ns"
 DEADLINE = 240.0
 
-# Runs on a host of the lab: many attempts at once, since Dovecot answers guessers ever later.
+# Runs on a host of the lab: many attempts at once. Each wrong password is another one.
 ATTEMPTS = """
 import base64, json, smtplib, ssl, sys
 from concurrent.futures import ThreadPoolExecutor
 what, address, count, login, password = json.load(sys.stdin)
 trust = ssl._create_unverified_context()
-def log_in(_):
+def log_in(number):
     try:
         with smtplib.SMTP_SSL(address, 465, context=trust, timeout=60) as smtp:
             smtp.ehlo("client.test")
             # One try: smtplib's own login would try each mechanism.
-            answer = base64.b64encode(f"\\0{login}\\0{password}".encode()).decode()
+            tried = password + str(number) * (password == "wrong")
+            answer = base64.b64encode(f"\\0{login}\\0{tried}".encode()).decode()
             return str(smtp.docmd("AUTH", f"PLAIN {answer}")[0])
     except (OSError, smtplib.SMTPException) as error:
         return type(error).__name__
@@ -134,10 +135,10 @@ with sqlite3.connect("/var/lib/fail2ban/fail2ban.sqlite3") as database:
 
 
 def forget(target: Target) -> None:
-    """fail2ban and Dovecot remember nobody."""
+    """fail2ban remembers nobody."""
     target.server("unban", "--all")
     target.deployed.on(target.host, "systemctl stop fail2ban && python3", stdin=FORGET)
-    target.deployed.on(target.host, "systemctl restart dovecot fail2ban")
+    target.deployed.on(target.host, "systemctl restart fail2ban")
     until(lambda: "Jail list" in target.deployed.on(target.host, STATUS), "fail2ban runs")
 
 
@@ -182,10 +183,20 @@ def test_guessing_passwords_is_banned_and_the_ban_outlives_a_reload(target: Targ
     assert target.reached(GUESSER, target.submission, 587) == "refused"
 
 
+def test_wrong_logins_cost_a_neighbour_nothing(target: Target) -> None:
+    password = secret("password-orders", "tests", lab=target.deployed.name).reveal()
+    # One after another: with Dovecot's penalty, which grows, the answers would become 454.
+    for _ in range(3):
+        assert target.guess(GUESSER, 6) == ["535"] * 6
+    found = target.attempts(GUESSER, "login", target.submission, 6, "orders", password)
+    assert found == ["235"] * 6
+    until(lambda: "Total failed:\t18" in target.server("status", "submission"), "all are counted")
+
+
 def test_a_ban_ends_by_itself(target: Target) -> None:
     guesser = of_client(GUESSER, target.version)
     target.server("set", "submission", "bantime", "10")
-    # Dovecot lets a guesser wait: three are enough here, as they are in the tests below.
+    # Three are enough here, as they are in the tests below.
     target.server("set", "submission", "maxretry", "3")
     assert target.guess(GUESSER, 3) == ["535"] * 3
     shut_out(target, "submission", guesser)
