@@ -18,6 +18,8 @@ def jails(target: Target) -> dict[str, tuple[str, ...]]:
         found["submission"] = tuple(f"{_LOGS}/{s.instance}.log" for s in target.host.sending)
     if target.host.inbound:
         found["inbound"] = (f"{_LOGS}/postfix.log",)
+    if found:
+        found["idle"] = tuple(path for paths in found.values() for path in paths)
     return {**found, "sshd": ()}
 
 
@@ -36,6 +38,8 @@ def desired(target: Target) -> HostState:
                 submission_ports=ports,
                 submission_logs=logs.get("submission", ()),
                 inbound_log="".join(logs.get("inbound", ())),
+                idle_logs=logs.get("idle", ()),
+                idle_ports=[*ports, *([25] if target.host.inbound else [])],
                 ssh_port=target.host.ssh_port,
             ),
             affects=affects,
@@ -44,6 +48,7 @@ def desired(target: Target) -> HostState:
             ConfigFile(f"/{path}", render(path), affects=affects)
             for path in (
                 "etc/fail2ban/fail2ban.d/mailfleet.local",
+                "etc/fail2ban/filter.d/mailfleet-idle.conf",
                 "etc/fail2ban/filter.d/mailfleet-inbound.conf",
             )
         ),
@@ -68,7 +73,7 @@ def _made(logs: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _files(logs: dict[str, tuple[str, ...]]) -> list[str]:
-    return [path for paths in logs.values() for path in paths]
+    return list(dict.fromkeys(path for paths in logs.values() for path in paths))
 
 
 # The stock configuration with ours on top; log files that do not exist yet would be an error.

@@ -52,7 +52,13 @@ def test_ssh_takes_keys_only_and_knows_its_own_words(suite: str) -> None:
 def test_jails_cover_the_ports_and_logs_of_the_host(kind: str) -> None:
     parser = jails(kind)
     host = target_of(kind).host
-    wanted = {"submission": bool(host.sending), "inbound": host.inbound, "sshd": True}
+    sending = bool(host.sending)
+    wanted = {
+        "submission": sending,
+        "idle": sending or host.inbound,
+        "inbound": host.inbound,
+        "sshd": True,
+    }
     assert parser.sections() == [name for name, there in wanted.items() if there]
     assert all(parser.getboolean(name, "enabled") for name in parser.sections())
     assert parser["sshd"]["port"] == str(host.ssh_port)
@@ -66,6 +72,30 @@ def test_jails_cover_the_ports_and_logs_of_the_host(kind: str) -> None:
         assert logs["submission"] == tuple(
             f"/var/log/postfix/{s.instance}.log" for s in host.sending
         )
+
+
+IDLE = """\
+Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: SSL_accept error from unknown[192.0.2.1]: Connection timed out
+Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: timeout after CONNECT from ns.core.test[2001:db8::1]
+Nov 27 21:37:25 mta1 postfix/smtpd[11]: timeout after STARTTLS from unknown[192.0.2.2]
+Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: SSL_accept error from unknown[192.0.2.3]: lost connection
+Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: lost connection after CONNECT from unknown[192.0.2.4]
+Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: timeout after RSET from unknown[192.0.2.5]
+Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: timeout after END-OF-MESSAGE from unknown[192.0.2.6]
+"""
+
+
+def test_idle_clients_are_those_that_never_logged_in() -> None:
+    """As fail2ban reads it, with Python's expressions; what it writes for an address and the prefix."""
+    filters = content(desired(target_of("both")), "/etc/fail2ban/filter.d/mailfleet-idle.conf")
+    expressions = [
+        row.removeprefix("failregex =").strip().replace("<ADDR>", r"(?P<address>\S+)")
+        for row in re.findall(r"^(?:failregex = | {12})\^.*$", filters, re.MULTILINE)
+    ]
+    assert len(expressions) == 2
+    lines = [line.split("]: ", 1)[1] for line in IDLE.splitlines()]
+    found = [m["address"] for line in lines for e in expressions if (m := re.search(e, line))]
+    assert found == ["192.0.2.1", "2001:db8::1", "192.0.2.2"]
 
 
 def test_the_fleet_is_never_banned() -> None:
@@ -89,7 +119,7 @@ def test_the_logs_exist_before_fail2ban_starts(kind: str) -> None:
     text = content(desired(target_of(kind)), sandbox.path_of(fail2ban.UNIT))
     (touch,) = (value for key, value in directives(text) if key == "ExecStartPre")
     files = [file for logs in fail2ban.jails(target_of(kind)).values() for file in logs]
-    assert touch == f"+/usr/bin/touch -a {' '.join(files)}"
+    assert touch == f"+/usr/bin/touch -a {' '.join(dict.fromkeys(files))}"
 
 
 def confined(state: HostState) -> dict[str, list[tuple[str, str]]]:
@@ -164,8 +194,9 @@ def test_port_25_out_is_for_postfix() -> None:
     (script,) = (file for file in state.files if file.path == "/etc/ufw/before.init")
     # ufw runs it only if it may be executed.
     assert script.mode == 0o750
-    assert 'jump="! -o lo -p tcp -m tcp --dport 25 --syn -j $chain"' in script.content
-    assert script.content.count("iptables ip6tables") == 2
+    assert 'egress="! -o lo -p tcp -m tcp --dport 25 --syn -j mailfleet-egress"' in script.content
+    assert 'for version in "" 6; do' in script.content
+    assert "for tables in iptables ip6tables; do" in script.content
 
 
 def test_upgrades_take_the_security_suites_alone() -> None:
