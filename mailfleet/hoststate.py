@@ -74,6 +74,14 @@ class Service:
 
 
 @dataclass(frozen=True)
+class ConnectionLimit:
+    """What one client may open, an IPv4 address or an IPv6 network /64; what is more has to wait."""
+
+    concurrent: int
+    per_minute: int
+
+
+@dataclass(frozen=True)
 class Listener:
     """A socket that a service opens. `addresses` empty means every address of the host."""
 
@@ -87,6 +95,8 @@ class Listener:
     """Whom the firewall lets in; empty means everybody."""
     unit: str = ""
     """The unit that opens it, where a role says so."""
+    limit: ConnectionLimit | None = None
+    """None where the service itself keeps clients within limits."""
 
     @property
     def public(self) -> bool:

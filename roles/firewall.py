@@ -6,11 +6,19 @@ before ufw is enabled, all rules change at once, and `ufw status` shows them as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mailfleet.connection import CONNECTION
-from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener, Service
+from mailfleet.hoststate import (
+    Action,
+    Check,
+    ConfigFile,
+    ConnectionLimit,
+    HostState,
+    Listener,
+    Service,
+)
 from mailfleet.model import Address, Network
 from mailfleet.render import render
 from mailfleet.target import Target
@@ -61,6 +69,45 @@ def rules(listeners: Iterable[Listener], version: int) -> tuple[Rule, ...]:
     return tuple(dict.fromkeys(found))
 
 
+@dataclass(frozen=True)
+class Limited:
+    """An opening at which one client may only have so many connections."""
+
+    name: str
+    """Of the kernel's table of clients, 15 characters at most."""
+    address: Address
+    port: int
+    limit: ConnectionLimit
+
+    @property
+    def burst(self) -> int:
+        """A minute's worth may come at once; the kernel takes no higher number than 10,000."""
+        return min(self.limit.per_minute, 10_000)
+
+
+def limited(listeners: Iterable[Listener], version: int) -> tuple[Limited, ...]:
+    """The openings with a limit for one IP version, in the listeners' order."""
+    found = [
+        (address, listener.port, listener.limit)
+        for listener in listeners
+        if listener.limit is not None
+        for address in listener.addresses
+        if address.version == version
+    ]
+    return tuple(Limited(f"mailfleet-{n}", *values) for n, values in enumerate(found, start=1))
+
+
+def _ingress(listeners: tuple[Listener, ...]) -> Iterator[ConfigFile]:
+    """How many connections one client may have."""
+    for version, suffix, bits in ((4, "", 32), (6, "6", 64)):
+        yield ConfigFile(
+            f"/etc/ufw/mailfleet-ingress{suffix}.rules",
+            render("etc/ufw/mailfleet-ingress.rules", rules=limited(listeners, version), bits=bits),
+            mode=0o640,
+            affects=(RELOAD,),
+        )
+
+
 def _egress() -> tuple[ConfigFile, ...]:
     """Port 25 out for Postfix alone; both files are of no use without each other."""
     return (
@@ -103,6 +150,7 @@ def desired(target: Target, listeners: Iterable[Listener]) -> HostState:
                 mode=0o640,
                 affects=affects,
             ),
+            *_ingress(listeners),
             *_egress(),
         ),
         checks=(
@@ -114,6 +162,12 @@ def desired(target: Target, listeners: Iterable[Listener]) -> HostState:
             Check(
                 "way out",
                 _CHECK.format(restore="iptables-restore -n", name="mailfleet-egress.rules"),
+            ),
+            Check(
+                "limits on connections",
+                _CHECK.format(restore="iptables-restore -n", name="mailfleet-ingress.rules")
+                + "\n"
+                + _CHECK.format(restore="ip6tables-restore -n", name="mailfleet-ingress6.rules"),
             ),
         ),
         # `enable` also loads rules into a firewall that is already on.

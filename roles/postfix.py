@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from mailfleet.hoststate import Action, Check, ConfigFile, Directory, HostState, Listener, Service
+from mailfleet.hoststate import (
+    Action,
+    Check,
+    ConfigFile,
+    ConnectionLimit,
+    Directory,
+    HostState,
+    Listener,
+    Service,
+)
 from mailfleet.mailboxes import FOLDER, FULL_KEY, FULL_TABLE, mailboxes
 from mailfleet.model import Address, Host, SendingAddress, Stream
 from mailfleet.render import render
@@ -14,10 +23,12 @@ from mailfleet.tls_guideline import server_tls
 
 INBOUND = "postfix"
 CLOCK_CHANGE = "mailfleet-clock-change.timer"
-# Octets of free disk below which an instance takes no more mail. Inbound stops first: its 50 processes
+# Octets of free disk below which an instance takes no more mail. Inbound stops first: its 60 processes
 # may then still write a message of 10 MB each, twice (queue and maildir), and the streams have theirs.
 INBOUND_FREE = 1_500_000_000
 STREAM_FREE = 250_000_000
+# Enough for any provider's reports, too little for a flood.
+_INBOUND_LIMIT = ConnectionLimit(concurrent=5, per_minute=120)
 # Debian 13 names the instance after what follows "postfix-", and its default instance is the plain
 # unit; before, the unit was named after the whole instance and "-" was the default one.
 _OLD_UNITS = ("bookworm", "noble")
@@ -45,16 +56,7 @@ def desired(target: Target) -> HostState:
     for sending, stream in target.fleet.host_streams(host):
         files += _stream_files(target, sending, stream)
         directories += _queue(sending.instance)
-        for purpose, port in (("TLS", stream.tls_port), ("STARTTLS", stream.starttls_port)):
-            listeners.append(
-                Listener(
-                    f"{stream.name} submission ({purpose})",
-                    "tcp",
-                    port,
-                    sending.addresses,
-                    unit=unit(target.suite, sending.instance),
-                )
-            )
+        listeners += _submission(target, sending, stream)
     files += [
         ConfigFile(
             "/etc/logrotate.d/mailfleet-postfix", render("etc/logrotate.d/mailfleet-postfix")
@@ -178,6 +180,9 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
         "limits": stream.limits,
         # Postfix wants room for one and a half of the largest message at least.
         "minimum_free": max(STREAM_FREE, 2 * stream.limits.message_bytes),
+        "processes": processes(stream.limits.concurrent_connections),
+        "retry": stream.retry,
+        "old_postfix": target.suite in _OLD_UNITS,
         "domains": domains,
         "protocols": _protocols(sending.addresses),
         "tls": server_tls(target.suite),
@@ -192,6 +197,9 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
             f"{folder}/master.cf", render("etc/postfix-stream/master.cf", **values), affects=affects
         ),
         _protocols_file(sending.instance, sending.addresses, affects),
+        ConfigFile(
+            f"{folder}/mx_access", render("etc/postfix-stream/mx_access"), affects=affects
+        ),
         ConfigFile(
             f"{folder}/sender_logins", render("etc/postfix-stream/sender_logins", **values),
             affects=affects,
@@ -226,6 +234,7 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         "instances": [sending.instance for sending in host.sending],
         "listen": _listen(host),
         "uid": _MAIL_UID,
+        "processes": processes(_INBOUND_LIMIT.concurrent),
         "tls": server_tls(target.suite),
         "scanner": inbound_milter(host),
     }
@@ -243,8 +252,35 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
     directories = [Directory(FOLDER, 0o750, "mailfleet-inbound", "mailfleet-inbound")]
     listeners = []
     if host.inbound:
-        listeners.append(Listener("inbound", "tcp", 25, host.addresses, unit=affects[0]))
+        listeners.append(
+            Listener("inbound", "tcp", 25, host.addresses, unit=affects[0], limit=_INBOUND_LIMIT)
+        )
     return files, directories, listeners
+
+
+def _submission(target: Target, sending: SendingAddress, stream: Stream) -> list[Listener]:
+    limit = ConnectionLimit(
+        stream.limits.concurrent_connections, stream.limits.connections_per_minute
+    )
+    return [
+        Listener(
+            f"{stream.name} submission ({purpose})",
+            "tcp",
+            port,
+            sending.addresses,
+            unit=unit(target.suite, sending.instance),
+            limit=limit,
+        )
+        for purpose, port in (("TLS", stream.tls_port), ("STARTTLS", stream.starttls_port))
+    ]
+
+
+def processes(limit: int) -> int:
+    """Processes of one port: eleven clients that hold all they may leave room for a twelfth.
+
+    At most 1,000, which take 2 GB of memory.
+    """
+    return min(12 * limit, 1000)
 
 
 def _listen(host: Host) -> list[str]:

@@ -19,7 +19,6 @@ from mailfleet.model.fleet import (
     Fleet,
     Host,
     InboundLimits,
-    Limits,
     OpenPort,
     ProviderSettings,
     Region,
@@ -28,6 +27,7 @@ from mailfleet.model.fleet import (
     Stream,
 )
 from mailfleet.model.identity_checks import zones_to_name
+from mailfleet.model.kinds import LIMITS, RETRY, or_default
 from mailfleet.model.names import domain_name
 from mailfleet.model.outbound_tls import TlsDemand
 from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
@@ -294,7 +294,8 @@ def _stream(domain: str, name: str, table: StreamTable) -> Stream:
         tls_port=table.tls_port,
         starttls_port=table.starttls_port,
         logins=table.logins,
-        limits=Limits(**table.limits.model_dump()),
+        limits=or_default(table.limits, LIMITS[table.kind]),
+        retry=or_default(table.retry, RETRY[table.kind]),
         scan=table.scan,
         on_scanner_failure=table.on_scanner_failure,
         client_trace=table.client_trace,

@@ -23,7 +23,11 @@ Scan = Literal["none", "virus", "full"]
 
 @dataclass(frozen=True)
 class Limits:
-    """What one client address may submit to a stream in 60 s (Postfix's anvil_rate_time_unit)."""
+    """What one client may submit to a stream; all addresses of an IPv6 network /64 are one client.
+
+    Above the first two it is refused with 450, for the rest of 60 s (Postfix's anvil_rate_time_unit);
+    above the next two a new connection waits.
+    """
 
     messages_per_minute: int
     recipients_per_minute: int
@@ -47,6 +51,16 @@ class InboundLimits:
 
 
 @dataclass(frozen=True)
+class Retry:
+    """When mail that a receiver put off is tried again. The pause grows as the mail gets older."""
+
+    first_seconds: int
+    longest_seconds: int
+    give_up_hours: int
+    """Then it goes back to its sender."""
+
+
+@dataclass(frozen=True)
 class Stream:
     """One kind of mail: its From domain, return path, endpoint, logins and limits."""
 
@@ -61,6 +75,7 @@ class Stream:
     starttls_port: int
     logins: tuple[str, ...]
     limits: Limits
+    retry: Retry
     scan: Scan = "none"
     """What is looked for before a message is accepted."""
     on_scanner_failure: Literal["defer", "pass"] = "defer"

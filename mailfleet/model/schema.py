@@ -18,6 +18,8 @@ from pydantic import (
 
 from mailfleet.model.addresses import Address, Network
 from mailfleet.model.authorities import authority
+from mailfleet.model.kinds import RETRY, Kind, or_default
+from mailfleet.model.limits import LimitsTable, RetryTable
 from mailfleet.model.outbound_tls import TlsLevel
 from mailfleet.model.provider import DnsTable, ReverseDns, ReverseDnsTable
 from mailfleet.model.types import DomainName, Port, ServiceNames
@@ -141,21 +143,6 @@ StreamUse = Annotated[
 ]
 
 
-class LimitsTable(_Table):
-    """`[streams.NAME.limits]`: what one client may do in a minute; see Postfix's anvil(8).
-
-    The most of each is more than a host can do, so that a slip of the keyboard is told.
-    """
-
-    messages_per_minute: int = Field(default=600, ge=1, le=1_000_000)
-    recipients_per_minute: int = Field(default=1200, ge=1, le=1_000_000)
-    connections_per_minute: int = Field(default=120, ge=1, le=1_000_000)
-    concurrent_connections: int = Field(default=50, ge=1, le=1000)
-    recipients_per_message: int = Field(default=50, ge=1, le=1000)
-    # No mailbox provider takes more than 150 MiB.
-    message_bytes: int = Field(default=10_240_000, ge=10_000, le=157_286_400)
-
-
 class StreamTable(_Table):
     """`[streams.NAME]`: one kind of mail."""
 
@@ -167,6 +154,8 @@ class StreamTable(_Table):
     starttls_port: Port = 587
     logins: Logins
     """Names of the applications that may submit; the password hashes are secrets."""
+    kind: Kind = "transactional"
+    """Whether people wait for the mail, or it goes out in campaigns: sets limits and retries."""
     scan: Scan = "none"
     """Whether mail is scanned before it is accepted: for viruses, or in full, for spam too."""
     on_scanner_failure: Literal["defer", "pass"] = "defer"
@@ -174,6 +163,7 @@ class StreamTable(_Table):
     client_trace: Literal["hide", "keep"] = "hide"
     """Whether what tells where an application runs, such as Received lines, leaves with its mail."""
     limits: LimitsTable = LimitsTable()
+    retry: RetryTable = RetryTable()
 
     @model_validator(mode="after")
     def _is_scanned_if_scanning_may_fail(self) -> StreamTable:
@@ -181,6 +171,16 @@ class StreamTable(_Table):
             raise ValueError(
                 'on_scanner_failure says what happens to mail that is scanned: add scan = "virus" '
                 'or scan = "full", or remove it'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pauses_grow(self) -> StreamTable:
+        retry = or_default(self.retry, RETRY[self.kind])
+        if retry.longest_seconds < retry.first_seconds:
+            raise ValueError(
+                f"retry: longest_seconds is {retry.longest_seconds} and first_seconds "
+                f"{retry.first_seconds}; the longest pause cannot be shorter than the first"
             )
         return self
 

@@ -127,11 +127,11 @@ def verdicts_of(deployed: DeployedLab, wanted: tuple[probe.Probe, ...]) -> list[
     )
 
 
-def connect(deployed: DeployedLab, address: str, port: int) -> socket.socket:
+def connect(deployed: DeployedLab, address: str, port: int, timeout: float = 20) -> socket.socket:
     """A connection within the lab; it stays there when the thread that opened it ends."""
     return namespaces.inside(
         namespaces.internet(deployed.name),
-        lambda: socket.create_connection((address, port), timeout=20),
+        lambda: socket.create_connection((address, port), timeout=timeout),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from mailfleet.model import schema
+from mailfleet.model.kinds import LIMITS, RETRY
+from mailfleet.model.limits import LimitsTable, RetryTable
 from mailfleet.model.provider import DnsTable, ReverseDnsTable
 
 pytestmark = pytest.mark.unit
@@ -31,8 +34,20 @@ _TABLES = [
     schema.CaaTable,
     schema.BimiTable,
     schema.StreamTable,
-    schema.LimitsTable,
+    LimitsTable,
+    RetryTable,
 ]
+
+
+def test_every_kind_of_stream_is_explained() -> None:
+    for table in (LIMITS, RETRY):
+        for field in dataclasses.fields(table["transactional"]):
+            (row,) = (
+                line for line in _REFERENCE.splitlines() if line.startswith(f"| `{field.name}`")
+            )
+            shown = [cell.strip() for cell in row.split("|")[2:4]]
+            kinds = (table["transactional"], table["marketing"])
+            assert shown == [f"`{getattr(kind, field.name)}`" for kind in kinds]
 
 
 @pytest.mark.parametrize("table", _TABLES)

@@ -136,6 +136,7 @@ def test_what_a_unit_reads_affects_it(suite: str) -> None:
             "main.cf",
             "master.cf",
             "protocols",
+            "mx_access",
             "sender_logins",
             "tls_policy",
             "header_checks",

@@ -136,6 +136,30 @@ def test_the_way_in_and_the_policy() -> None:
     assert names[0] == "firewall"
 
 
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_client_has_so_many_connections(version: int) -> None:
+    """By its address, or by the network that a customer gets with IPv6."""
+    suffix, bits = ("", 32) if version == 4 else ("6", 64)
+    path = f"/etc/ufw/mailfleet-ingress{suffix}.rules"
+    (file,) = (file for file in state_of(BOTH).files if file.path == path)
+    rules = re.findall(
+        r"^-A mailfleet-ingress -d (\S+) .* --dport (\d+) -m (.+)$", file.content, re.M
+    )
+    data: dict[str, Any] = BOTH
+    host, sending = data["addresses"], data["streams"]["orders"]
+    wanted = [(host, 25, 5, 120), *((sending, port, 20, 1200) for port in (465, 587, 2465, 2587))]
+    assert rules == [
+        (addresses[version == 6], str(port), rule)
+        for number, (addresses, port, count, rate) in enumerate(wanted, start=1)
+        for rule in (
+            f"connlimit --connlimit-above {count} --connlimit-mask {bits} --connlimit-saddr -j DROP",
+            f"hashlimit --hashlimit-above {rate}/min --hashlimit-burst {rate} --hashlimit-mode srcip "
+            f"--hashlimit-srcmask {bits} --hashlimit-name mailfleet-{number} -j DROP",
+        )
+    ]
+    assert file.affects == ("firewall",)
+
+
 def test_loopback_sockets_are_not_opened() -> None:
     loopback = (ip_address("127.0.0.1"), ip_address("::1"))
     listeners = (

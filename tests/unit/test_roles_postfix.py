@@ -33,7 +33,9 @@ SHOP = {
             "logins": ["newsletter"],
             "tls_port": 2465,
             "starttls_port": 2587,
+            "kind": "marketing",
             "limits": {"messages_per_minute": 3000, "recipients_per_message": 1},
+            "retry": {"give_up_hours": 6},
         },
     }
 }
@@ -156,9 +158,28 @@ def test_limits_come_from_the_domain_file() -> None:
     assert news["smtpd_client_message_rate_limit"] == "3000"
     assert news["smtpd_recipient_limit"] == "1"
     orders = parameters(state_of(BOTH), "postfix-orders")
-    assert orders["smtpd_client_message_rate_limit"] == "600"
-    assert orders["smtpd_recipient_limit"] == "50"
+    assert orders["smtpd_client_message_rate_limit"] == "6000"
+    assert orders["smtpd_recipient_limit"] == "1000"
     assert orders["anvil_rate_time_unit"] == "60s"
+    # The firewall counts connections, and no right login is counted.
+    for name in ("connection_rate", "connection_count", "auth_rate"):
+        assert orders[f"smtpd_client_{name}_limit"] == "0"
+
+
+def test_mail_that_people_wait_for_is_tried_again_sooner() -> None:
+    orders = parameters(state_of(BOTH), "postfix-orders")
+    assert (orders["minimal_backoff_time"], orders["maximal_backoff_time"]) == ("60s", "3600s")
+    assert orders["queue_run_delay"] == "20s"
+    news = parameters(state_of(BOTH), "postfix-news")
+    assert (news["minimal_backoff_time"], news["maximal_backoff_time"]) == ("300s", "4000s")
+    assert (news["maximal_queue_lifetime"], news["bounce_queue_lifetime"]) == ("6h", "6h")
+
+
+def test_twelve_clients_with_all_connections_that_they_may_have_find_a_process() -> None:
+    state = state_of(BOTH)
+    rows = text(state, "/etc/postfix-orders/master.cf").splitlines()
+    assert {row.split()[6] for row in rows if row.endswith(" smtpd")} == {"240"}
+    assert parameters(state, "postfix")["postscreen_post_queue_limit"] == "60"
 
 
 def test_a_stream_takes_mail_only_inside_tls_and_with_a_login() -> None:

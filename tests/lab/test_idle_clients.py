@@ -1,0 +1,74 @@
+"""Clients that connect and never speak: few of each network get in, and others are served beside them."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mailfleet import lab
+from mailfleet.lab import plan
+from tests.lab.test_submission import connected
+
+if TYPE_CHECKING:
+    from tests.lab.conftest import DeployedLab
+
+pytestmark = pytest.mark.lab
+
+# Of mailfleet/model/kinds.py, and of roles/postfix.py for inbound.
+ALLOWED = {465: 20, 587: 20, 25: 5}
+# The lab's name server has three addresses in each of its networks. With IPv6 they are one client.
+IPV4 = tuple(str(pair[0]) for pair in (plan.NAMESERVER, plan.RESOLVER, plan.ACME))
+IPV6 = tuple(str(pair[1]) for pair in (plan.NAMESERVER, plan.RESOLVER, plan.ACME))
+# Tells how many of 25 connections from each address are let in, and holds them until its input ends.
+IDLE = """
+import select, socket, sys
+target, port, *own = sys.argv[1:]
+waiting, established = [], []
+for address in own:
+    for _ in range(25):
+        client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        client.setblocking(False)
+        client.bind((address, 0))
+        client.connect_ex((target, int(port)))
+        waiting.append(client)
+# Who gets no answer for three seconds while others did is left waiting.
+while ready := select.select([], waiting, [], 3)[1]:
+    established += ready
+    waiting = [client for client in waiting if client not in ready]
+print(len(established), flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def idle(deployed: DeployedLab, address: str, port: int, own: tuple[str, ...]) -> Iterator[int]:
+    """Connections from the addresses `own` that say nothing; how many of them are let in."""
+    command = shlex.join(("python3", "-c", IDLE, address, str(port), *own))
+    with subprocess.Popen(
+        [*lab.ssh_command(deployed.name, "ns"), command],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as clients:  # fmt: skip
+        assert clients.stdout is not None
+        yield int(clients.stdout.readline())
+
+
+@pytest.mark.parametrize("port", [465, 587, 25])
+@pytest.mark.parametrize("region", ["eu", "us"])
+def test_idle_clients_leave_room_for_others(
+    deployed_lab: DeployedLab, region: str, port: int
+) -> None:
+    host = getattr(deployed_lab, region)
+    machine = deployed_lab.fleet.host(host)
+    ipv4, ipv6 = machine.addresses if port == 25 else machine.sending[0].addresses
+    with (
+        idle(deployed_lab, str(ipv4), port, IPV4) as each,
+        idle(deployed_lab, str(ipv6), port, IPV6) as together,
+        connected(deployed_lab, host, port) as smtp,
+    ):
+        assert (each, together) == (3 * ALLOWED[port], ALLOWED[port])
+        assert smtp.ehlo()[0] == 250
