@@ -46,9 +46,8 @@ main()
 def changed(deployed_lab: DeployedLab, tmp_path: Path) -> Iterator[str]:
     """An inventory with another port and message size for one stream; in the end the lab is as before."""
     port = ("[streams.marketing]\n", "[streams.marketing]\ntls_port = 1465\n")
-    yield str(
-        deployed_lab.variant(tmp_path, lambda text: text.replace(*port) + "message_bytes = 30000\n")
-    )
+    limits = "\n[streams.marketing.limits]\nmessage_bytes = 30000\n"
+    yield str(deployed_lab.variant(tmp_path, lambda text: text.replace(*port) + limits))
     deployed_lab.repair()
 
 
