@@ -9,6 +9,7 @@ which share no code, have to find the same single address. All else is refused w
 from __future__ import annotations
 
 import re
+import unicodedata
 from email import errors
 from email.header import decode_header
 from email.headerregistry import AddressHeader
@@ -56,6 +57,10 @@ def unfolded(value: bytes, field: str = "From") -> str:
         ) from None
 
 
+_DOMAIN = re.compile(r'@([^][\s<>"\\,;:()@]*)')
+"""What a reader who looks for an address anywhere takes for its domain."""
+
+
 @lru_cache(4096)
 def author(value: bytes, domains: frozenset[str]) -> str:
     """The one address that the From header's `value` names, at one of `domains` (small letters).
@@ -71,12 +76,13 @@ def author(value: bytes, domains: frozenset[str]) -> str:
     if match is None:
         raise RefusedError("5.6.0", _why(text))
     address = match["in_angles"] or match["alone"]
-    _check_name(match["name"] or "", domains)
     local, _, domain = address.rpartition("@")
     if "=?" in local:
         raise RefusedError(
             "5.6.0", "From has an encoded word within its address (RFC 2047, section 5)"
         )
+    # With its comments, which some readers decode as well.
+    _check_name(text, domains)
     if len(local.encode()) > LOCAL_PART:
         raise RefusedError("5.1.7", f"From has a local part of more than {LOCAL_PART} octets")
     if domain.lower() not in domains:
@@ -93,12 +99,18 @@ def _check_name(name: str, domains: frozenset[str]) -> None:
         # Some readers take the first <...> that they see, and some stop at the first quotation mark.
         if not re.search(r"[<>\\]", quoted):
             continue
-        for domain in re.findall(r'@([^][\s<>"\\,;:()@]*)', quoted):
-            if domain.lower() not in domains:
-                raise RefusedError("5.6.0", "From has a foreign address in its quoted name")
-    for word in _ENCODED.findall(name):
-        if _CONTROL.search(_decoded(word)):
+        if any(domain.lower() not in domains for domain in _DOMAIN.findall(quoted)):
+            raise RefusedError("5.6.0", "From has a foreign address in its quoted name")
+    words = [_decoded(word) for word in _ENCODED.findall(name)]
+    for text in words:
+        if _CONTROL.search(text):
             raise RefusedError("5.6.0", "From has a control character in an encoded word")
+        # Some readers decode first and look for the address then.
+        if any(domain.lower() not in domains for domain in _DOMAIN.findall(text)):
+            raise RefusedError("5.6.0", "From has a foreign address in an encoded word")
+    for character in "".join((name, *words)):
+        if not character.isascii() and {*unicodedata.normalize("NFKC", character)} & {*"@<>"}:
+            raise RefusedError("5.6.0", f"From has {character!r}, which some take for @, < or >")
 
 
 def _decoded(word: str) -> str:

@@ -3,7 +3,8 @@
 
     maildirs.py FOLDER DAYS MEGABYTES TABLE KEY
 
-Deletes mail that is older than DAYS from all maildirs in FOLDER. Once the rest is MEGABYTES (of 2^20
+Deletes mail that is older than DAYS from all maildirs in FOLDER, save what somebody has flagged (maildir(5),
+F); 0 days keep all. Once the rest is MEGABYTES (of 2^20
 octets) or more, Postfix is told to take no more: KEY in the lmdb table TABLE then has the answer that
 senders get. It is a temporary one, so that they try again; nothing that was accepted is deleted to
 make room.
@@ -11,6 +12,7 @@ make room.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -35,12 +37,20 @@ def files(folder: Path, *parts: str) -> Iterator[Path]:
 def expire(folder: Path, days: int, now: float) -> int:
     """Delete what is too old; the number of files."""
     count = 0
-    for age, parts in ((days * _DAY, ("new", "cur")), (_CUT_OFF, ("tmp",))):
+    ages = [(_CUT_OFF, ("tmp",))] + ([(days * _DAY, ("new", "cur"))] if days else [])
+    for age, parts in ages:
         for path in files(folder, *parts):
-            if path.stat().st_mtime < now - age:
-                path.unlink(missing_ok=True)
-                count += 1
+            # A reader may move it meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < now - age and not _is_flagged(path):
+                    path.unlink()
+                    count += 1
     return count
+
+
+def _is_flagged(path: Path) -> bool:
+    """Whether a reader has marked the mail: `:2,FS` at the end of its name."""
+    return "F" in path.name.partition(":2,")[2]
 
 
 def size(folder: Path) -> int:

@@ -34,6 +34,8 @@ _ONCE = {
 }  # fmt: skip
 # OpenDKIM's own limit is 65536 (opendkim.conf(5), MaximumHeaders), and what it adds needs room.
 _HEADER_OCTETS = 60_000
+_NAME = re.compile(rb"[!-9;-~]+")
+_STRAY = re.compile(rb"\0|\r|\n(?![ \t])")
 _SIGNED_BY = re.compile(rb"(?:^|;)d=([^;]+)")
 
 
@@ -83,7 +85,7 @@ class Stream:
         return [
             (b"DKIM-Signature", number, b"")
             for number, value in enumerate(values, 1)
-            if self.signing_domain.encode() in b"".join(value.split()).lower()
+            if _signer(value) == self.signing_domain
         ]
 
 
@@ -95,9 +97,12 @@ def _signer(value: bytes) -> str:
 
 def _check_headers(message: Message) -> None:
     seen: set[str] = set()
-    for raw, _ in message.headers:
+    for raw, value in message.headers:
         name = raw.decode("latin-1")
         low = name.lower()
+        # What some readers take for the end of a header, or of all headers, hides one from others.
+        if not _NAME.fullmatch(raw) or _STRAY.search(value):
+            raise RefusedError("5.6.0", f"{name[:60]!r} has a control character or a white space")
         if low in seen and low in _ONCE:
             raise RefusedError("5.6.0", f"{name} stands twice in the headers; one is allowed")
         seen.add(low)

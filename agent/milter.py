@@ -24,7 +24,8 @@ _NO_BODY = 0x10
 # Headers and parts of the body get no answer of their own, and headers come with their white space.
 _UNANSWERED = 0x80 | 0x80000
 _WHITE_SPACE = 0x100000
-_LARGEST = 1_000_000  # octets of a packet; Postfix sends a header in one and a body in pieces
+# Octets of a packet. Postfix sends a header in one, up to its header_size_limit of 1,000,000.
+_LARGEST = 1_100_000
 _PIECE = 65_535
 
 
@@ -63,9 +64,12 @@ async def listen(path: str, judge: Judge, *, body: bool = True) -> asyncio.Serve
     """Ask `judge` about each message that comes to the socket `path`; without `body`, if it needs none."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError, struct.error):
-            await _converse(reader, writer, judge, body=body)
-        writer.close()
+        try:
+            # A packet that is none ends the connection: Postfix answers 451.
+            with contextlib.suppress(OSError, EOFError, ValueError, struct.error):
+                await _converse(reader, writer, judge, body=body)
+        finally:
+            writer.close()
 
     return await asyncio.start_unix_server(serve, path, limit=2 * _LARGEST, backlog=512)
 

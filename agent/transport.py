@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import re
 from dataclasses import dataclass
 from email import errors, message_from_bytes
 from email.generator import BytesGenerator
@@ -24,6 +25,8 @@ LINE = 998  # octets without the line's end
 _ENCODING = "Content-Transfer-Encoding"
 # The sender's own signature covers them octet by octet (RFC 1847, section 2.1).
 _SEALED = ("multipart/signed", "multipart/encrypted")
+# Quoted-printable text has lines, and each end of one becomes CR LF.
+_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _PLAIN = ("", "7bit", "8bit", "binary")
 
 
@@ -81,7 +84,7 @@ def _folded(name: bytes, line: bytes) -> list[bytes]:
     while len(line) > LINE:
         # A folded line begins with its white space, and none may be of white space alone.
         start = len(line) - len(line.lstrip(b" \t")) + 1
-        cut = max(line.rfind(b" ", start, LINE), line.rfind(b"\t", start, LINE))
+        cut = max(line.rfind(b" ", start, LINE + 1), line.rfind(b"\t", start, LINE + 1))
         if cut < 0 or not line[cut:].strip():
             raise RefusedError(
                 "5.6.0",
@@ -139,10 +142,15 @@ def _encode(part: Part) -> None:
     data = _content(part)
     if data.isascii() and _longest(data) <= LINE:
         return
-    if encoding not in (*_PLAIN, "quoted-printable", "base64"):
+    # Of two encodings readers take the one or the other: neither can be replaced.
+    known = encoding in (*_PLAIN, "quoted-printable", "base64")
+    if not known or len(part.get_all(_ENCODING, [])) > 1:
+        return
+    if encoding == "base64":
+        _fold_base64(part, data)
         return
     content: Any = part.get_payload(decode=True)
-    name, text = _shorter(content, may_be_text=kind.startswith("text/") and encoding != "base64")
+    name, text = _shorter(content, may_be_text=kind.startswith("text/"))
     part.set_payload(text.decode("ascii"))
     if _ENCODING in part:
         part.replace_header(_ENCODING, f" {name}")
@@ -150,10 +158,18 @@ def _encode(part: Part) -> None:
         part[_ENCODING] = f" {name}"
 
 
+def _fold_base64(part: Part, data: bytes) -> None:
+    """Shorten the lines of a part. Decoded it is not: some readers are laxer than this program."""
+    digits = b"".join(data.split()).decode("ascii", "surrogateescape")
+    if digits.isascii():
+        rows = (digits[at : at + 76] for at in range(0, len(digits), 76))
+        part.set_payload("".join(f"{row}\r\n" for row in rows))
+
+
 def _shorter(content: bytes, *, may_be_text: bool) -> tuple[str, bytes]:
     """The encoding that takes less room, and the text in it; binary content is always base64."""
     encoded = base64.encodebytes(content).replace(b"\n", b"\r\n")
-    if may_be_text:
+    if may_be_text and not _BARE.search(content):
         quoted = binascii.b2a_qp(content, istext=True)
         if len(quoted) <= len(encoded):
             return "quoted-printable", quoted

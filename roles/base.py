@@ -43,7 +43,7 @@ def desired(target: Target) -> HostState:
                 f"etc/systemd/system/{WATCHDOG}",
                 resolver=RESOLVER,
                 program=_WATCHDOG_PROGRAM,
-                address=LOOPBACK[0],
+                address=loopback[0],
             ),
             affects=(RELOAD, WATCHDOG),
         ),
@@ -58,6 +58,8 @@ def desired(target: Target) -> HostState:
         packages=(
             "ca-certificates",
             "dns-root-data",
+            # Over it the watchdog asks systemd which process the resolver is.
+            "dbus",
             "needrestart",
             "python3-dnspython",
             "systemd-timesyncd",

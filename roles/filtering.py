@@ -67,11 +67,8 @@ def desired(target: Target) -> HostState:
         if wanted == "full":
             services.append(Service(RULES))
     spam = wanted == "full"
-    masked = [
-        *(_MASKED_AMAVIS if for_amavis else ()),
-        *(_MASKED_CLAMD_MILTER if for_clamd else ()),
-        *_MASKED,
-    ]
+    # All of them: a package stays where its streams no longer need it.
+    masked = [*_MASKED_AMAVIS, *_MASKED_CLAMD_MILTER, *_MASKED]
     if lab:
         # Neither has a mirror to ask.
         masked += [FRESHCLAM, *((RULES,) if spam else ())]

@@ -149,6 +149,8 @@ def _sockets(
     text = re.sub(r"%[^\]]*$", "", text).strip("[]")
     versions = {"*": {4, 6}, "0.0.0.0": {4}, "::": {6}}.get(text)  # noqa: S104
     address = None if versions else ip_address(text)
+    # As Java and others open what is an IPv4 address.
+    address = getattr(address, "ipv4_mapped", None) or address
     if address is not None:
         versions = {address.version}
     holders = tuple(

@@ -301,7 +301,7 @@ OpenPorts = Annotated[tuple[OpenPortTable, ...], BeforeValidator(as_tuple)]
 class InboundLimitsTable(_Table):
     """`inbound_limits` of an inventory: what strangers may bring to each host's port 25."""
 
-    keep_days: int = Field(default=30, ge=1, le=3650)
+    keep_days: int = Field(default=30, ge=0, le=3650)
     """After which mail is deleted from the maildirs."""
     megabytes: int = Field(default=2000, ge=50, le=1_000_000)
     """What all maildirs of a host may hold (MB of 2^20 bytes); then nothing more is taken."""

@@ -216,7 +216,7 @@ ROUNDS = [
             "main.cf is edited",
             {
                 "files.contents": "/etc/postfix-marketing/main.cf was changed",
-                "postfix.main_cf": "smtpd_client_message_rate_limit is '0', expected '3000'",
+                "postfix.main_cf": "smtpd_client_message_rate_limit is '0', expected '30000'",
             },
             "postconf -c /etc/postfix-marketing smtpd_client_message_rate_limit=0",
         ),

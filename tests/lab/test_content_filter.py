@@ -37,7 +37,7 @@ PASSING = {
     "full": [(UNSCANNED, f'{UNSCANNED}scan = "full"\non_scanner_failure = "pass"\n')],
     "virus": [
         (UNSCANNED, f'{UNSCANNED}scan = "virus"\non_scanner_failure = "pass"\n'),
-        ('["newsletter"]\nscan = "full"\n', '["newsletter"]\nscan = "virus"\n'),
+        ('kind = "marketing"\nscan = "full"\n', 'kind = "marketing"\nscan = "virus"\n'),
     ],
 }
 # Where a mail is called unscanned.

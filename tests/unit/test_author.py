@@ -53,6 +53,17 @@ def test_accepted(value: str, address: str) -> None:
         (" a@evil.example", "5.7.1", "must be an address at bounce.shop.example or shop.example"),
         (" <a@shop.example.evil.example>", "5.7.1", "must be an address at"),
         (" <a@news.shop.example>", "5.7.1", "must be an address at"),
+        # Readers that decode first, and look for an address then.
+        (
+            " =?utf-8?q?Boss_=3Cceo=40bank.example=3E?= <a@shop.example>",
+            "5.6.0",
+            "in an encoded word",
+        ),
+        (" =?utf-8?q?ceo=40bank.example=2C?= <a@shop.example>", "5.6.0", "in an encoded word"),
+        (" a@shop.example (=?utf-8?b?Y2VvQGJhbmsuZXhhbXBsZQ==?=)", "5.6.0", "in an encoded word"),
+        (" a@shop.example (=?utf-8?q?x=0D=0ABcc:_z?=)", "5.6.0", "a control character"),
+        (" ceo\uff20bank.example <a@shop.example>", "5.6.0", "some take for @"),
+        (" =?utf-8?q?=EF=BC=9Cceo?= <a@shop.example>", "5.6.0", "some take for @"),
         (" <a@xshop.example>", "5.7.1", "must be an address at"),
         (" a@shop.example.", "5.7.1", "must be an address at"),
         (" a@evil.example (Shop)", "5.7.1", "must be an address at"),

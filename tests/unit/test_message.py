@@ -48,6 +48,21 @@ def test_a_doubled_header_is_refused(name: bytes) -> None:
     assert verdict.reply == f"550 5.6.0 {name.decode()} stands twice in the headers; one is allowed"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (b"Subject", b" x\rFrom: ceo@bank.example"),
+        (b"Subject", b" x\n\n y"),
+        (b"Subject", b" x\nFrom: y"),
+        (b"Subject", b" \0"),
+        (b"From ", b" a@shop.example"),
+        (b"X-From\xff", b" y"),
+    ],
+)
+def test_a_header_that_others_read_otherwise_is_refused(name: bytes, value: bytes) -> None:
+    assert judged((name, value)).reply.startswith("550 5.6.0 ")
+
+
 def test_headers_that_may_be_repeated_pass() -> None:
     repeated = [
         (b"Received", b" x"),

@@ -73,7 +73,8 @@ def test_streams_scanned_for_viruses_alone_bring_no_amavis() -> None:
     assert "OnFail Defer\n" in milter
     # Debian's own clamav-milter, which nobody asks, does not run.
     assert "clamav-milter.service" in state.masked
-    assert "amavisd-milter.service" not in state.masked
+    # A host may have had amavis before.
+    assert "amavisd-milter.service" in state.masked
     main = content(desired(wanted), "/etc/postfix-news/main.cf")
     assert "unix:/run/mailfleet-scan-virus-defer/milter.sock, default_action=tempfail" in main
     assert "milter_macro_daemon_name" not in main

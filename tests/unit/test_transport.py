@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import email
-from email import policy
+import quopri
+from email import message_from_bytes, policy
 
 import pytest
 from hypothesis import given, settings
@@ -145,3 +147,33 @@ def test_wild_text_is_refused_or_has_short_lines(
     except RefusedError:
         return
     assert all(len(line) <= LINE for line in after.split(b"\r\n"))
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xc3\xa9 x=0Ay\r\n", b"<p>one</p>=0A" * 90 + b"\r\n", b"=0D " * 300]
+)
+def test_line_ends_that_the_sender_encoded_stay(text: bytes) -> None:
+    before = typed(b"text/plain; charset=utf-8", text, b"quoted-printable")
+    after = message_from_bytes(applied(before))
+    assert after["Content-Transfer-Encoding"].strip() == "base64"
+    content = after.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    assert content.rstrip(b"\r\n") == quopri.decodestring(text).rstrip(b"\r\n")
+
+
+def test_base64_is_not_decoded() -> None:
+    """One digit too many: Python does not decode it, lenient readers do."""
+    digits = base64.b64encode(b"%PDF" * 400) + b"A"
+    after = message_from_bytes(applied(typed(b"application/pdf", digits + b"\r\n", b"base64")))
+    assert "".join(str(after.get_payload()).split()) == digits.decode()
+
+
+def test_a_part_with_two_encodings_stays_as_it_is() -> None:
+    part = b"Content-Transfer-Encoding: 8bit\r\nContent-Transfer-Encoding: 7bit\r\n\r\n\xc3\xa9\r\n"
+    body = b"--b\r\n" + part + b"--b--\r\n"
+    assert applied(typed(b"multipart/mixed; boundary=b", body)).endswith(body)
+
+
+def test_a_header_is_folded_where_the_last_octet_fits() -> None:
+    value = b" " + b"x" * 997 + b" more"
+    assert is_safe(applied(message((b"X", value))))
