@@ -56,8 +56,9 @@ def problems(listeners: Iterable[Listener], own: Iterable[Address], ss: str) -> 
         for socket in sorted(found.keys() - planned.keys())
         if (socket.protocol, socket.port) not in operators
         if not any(p.match(f"{socket} by {found[socket]}") for p in _PLATFORM)
-        # A socket for IPv6 on a host without it, beside a planned one for IPv4.
+        # A socket for a family that the host is without, beside a planned one for the other.
         and not (socket.address == "any IPv6" and _with(socket, "any IPv4") in planned)
+        and not (socket.address == "any IPv4" and _with(socket, "any IPv6") in planned)
     ]
     return missing + extra
 
