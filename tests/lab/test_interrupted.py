@@ -46,7 +46,7 @@ main()
 def changed(deployed_lab: DeployedLab, tmp_path: Path) -> Iterator[str]:
     """An inventory with another port and message size for one stream; in the end the lab is as before."""
     port = ("[streams.marketing]\n", "[streams.marketing]\ntls_port = 1465\n")
-    limits = "\n[streams.marketing.limits]\nmessage_bytes = 30000\n"
+    limits = "\n[streams.marketing.limits]\nmessage_bytes = 31000\n"
     yield str(deployed_lab.variant(tmp_path, lambda text: text.replace(*port) + limits))
     deployed_lab.repair()
 
@@ -78,7 +78,7 @@ def test_a_reboot_amid_the_files_is_repaired(deployed_lab: DeployedLab, changed:
         deployed_lab.on(host, f"mkfifo {folder}/master.cf.mailfleet-new")
     with running(changed, deployed_lab.environment):
         for host in REGIONS.values():
-            waiting = f"until grep -q 30000 {folder}/main.cf; do sleep 0.1; done"
+            waiting = f"until grep -q 31000 {folder}/main.cf; do sleep 0.1; done"
             deployed_lab.on(host, f"timeout 600 sh -c '{waiting}'")
             lab.restart_host(deployed_lab.name, host)
     for host in REGIONS.values():
@@ -192,7 +192,7 @@ def finished(deployed: DeployedLab, path: str) -> None:
         assert "1465" in ports(deployed, host)
         assert "1465/tcp" in deployed.on(host, "ufw status")
         size = deployed.on(host, "postconf -h -c /etc/postfix-marketing message_size_limit")
-        assert size.strip() == "30000"
+        assert size.strip() == "31000"
     assert changes(deploy(path, deployed.environment)) == {}
 
 
