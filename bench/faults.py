@@ -118,7 +118,8 @@ def clean(on: On, host: str, unit: str) -> None:
 
 def _prepare(on: On, host: str, unit: str) -> None:
     # The stream itself is scanned in full; for viruses alone there are more messages in a minute.
-    lines = bypass.listener(_INSTANCE, _PORTS["unscanned"], ("smtpd_milters=$signer",))
+    unscanned = ("smtpd_milters=$message_check,$signer,$signed_check",)
+    lines = bypass.listener(_INSTANCE, _PORTS["unscanned"], unscanned)
     banks = ("milter_macro_daemon_name=OUTBOUND,VIRUS",)
     lines += bypass.listener(_INSTANCE, _PORTS["scanned"], banks)
     route = f"relayhost=[{site.RECEIVER}]:{bypass.SINK_PORT}"
