@@ -4,19 +4,20 @@
     maildirs.py FOLDER DAYS MEGABYTES TABLE KEY
 
 Deletes mail that is older than DAYS from all maildirs in FOLDER, save what somebody has flagged (maildir(5),
-F); 0 days keep all. Once the rest is MEGABYTES (of 2^20
-octets) or more, Postfix is told to take no more: KEY in the lmdb table TABLE then has the answer that
-senders get. It is a temporary one, so that they try again; nothing that was accepted is deleted to
-make room.
+F) or filed in a folder of their own (Maildir++, `.Archive`); 0 days keep all. Once what lies in FOLDER,
+such folders and readers' indexes included, takes MEGABYTES (of 2^20 octets) or more, Postfix is told to take
+no more: KEY in the lmdb table TABLE then has the answer that senders get. It is a temporary one, so that
+they try again; nothing that was accepted is deleted to make room.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 POSTMAP = "/usr/sbin/postmap"
@@ -26,20 +27,29 @@ _CUT_OFF = 36 * 3600
 ANSWER = "452 4.3.1 the mailboxes here are full, try again later"
 
 
-def files(folder: Path, *parts: str) -> Iterator[Path]:
-    """The files in these parts (`new`, `cur`, `tmp`) of all maildirs."""
-    for part in parts:
-        for path in folder.glob(f"*/{part}/*"):
-            if path.is_file() and not path.is_symlink():
-                yield path
+def delivered(folder: Path, part: str) -> Iterator[Path]:
+    """The files in `new` or `cur` of the maildirs themselves, where Postfix delivers."""
+    return _mail(folder.glob(f"*/{part}/*"))
+
+
+def cut_off(folder: Path) -> Iterator[Path]:
+    """The files in every `tmp`, those of readers' folders too: whoever files mail writes it there first."""
+    yield from _mail(folder.glob("*/tmp/*"))
+    yield from _mail(folder.glob("*/.*/tmp/*"))
+
+
+def _mail(paths: Iterable[Path]) -> Iterator[Path]:
+    return (path for path in paths if path.is_file() and not path.is_symlink())
 
 
 def expire(folder: Path, days: int, now: float) -> int:
     """Delete what is too old; the number of files."""
     count = 0
-    ages = [(_CUT_OFF, ("tmp",))] + ([(days * _DAY, ("new", "cur"))] if days else [])
-    for age, parts in ages:
-        for path in files(folder, *parts):
+    ages = [(_CUT_OFF, cut_off(folder))]
+    if days:
+        ages += [(days * _DAY, delivered(folder, part)) for part in ("new", "cur")]
+    for age, paths in ages:
+        for path in paths:
             # A reader may move it meanwhile.
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < now - age and not _is_flagged(path):
@@ -54,13 +64,12 @@ def _is_flagged(path: Path) -> bool:
 
 
 def size(folder: Path) -> int:
-    """Octets on the disk, all maildirs together; mail that is read away meanwhile counts nothing."""
+    """Octets on the disk of all that lies in `folder`; what is read away meanwhile counts nothing."""
     total = 0
-    for path in files(folder, "new", "cur", "tmp"):
-        try:
-            total += path.stat().st_blocks * 512
-        except FileNotFoundError:
-            continue
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(root, name)).st_blocks * 512
     return total
 
 

@@ -37,11 +37,30 @@ def test_old_mail_goes_and_young_mail_stays(tmp_path: Path) -> None:
     assert all(path.exists() for path in kept)
 
 
+def test_what_a_reader_has_filed_stays_and_counts(tmp_path: Path) -> None:
+    """Folders as Maildir++ has them, and as Dovecot's `LAYOUT=fs` has them."""
+    filed = [
+        mail(tmp_path, f"shop.test/{folder}/{part}/old", 400, 100_000)
+        for folder in (".Archive", ".Archive.2026", "Archive/2026")
+        for part in ("new", "cur")
+    ]
+    cut_off = mail(tmp_path, "shop.test/.Sent/tmp/cut-off", 2)
+    assert maildirs.expire(tmp_path, 30, NOW) == 1
+    assert all(path.exists() for path in filed)
+    assert not cut_off.exists()
+    assert 600_000 <= maildirs.size(tmp_path) <= 700_000
+    mail(tmp_path, "shop.test/dovecot.index.cache", 400, 100_000)
+    assert maildirs.size(tmp_path) >= 700_000
+
+
 def test_no_link_leads_out_of_the_maildirs(tmp_path: Path) -> None:
     outside = mail(tmp_path, "elsewhere/file", 400)
     (tmp_path / "mail/shop.test/new").mkdir(parents=True)
     (tmp_path / "mail/shop.test/new/link").symlink_to(outside)
+    (tmp_path / "mail/shop.test/.Archive").symlink_to(tmp_path / "elsewhere")
+    outside.write_bytes(b"x" * 100_000)
     assert maildirs.expire(tmp_path / "mail", 30, NOW) == 0
+    assert maildirs.size(tmp_path / "mail") < 50_000
     assert outside.exists()
 
 
