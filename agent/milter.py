@@ -25,7 +25,7 @@ _NO_BODY = 0x10
 _UNANSWERED = 0x80 | 0x80000
 _WHITE_SPACE = 0x100000
 # Octets of a packet. Postfix sends a header in one, up to its header_size_limit of 1,000,000.
-_LARGEST = 1_100_000
+LARGEST = 1_100_000
 _PIECE = 65_535
 
 
@@ -71,26 +71,22 @@ async def listen(path: str, judge: Judge, *, body: bool = True) -> asyncio.Serve
         finally:
             writer.close()
 
-    return await asyncio.start_unix_server(serve, path, limit=2 * _LARGEST, backlog=512)
+    return await asyncio.start_unix_server(serve, path, limit=2 * LARGEST, backlog=512)
 
 
 async def _converse(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, judge: Judge, *, body: bool
 ) -> None:
     message = Message()
-    while True:
-        length = int.from_bytes(await reader.readexactly(4), "big")
-        if not 0 < length <= _LARGEST:
-            return
-        packet = await reader.readexactly(length)
-        command, content = packet[:1], packet[1:]
+    while received := await read(reader):
+        command, content = received
         if command == b"L":
             name, value = content.split(b"\0")[:2]
             message.headers.append((name, value))
         elif command == b"B":
             message.body += content
         elif command == b"O":
-            writer.write(_packet(b"O", _options(content, body=body)))
+            writer.write(packet(b"O", _options(content, body=body)))
         elif command == b"E":
             message.body += content
             writer.writelines(_answers(await _judged(judge, message)))
@@ -100,7 +96,7 @@ async def _converse(
         elif command == b"Q":
             return
         elif command != b"D":  # macros, which get no answer
-            writer.write(_packet(b"c"))
+            writer.write(packet(b"c"))
         await writer.drain()
 
 
@@ -126,18 +122,28 @@ async def _judged(judge: Judge, message: Message) -> Verdict:
 
 def _answers(verdict: Verdict) -> Iterable[bytes]:
     if verdict.reply:
-        yield _packet(b"y", verdict.reply.encode("ascii", "replace") + b"\0")
+        yield packet(b"y", verdict.reply.encode("ascii", "replace") + b"\0")
         return
     # From the last to the first, so that a removal moves none that is still to change.
     for name, number, value in sorted(verdict.headers, key=lambda change: -change[1]):
-        yield _packet(b"m", struct.pack("!I", number) + name + b"\0" + value + b"\0")
+        yield packet(b"m", struct.pack("!I", number) + name + b"\0" + value + b"\0")
     for name, value in verdict.added:
-        yield _packet(b"h", name + b"\0" + value + b"\0")
+        yield packet(b"h", name + b"\0" + value + b"\0")
     if verdict.body is not None:
         for start in range(0, len(verdict.body) or 1, _PIECE):
-            yield _packet(b"b", verdict.body[start : start + _PIECE])
-    yield _packet(b"c")
+            yield packet(b"b", verdict.body[start : start + _PIECE])
+    yield packet(b"c")
 
 
-def _packet(command: bytes, content: bytes = b"") -> bytes:
+async def read(reader: asyncio.StreamReader) -> tuple[bytes, bytes] | None:
+    """Command and content of the next packet; None where it is too large, EOFError at the end."""
+    length = int.from_bytes(await reader.readexactly(4), "big")
+    if not 0 < length <= LARGEST:
+        return None
+    data = await reader.readexactly(length)
+    return data[:1], data[1:]
+
+
+def packet(command: bytes, content: bytes = b"") -> bytes:
+    """A packet as it goes over the socket."""
     return struct.pack("!I", len(content) + 1) + command + content

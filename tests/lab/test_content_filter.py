@@ -40,6 +40,7 @@ PASSING = {
         ('kind = "marketing"\nscan = "full"\n', 'kind = "marketing"\nscan = "virus"\n'),
     ],
 }
+INBOUND = '    domains=["shop.test"],\n'
 # Where a mail is called unscanned.
 LOGS = {
     "full": ("amavis", "UNCHECKED"),
@@ -254,6 +255,10 @@ def passing(
         return text
 
     inventory = deployed_lab.variant(tmp_path_factory.mktemp("passing"), change)
+    if request.param == "virus":
+        text = inventory.read_text()
+        assert INBOUND in text
+        inventory.write_text(text.replace(INBOUND, f'{INBOUND}    inbound_scan="virus",\n'))
     try:
         deployed_lab.pyinfra("deploys/mta.py", inventory=str(inventory))
         yield deployed_lab, request.param
@@ -286,12 +291,38 @@ def test_a_stream_may_prefer_unscanned_mail_to_none(
         arrived(deployed, recipient)
         awaited(lambda: submit(deployed, name, "marketing", None)[0])
     if scan == "virus":
+        inbound_is_scanned_for_viruses_alone(deployed, name)
         with stopped(deployed, name, "the milter", "virus-defer"):
             assert submit(deployed, name, "marketing", attached)[0] in LATER
         awaited(lambda: submit(deployed, name, "marketing", attached)[0], 550)
     unit, words = LOGS[scan]
     assert words in deployed.on(name, f"journalctl -q -u {unit} --since=-10min -o cat")
     awaited(lambda: submit(deployed, name, "transactional", attached)[0], 550)
+
+
+def inbound_is_scanned_for_viruses_alone(deployed: DeployedLab, host: str) -> None:
+    """Viruses are refused, what cannot be scanned to its end is marked, and spam is not."""
+    code, reply, _ = receive(deployed, host, attached)
+    assert code == 550, reply
+    assert "contains the virus Eicar-Test-Signature" in reply
+    for change, marked in ((spam, False), (deep, True)):
+        code, reply, recipient = receive(deployed, host, change)
+        assert code == 250, reply
+        found = bounced(deployed, "shop.test", recipient, (host,))
+        assert ("\nX-Spam-Flag: YES\n" in found) == marked, found[:4000]
+        assert ("Limits.Exceeded." in found) == marked
+
+
+def deep(message: EmailMessage) -> None:
+    """More levels than clamd looks into (MaxRecursion)."""
+    inner = EmailMessage()
+    attached(inner)
+    for _ in range(60):
+        outer = EmailMessage()
+        outer.add_attachment(inner)
+        inner = outer
+    message.set_content("See the attachment.\n")
+    message.add_attachment(inner)
 
 
 @contextmanager
