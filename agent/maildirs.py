@@ -4,10 +4,13 @@
     maildirs.py FOLDER DAYS MEGABYTES TABLE KEY
 
 Deletes mail that is older than DAYS from all maildirs in FOLDER, save what somebody has flagged (maildir(5),
-F) or filed in a folder of their own (Maildir++, `.Archive`); 0 days keep all. Once what lies in FOLDER,
-such folders and readers' indexes included, takes MEGABYTES (of 2^20 octets) or more, Postfix is told to take
-no more: KEY in the lmdb table TABLE then has the answer that senders get. It is a temporary one, so that
-they try again; nothing that was accepted is deleted to make room.
+F) or filed in a folder of their own (Maildir++, `.Archive`); 0 days keep all. Days count from the program's
+first run on a host at the earliest: mail that was there before is kept as long as new mail, so that whoever
+never asked for an end has time to read it.
+
+Once what lies in FOLDER, such folders and readers' indexes included, takes MEGABYTES (of 2^20 octets) or
+more, Postfix is told to take no more: KEY in the lmdb table TABLE then has the answer that senders get. It is
+a temporary one, so that they try again; nothing that was accepted is deleted to make room.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 POSTMAP = "/usr/sbin/postmap"
+MARK = "since"
+"""The file beside the table whose time says since when this program has run."""
 _DAY = 86_400
 # maildir(5): a file that is still in tmp after 36 hours belongs to a delivery that was cut off.
 _CUT_OFF = 36 * 3600
@@ -42,11 +47,11 @@ def _mail(paths: Iterable[Path]) -> Iterator[Path]:
     return (path for path in paths if path.is_file() and not path.is_symlink())
 
 
-def expire(folder: Path, days: int, now: float) -> int:
-    """Delete what is too old; the number of files."""
+def expire(folder: Path, days: int, now: float, since: float = 0) -> int:
+    """Delete what is too old, where mail of before `since` counts as of then; the number of files."""
     count = 0
     ages = [(_CUT_OFF, cut_off(folder))]
-    if days:
+    if days and since < now - days * _DAY:
         ages += [(days * _DAY, delivered(folder, part)) for part in ("new", "cur")]
     for age, paths in ages:
         for path in paths:
@@ -56,6 +61,17 @@ def expire(folder: Path, days: int, now: float) -> int:
                     path.unlink()
                     count += 1
     return count
+
+
+def begun(mark: Path, now: float) -> float:
+    """When this program first ran here: the time of the file `mark`, which it makes then."""
+    with contextlib.suppress(FileNotFoundError):
+        since = mark.stat().st_mtime
+        # A clock that was ahead must not keep mail for longer.
+        if since <= now:
+            return since
+    mark.touch()
+    return now
 
 
 def _is_flagged(path: Path) -> bool:
@@ -87,7 +103,9 @@ def tell(table: Path, key: str, full: bool) -> bool:
 
 def main() -> None:
     folder, days, megabytes, table, key = sys.argv[1:]
-    deleted = expire(Path(folder), int(days), time.time())
+    now = time.time()
+    since = begun(Path(table).with_name(MARK), now)
+    deleted = expire(Path(folder), int(days), now, since)
     if deleted:
         print(f"{deleted} mails older than {days} days deleted")
     used = size(Path(folder))

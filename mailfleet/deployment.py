@@ -91,6 +91,7 @@ def apply(
         directories=state.directories,
         checks=state.checks,
         services=state.services,
+        late=state.late_paths,
     )
     services.converge(
         name="Services", services=state.services, actions=state.actions, masked=state.masked

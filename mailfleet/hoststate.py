@@ -55,6 +55,8 @@ class Action:
 
     name: str
     command: str
+    late: bool = False
+    """Whether it is to run when the late services learn of their files: see `Service`."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class Service:
     """Whether it is to be reloaded when the host has a new certificate."""
     alone: bool = False
     """Whether it waits for those before it, and those after it wait for it; others start together."""
+    late: bool = False
+    """Whether its processes read its files whenever one of them starts, and ask the services before it.
+
+    While it runs, a file that affects late services and actions alone waits until those before it run.
+    """
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,15 @@ class HostState:
     def units(self) -> tuple[str, ...]:
         """All units whose state a deploy decides."""
         return (*(service.unit for service in self.services), *self.masked)
+
+    @property
+    def late_paths(self) -> frozenset[str]:
+        """The files that affect late services and actions alone."""
+        late = {action.name for action in self.actions if action.late}
+        late |= {service.unit for service in self.services if service.late}
+        return frozenset(
+            file.path for file in self.files if file.affects and late.issuperset(file.affects)
+        )
 
 
 def merge(states: Iterable[HostState]) -> HostState:

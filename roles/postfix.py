@@ -77,19 +77,24 @@ def desired(target: Target) -> HostState:
         ),
         # Debian 12's generator ties the instances' units to postfix.service when systemd reloads.
         actions=(
-            Action("instances", "systemctl daemon-reload"),
+            Action("instances", "systemctl daemon-reload", late=True),
             *(
                 # Inbound alone: on Debian 13 the streams' units would stop with it.
                 Action(
                     _stop(instance),
                     "systemctl stop --job-mode=ignore-dependencies " + unit(target.suite, instance),
+                    late=True,
                 )
                 for instance in (INBOUND, *(sending.instance for sending in host.sending))
             ),
         ),
         services=(
             *((Service("postfix.service"),) if target.suite in _OLD_UNITS else ()),
-            *(Service(name, on_change="reload", reads_certificate=True) for name in units(target)),
+            # smtpd reads main.cf when it starts, and asks signers and scanners from then on.
+            *(
+                Service(name, on_change="reload", reads_certificate=True, late=True)
+                for name in units(target)
+            ),
             Service("logrotate.timer"),
             Service(CLOCK_CHANGE),
         ),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 STATE = "/var/lib/mailfleet"
+LATE = f"{STATE}/late"
+"""Has a folder for each set with files that still wait to go live: see `operations.files`."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class TreeState:
 
     paths: dict[str, FileState]
     managed: frozenset[str]
+    unfinished: bool = False
+    """Whether files of an earlier run still wait to go live."""
 
 
 class Tree(FactBase[TreeState]):
@@ -37,7 +41,7 @@ class Tree(FactBase[TreeState]):
             "stat", "-c", QuoteString("stat|%F|%a|%U|%G|%n"), "--", *quoted, "2>/dev/null;",
             "sha256sum", "--", *quoted, "2>/dev/null;",
             "sed", "-n", QuoteString("s/^/managed|/p"), QuoteString(f"{STATE}/files/{tree}"),
-            "2>/dev/null; true",
+            "2>/dev/null; [ ! -d", QuoteString(f"{LATE}/{tree}"), "] || echo 'unfinished|'",
         )  # fmt: skip
 
     @staticmethod
@@ -59,4 +63,4 @@ class Tree(FactBase[TreeState]):
                 paths[path] = FileState(kind, int(mode, 8), owner, group, sums.get(path, ""))
             elif line.startswith("managed|"):
                 managed.add(line.removeprefix("managed|"))
-        return TreeState(paths, frozenset(managed))
+        return TreeState(paths, frozenset(managed), "unfinished|" in output)

@@ -7,6 +7,8 @@ Nothing to do costs one remote command; any change costs one more, which
      reload cannot be lost even if the connection breaks right after,
   4. replaces each differing file by a rename, with owner and mode already set,
   5. removes files that an earlier run of the same set managed and this one does not.
+Files of late services that run wait in a folder of their own, until `operations.services` has brought
+up what those services ask: GO_LIVE puts them in place, and FINISH does what is left of step 5.
 """
 
 from __future__ import annotations
@@ -14,24 +16,81 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import re
 import tarfile
 from collections.abc import Generator
 
 from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from mailfleet.facts.files import STATE, Tree, TreeState
-from mailfleet.facts.services import MANAGED
+from mailfleet.facts.files import LATE, STATE, Tree, TreeState
+from mailfleet.facts.services import MANAGED, PENDING
 from mailfleet.hoststate import Check, ConfigFile, Directory, Service
 
-_INSTALL = f"""\
+FILES = "files"
+"""The name that is pending while files wait."""
+
+# The functions want `tree`, and in `stage` the folder with its files and lists.
+_PLACE = f"""\
 set -eu
 umask 077
-tree=$1
-mkdir -p {STATE}/files {STATE}/pending
-# One run at a time; what a host that lost its power left in staging holds password hashes.
+# One run at a time.
 exec 9> {STATE}/lock
 flock 9
+tab=$(printf '\\t')
+keep() {{
+  [ ! -e "{STATE}/replaced$path" ] || return 0
+  mkdir -p "{STATE}/replaced${{path%/*}}"
+  cp -a "$path" "{STATE}/replaced$path"
+}}
+as_it_should_be() {{
+  [ ! -L "$path" ] && [ "$(stat -c '%a %U %G' "$path" 2>/dev/null)" = "$mode $owner $group" ] \\
+    && cmp -s "$stage/files$path" "$path"
+}}
+# Whatever is read at any time by a service that runs, and asks others.
+must_wait() {{ grep -qxF "$path" "$stage/late.list" && systemctl is-active --quiet $affects; }}
+# Sets `waiting` where a file is left for later; with "all", none is.
+place() {{
+  waiting=
+  while IFS="$tab" read -r mode owner group affects path; do
+    ! as_it_should_be || continue
+    for name in $affects; do : > "{PENDING}/$name"; done
+    if [ "$1" != all ] && must_wait; then
+      waiting=yes
+      continue
+    fi
+    (umask 022 && mkdir -p "${{path%/*}}")
+    # What was here before our first deploy is the operator's.
+    if [ -e "$path" ] && ! grep -qsxF "$path" "{STATE}/files/$tree"; then keep; fi
+    cp -p "$stage/files$path" "$path.mailfleet-new"
+    mv -fT "$path.mailfleet-new" "$path"
+  done < "$stage/files.list"
+}}
+finish() {{
+  while read -r path; do rm -f "$path"; done < "$stage/late-stale.list"
+  cut -f5 "$stage/files.list" > "$stage/managed"
+  mv "$stage/managed" "{STATE}/files/$tree"
+  rm -rf "$stage"
+}}
+"""
+
+_WAITING = f"""\
+{_PLACE}
+for stage in {LATE}/*; do
+  [ -d "$stage" ] || continue
+  tree=${{stage##*/}}
+"""
+GO_LIVE = f"{_WAITING}  place all\ndone\n"
+"""Shell: put the files in place that wait."""
+FINISH = f"{_WAITING}  finish\ndone\n"
+"""Shell: forget that they waited, and remove what the services read until then."""
+
+_INSTALL = f"""\
+umask 077
+mkdir -p {STATE}/files {PENDING}
+{_PLACE}
+tree=$1
+# What a host that lost its power left in staging holds password hashes.
 rm -rf {STATE}/stage.*
 stage=$(mktemp -d {STATE}/stage.XXXXXXXX)
 trap 'rm -rf "$stage"' EXIT
@@ -44,7 +103,6 @@ for conf in "$STAGE"/etc/sysusers.d/*.conf; do
   [ ! -e "$conf" ] || systemd-sysusers "$conf"
 done
 chmod -R u=rwX,go=rX "$STAGE"
-tab=$(printf '\\t')
 while IFS="$tab" read -r mode owner group affects path; do
   chown "$owner:$group" "$STAGE$path"
   chmod "$mode" "$STAGE$path"
@@ -53,14 +111,6 @@ if ! sh -eu "$stage/checks.sh" > "$stage/log" 2>&1; then
   sed "s|$STAGE||g; s|$CHECK||g" "$stage/log" >&2
   exit 1
 fi
-keep() {{
-  [ ! -e "{STATE}/replaced$path" ] || return 0
-  (umask 077 && mkdir -p "{STATE}/replaced${{path%/*}}" && cp -a "$path" "{STATE}/replaced$path")
-}}
-as_it_should_be() {{
-  [ ! -L "$path" ] && [ "$(stat -c '%a %U %G' "$path" 2>/dev/null)" = "$mode $owner $group" ] \\
-    && cmp -s "$STAGE$path" "$path"
-}}
 # A file that is immutable, or a mount of its own, cannot be replaced; then no other shall be either.
 # What cannot be renamed cannot be linked: the kernel asks for the same.
 : > "$stage/log"
@@ -83,9 +133,13 @@ if [ -s "$stage/log" ]; then
   echo "no file was changed; deploy again afterwards" >&2
   exit 1
 fi
-# Services that are no longer wanted stop while their configuration is still there.
-if [ -s "$stage/services.list" ] && [ -f {MANAGED} ]; then
-  grep -vxF -f "$stage/services.list" {MANAGED} | while read -r unit; do
+# No earlier run's files shall go live any more.
+rm -rf "{LATE}/$tree" {PENDING}/{FILES}
+# Of the services that are no longer wanted, those that are like the late ones stop at once: another one
+# may need their ports, and what they took after the check of their queue would be lost. What they
+# asked is ended last.
+if [ -f {MANAGED} ]; then
+  grep -vxF -f "$stage/services.list" {MANAGED} | grep -f "$stage/late-units.list" | while read -r unit; do
     systemctl disable --quiet --now "$unit" </dev/null || :
   done
 fi
@@ -95,19 +149,15 @@ while IFS="$tab" read -r mode owner group path; do
   # Five digits: with fewer, chmod leaves a folder its inherited setgid bit.
   chmod "00$mode" "$path"
 done < "$stage/directories.list"
-umask 022
-while IFS="$tab" read -r mode owner group affects path; do
-  ! as_it_should_be || continue
-  for name in $affects; do : > "{STATE}/pending/$name"; done
-  mkdir -p "${{path%/*}}"
-  # What was here before our first deploy is the operator's.
-  if [ -e "$path" ] && ! grep -qsxF "$path" "{STATE}/files/$tree"; then keep; fi
-  cp -p "$STAGE$path" "$path.mailfleet-new"
-  mv -fT "$path.mailfleet-new" "$path"
-done < "$stage/files.list"
+place early
 while read -r path; do rm -f "$path"; done < "$stage/stale.list"
-cut -f5 "$stage/files.list" > "$stage/managed"
-mv "$stage/managed" "{STATE}/files/$tree"
+if [ -z "$waiting" ]; then
+  finish
+else
+  mkdir -p {LATE}
+  : > {PENDING}/{FILES}
+  mv -T "$stage" "{LATE}/$tree"
+fi
 """
 
 
@@ -118,13 +168,14 @@ def install(
     directories: tuple[Directory, ...] = (),
     checks: tuple[Check, ...] = (),
     services: tuple[Service, ...] = (),
+    late: frozenset[str] = frozenset(),
 ) -> Generator[StringCommand, None, None]:
     """Make the set `tree` of files and folders exactly as given.
 
-    Of the services that mailfleet started earlier, those that are not among `services` are stopped
-    before their files go; none are where `services` is empty.
+    The paths in `late` are left to `services.converge` while their service runs. Of the services that
+    mailfleet started earlier, those that are not among `services` but like its late ones are stopped.
     """
-    yield from ship(tree, files, directories, checks, services)
+    yield from ship(tree, files, directories, checks, services, late)
 
 
 def ship(
@@ -133,6 +184,7 @@ def ship(
     directories: tuple[Directory, ...] = (),
     checks: tuple[Check, ...] = (),
     services: tuple[Service, ...] = (),
+    late: frozenset[str] = frozenset(),
 ) -> Generator[StringCommand, None, None]:
     """The commands of `install`, for operations that know their files only while they run."""
     paths = tuple(file.path for file in files) + tuple(d.path for d in directories)
@@ -141,14 +193,15 @@ def ship(
     stale = sorted(state.managed - {file.path for file in files})
     # A run that was cut off after its last rename has not written down what it manages.
     unwritten = {file.path for file in files} - state.managed
-    if not changed and not stale and not unwritten:
+    if not changed and not stale and not unwritten and not state.unfinished:
         host.noop("all files are as they should be")
         return
     for path in changed:
         logger.info(f"{host.print_prefix}differs: {path}")
     for path in stale:
         logger.info(f"{host.print_prefix}no longer needed: {path}")
-    archive = base64.b64encode(pack(files, directories, checks, stale, services)).decode("ascii")
+    data = pack(files, directories, checks, stale, services, late)
+    archive = base64.b64encode(data).decode("ascii")
     yield StringCommand(
         "sh", "-c", QuoteString(_INSTALL), "install", QuoteString(tree), _stdin=archive
     )
@@ -179,6 +232,7 @@ def pack(
     checks: tuple[Check, ...],
     stale: list[str],
     services: tuple[Service, ...] = (),
+    late: frozenset[str] = frozenset(),
 ) -> bytes:
     """A gzipped tar: `files/…` under their final paths, the lists, and the checks as a script."""
     rows = [
@@ -186,11 +240,18 @@ def pack(
         for file in files
     ]
     folders = [f"{d.mode:o}\t{d.owner}\t{d.group}\t{d.path}\n" for d in directories]
+    # What a late service has read so far, it reads until it learns of its new files.
+    beside = {path.rpartition("/")[0] for path in late}
+    late_stale = [path for path in stale if path.rpartition("/")[0] in beside]
+    stems = sorted({re.split("[@.]", s.unit)[0] for s in services if s.late})
     script = "".join(f"# {check.name}\n{check.command}\n" for check in checks)
     members = {
         "files.list": "".join(rows).replace("\t-\t", "\t \t"),
         "directories.list": "".join(folders),
-        "stale.list": "".join(f"{path}\n" for path in stale),
+        "late.list": "".join(f"{path}\n" for path in sorted(late)),
+        "late-units.list": "".join(f"^{re.escape(stem)}[@.]\n" for stem in stems),
+        "late-stale.list": "".join(f"{path}\n" for path in late_stale),
+        "stale.list": "".join(f"{path}\n" for path in stale if path not in late_stale),
         "services.list": "".join(f"{service.unit}\n" for service in services),
         "checks.sh": script,
         **{f"files{file.path}": file.content for file in files},

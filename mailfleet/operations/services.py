@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from itertools import groupby
 
 from pyinfra import host
@@ -11,6 +11,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from mailfleet.facts.services import MANAGED, PENDING, Services, ServicesState
 from mailfleet.hoststate import Action, Service
+from mailfleet.operations.files import FILES, FINISH, GO_LIVE
 
 # Units that failed, or were started often of late, refuse another start until they are reset. And
 # systemctl only says that it failed; the unit's own last words say why. After a reload that failed, a
@@ -43,6 +44,9 @@ def converge(
 ) -> Generator[StringCommand, None, None]:
     """Run pending actions, mask `masked`, then bring each unit into its state, in the given order.
 
+    Where files wait, they go live once what the late services ask is up. Units of earlier deploys end
+    last, when nobody asks them any more.
+
     A unit or action stays pending until its own command has succeeded: what a broken connection
     left undone, the next run does.
     """
@@ -61,26 +65,52 @@ def steps(
     masked: tuple[str, ...] = (),
 ) -> Generator[StringCommand, None, None]:
     """The commands that lead from `state` to the desired one; none when it is reached."""
-    for action in actions:
-        if action.name in state.pending:
-            yield _told(f"{{ {action.command}; }}", action.name)
+    files_wait = FILES in state.pending
+    due = [action for action in actions if action.name in state.pending]
+    yield from _run(action for action in due if not (action.late and files_wait))
     gone = sorted(state.managed - {service.unit for service in services})
-    for unit in gone:
-        yield StringCommand(_END.format(unit=shlex.quote(unit)))
-    if unwanted := [unit for unit in masked if unit not in state.masked]:
-        yield StringCommand(_MASK.format(units=shlex.join(unwanted)))
+    unwanted = [unit for unit in masked if unit not in state.masked]
+    yield from _masked([unit for unit in unwanted if unit not in gone])
     wanted = sorted(service.unit for service in services)
     if unmasked := [unit for unit in wanted if unit in state.masked]:
         yield StringCommand("systemctl", "unmask", "--quiet", *map(QuoteString, unmasked))
     disabled = [service.unit for service in services if service.unit not in state.enabled]
     if disabled:
         yield StringCommand("systemctl", "enable", "--quiet", *map(QuoteString, disabled))
+    first = next((i for i, one in enumerate(services) if one.late), len(services))
+    if files_wait:
+        yield from _started(services[:first], state)
+        yield StringCommand("sh", "-c", QuoteString(GO_LIVE))
+        yield from _run(action for action in due if action.late)
+        yield from _started(services[first:], state)
+    else:
+        yield from _started(services, state)
+    for unit in gone:
+        yield StringCommand(_END.format(unit=shlex.quote(unit)))
+    yield from _masked([unit for unit in unwanted if unit in gone])
+    if files_wait:
+        yield _told(f"sh -c {shlex.quote(FINISH)}", FILES)
+    if gone or set(wanted) != state.managed:
+        yield StringCommand("printf", QuoteString("%s\\n"), *map(QuoteString, wanted), ">", MANAGED)
+
+
+def _run(actions: Iterable[Action]) -> Generator[StringCommand, None, None]:
+    for action in actions:
+        yield _told(f"{{ {action.command}; }}", action.name)
+
+
+def _masked(units: list[str]) -> Generator[StringCommand, None, None]:
+    if units:
+        yield StringCommand(_MASK.format(units=shlex.join(units)))
+
+
+def _started(
+    services: tuple[Service, ...], state: ServicesState
+) -> Generator[StringCommand, None, None]:
     for verb, units in _together(services, state):
         unless = "" if verb == "reload-or-restart" else _IS_UP
         command = _SYSTEMCTL.format(verb=verb, units=shlex.join(units), unless=unless)
         yield _told(command, *units)
-    if gone or set(wanted) != state.managed:
-        yield StringCommand("printf", QuoteString("%s\\n"), *map(QuoteString, wanted), ">", MANAGED)
 
 
 def _together(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import smtplib
 import uuid
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
 
+from agent import maildirs
 from mailfleet.mailboxes import FOLDER, FULL_TABLE
 from roles import postfix
 from tests.lab.test_mail import SUITES, arrived, bounced, inbound, submit
@@ -120,8 +122,13 @@ def test_full_maildirs_take_no_more_and_lose_nothing(deployed_lab: DeployedLab, 
         assert deliver(deployed_lab, host, ["root@shop.test.example"], text) == [554]
         assert count(deployed_lab, host, text) == 1
     finally:
-        # What is old goes by itself, and with it the answer.
+        # What is old stays as long as new mail where nothing was deleted before.
         deployed_lab.on(host, f"touch -d '40 days ago' {large}; systemctl start mailfleet-maildirs")
+        still_there = deployed_lab.on(host, f"ls {large} 2>/dev/null || true")
+        # Later it goes by itself, and with it the answer.
+        since = f"{PurePosixPath(FULL_TABLE).parent}/{maildirs.MARK}"
+        deployed_lab.on(host, f"touch -d '39 days ago' {since}; systemctl start mailfleet-maildirs")
+    assert still_there == f"{large}\n"
     assert deployed_lab.on(host, f"ls {large} 2>/dev/null || true") == ""
     assert deliver(deployed_lab, host, ["orders@shop.test"], uuid.uuid4().hex) == [250, 250]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,27 @@ def test_what_a_reader_has_filed_stays_and_counts(tmp_path: Path) -> None:
     assert 600_000 <= maildirs.size(tmp_path) <= 700_000
     mail(tmp_path, "shop.test/dovecot.index.cache", 400, 100_000)
     assert maildirs.size(tmp_path) >= 700_000
+
+
+def test_mail_of_before_the_first_run_is_kept_as_long_as_new_mail(tmp_path: Path) -> None:
+    """An upgrade must not delete what nobody ever said would be deleted."""
+    old = mail(tmp_path, "shop.test/new/old", 400)
+    since = NOW - 29 * DAY
+    assert maildirs.expire(tmp_path, 30, NOW, since) == 0
+    assert old.exists()
+    assert maildirs.expire(tmp_path, 30, NOW + 2 * DAY, since) == 1
+    assert not old.exists()
+
+
+def test_the_first_run_is_written_down(tmp_path: Path) -> None:
+    mark = tmp_path / maildirs.MARK
+    now = time.time()
+    assert maildirs.begun(mark, now) == now
+    assert maildirs.begun(mark, now + 5 * DAY) == pytest.approx(now, abs=60)
+    # A clock that was ahead at the first run.
+    os.utime(mark, (now + 400 * DAY, now + 400 * DAY))
+    assert maildirs.begun(mark, now) == now
+    assert maildirs.begun(mark, now + DAY) < now + DAY
 
 
 def test_no_link_leads_out_of_the_maildirs(tmp_path: Path) -> None:

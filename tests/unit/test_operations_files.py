@@ -79,6 +79,9 @@ def test_the_archive_is_readable_by_its_owner_only() -> None:
         "files.list": "640\troot\tadm\ta.service\t/etc/a\n",
         "directories.list": "750\troot\tadm\t/etc/d\n",
         "stale.list": "/etc/old\n",
+        "late.list": "",
+        "late-units.list": "",
+        "late-stale.list": "",
         "services.list": "a.service\n",
         "checks.sh": "# name\ntrue\n",
         "files/etc/a": "text\n",
@@ -105,16 +108,41 @@ class Host:
         folders: tuple[Directory, ...] = (),
         check: str = "true",
         stale: tuple[str, ...] = (),
+        services: tuple[Service, ...] = (),
+        late: tuple[str, ...] = (),
     ) -> subprocess.CompletedProcess[str]:
         paths = [f"{self.root}/{name}" for name in stale]
-        data = base64.b64encode(pack(files, folders, (Check("check", check),), paths)).decode()
+        waiting = frozenset(f"{self.root}/{name}" for name in late)
+        checks = (Check("check", check),)
+        data = pack(files, folders, checks, paths, services, waiting)
+        return self.run(operation._INSTALL, base64.b64encode(data).decode())
+
+    def run(self, script: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """A script of the operation, with a systemctl that knows a unit for each file in `active`."""
+        tools = self.root / "bin"
+        tools.mkdir(exist_ok=True)
+        (tools / "systemctl").write_text(
+            f'#!/bin/sh\necho "$*" >> {self.root}/systemctl.log\n[ "$1" = is-active ] || exit 0\n'
+            f'shift 2\nfor unit; do [ ! -e {self.root}/active/"$unit" ] || exit 0; done\nexit 3\n'
+        )
+        (tools / "systemctl").chmod(0o755)
         return subprocess.run(
-            ["sh", "-c", operation._INSTALL.replace(STATE, str(self.state)), "install", "host"],
-            input=data,
+            ["sh", "-c", script.replace(STATE, str(self.state)), "install", "host"],
+            env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"},
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
         )
+
+    def activate(self, *units: str) -> None:
+        """Let these units be active."""
+        (self.root / "active").mkdir(exist_ok=True)
+        for unit in units:
+            (self.root / "active" / unit).touch()
+
+    def read(self, name: str) -> str:
+        return (self.root / name).read_text()
 
     @property
     def pending(self) -> set[str]:
@@ -199,6 +227,58 @@ def test_stale_files_are_removed(host: Host) -> None:
     assert (host.state / "files/host").read_text() == f"{host.root}/a\n"
 
 
+LATE = Service("mail@a.service", late=True)
+
+
+def test_what_a_late_service_reads_waits_while_it_runs(host: Host) -> None:
+    main, other = host.file("mail/main", "old\n", LATE.unit), host.file("b", "old\n", "b.service")
+    host.install(main, other, host.file("mail/table", "t\n", LATE.unit), late=("mail/main",))
+    # Nothing ran yet, so nothing had to wait.
+    assert host.read("mail/main") == "old\n"
+    assert not (host.state / "late").exists()
+    host.activate(LATE.unit)
+    main, other = host.file("mail/main", "new\n", LATE.unit), host.file("b", "new\n", "b.service")
+    done = host.install(
+        main, other, services=(LATE,), late=("mail/main",), stale=("mail/table", "c")
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (host.read("mail/main"), host.read("b")) == ("old\n", "new\n")
+    # What it reads until then stays as well.
+    assert host.read("mail/table") == "t\n"
+    assert host.pending == {"files", LATE.unit, "b.service"}
+    assert "table" in (host.state / "files/host").read_text()
+    assert host.run(operation.GO_LIVE).returncode == 0
+    assert (host.read("mail/main"), host.read("mail/table")) == ("new\n", "t\n")
+    assert host.run(operation.FINISH).returncode == 0
+    assert not (host.root / "mail/table").exists()
+    assert (host.state / "files/host").read_text() == f"{host.root}/mail/main\n{host.root}/b\n"
+    assert list((host.state / "late").iterdir()) == []
+    # Its own file from before was not an operator's.
+    assert not (host.state / "replaced").exists()
+
+
+def test_files_of_a_run_that_was_given_up_never_go_live(host: Host) -> None:
+    host.activate(LATE.unit)
+    good = host.file("main", "good\n", LATE.unit)
+    host.install(good)
+    host.install(host.file("main", "bad\n", LATE.unit), services=(LATE,), late=("main",))
+    assert "files" in host.pending
+    # The operator goes back: the files are as they should be, and the fact Tree says "unfinished".
+    assert host.install(good, services=(LATE,), late=("main",)).returncode == 0
+    assert "files" not in host.pending
+    for script in (operation.GO_LIVE, operation.FINISH):
+        assert host.run(script).returncode == 0
+    assert host.read("main") == "good\n"
+
+
+def test_only_what_is_like_a_late_service_ends_before_the_files(host: Host) -> None:
+    host.install(host.file("a", "one\n"))
+    (host.state / "services").write_text("mail@a.service\nmail@b.service\nsigner.service\n")
+    assert host.install(host.file("a", "two\n"), services=(LATE,)).returncode == 0
+    log = host.read("systemctl.log").splitlines()
+    assert [line for line in log if "disable" in line] == ["disable --quiet --now mail@b.service"]
+
+
 def test_a_link_is_replaced_and_its_target_left_alone(host: Host) -> None:
     (host.root / "target").write_text("theirs\n")
     (host.root / "a").symlink_to("target")
@@ -209,12 +289,6 @@ def test_a_link_is_replaced_and_its_target_left_alone(host: Host) -> None:
 
 
 def test_a_broken_archive_changes_nothing(host: Host) -> None:
-    done = subprocess.run(
-        ["sh", "-c", operation._INSTALL.replace(STATE, str(host.state)), "install", "host"],
-        input="AAAA",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = host.run(operation._INSTALL, "AAAA")
     assert done.returncode != 0
     assert [path.name for path in host.state.iterdir() if path.name.startswith("stage")] == []

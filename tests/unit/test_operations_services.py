@@ -146,6 +146,41 @@ def test_what_is_started_and_what_is_told_anew_keep_their_order() -> None:
     ]
 
 
+def test_files_that_wait_go_live_between_what_is_asked_and_who_asks() -> None:
+    """An upgrade: Postfix learns of new milters once they answer, and the old ones end after that."""
+    services = (
+        Service("signer@a.service"),
+        Service("mail.service", on_change="reload", late=True),
+        Service("logs.service"),
+    )
+    actions = (Action("units", "daemon-reload"), Action("stop-mail", "stop mail", late=True))
+    units = frozenset(service.unit for service in services)
+    up = units - {"signer@a.service"}
+    pending = frozenset({"files", "units", "stop-mail", "mail.service", "signer@a.service"})
+    state = ServicesState(units, up, pending, up | {"signer.service"})
+    found = [c.get_raw_value() for c in steps(services, actions, state, ("signer.service",))]
+    marks = (
+        "daemon-reload",
+        "start signer@a.service",
+        "place all",
+        "stop mail",
+        "reload-or-restart mail.service",
+        "disable --quiet --now signer.service",
+        "mask --quiet signer.service",
+        "  finish\n",
+        "printf '%s",
+    )
+    assert len(found) == len(marks)
+    for text, mark in zip(found, marks, strict=True):
+        assert mark in text
+    assert found[7].endswith(f" && rm -f {PENDING}/files")
+    # Where no file waits, everything is told at once, as actions come first.
+    state = replace(state, pending=pending - {"files"})
+    found = [c.get_raw_value() for c in steps(services, actions, state, ("signer.service",))]
+    assert [text for text in found if "place all" in text or "finish" in text] == []
+    assert "stop mail" in found[1]
+
+
 def test_only_a_unit_that_is_down_tells_its_last_words() -> None:
     """Of ten that start together, nine have nothing to say."""
     (text,) = commands(pending("a.service"))
@@ -159,6 +194,13 @@ def test_a_unit_that_is_no_longer_wanted_is_stopped_and_forgotten() -> None:
     state = ServicesState(GOOD.enabled, GOOD.active, frozenset(), UNITS | {"old.service"})
     found = commands(state)
     assert found[0].startswith("systemctl disable --quiet --now old.service ")
+    # A unit that was ours, and that a package brings too, is masked after it.
+    masked = [
+        c.get_raw_value() for c in steps(SERVICES, ACTIONS, state, ("old.service", "x.timer"))
+    ]
+    assert masked[0].startswith("systemctl mask --quiet x.timer && ")
+    assert masked[1] == found[0]
+    assert masked[2].startswith("systemctl mask --quiet old.service && ")
     # Its file may have been ours, and is gone: it must end all the same, and not start at boot.
     assert "systemctl stop old.service" in found[0]
     assert "rm -f /etc/systemd/system/*.wants/old.service" in found[0]
