@@ -159,8 +159,8 @@ def address_problems(wanted: Iterable[Address], found: PreconditionState) -> lis
         return []
     here = ", ".join(str(a) for a in sorted(found.addresses, key=str) if _is_global(a)) or "none"
     return [
-        f"the address {address} of the inventory is not one of this host's, which are {here}; "
-        "configure it on an interface, or correct the inventory"
+        f"the inventory says that this host has the address {address}, and its interfaces have {here}: "
+        "add the address to an interface, or correct the inventory"
         for address in dict.fromkeys(wanted)
         if address not in found.addresses
     ]
@@ -171,9 +171,27 @@ def _is_global(address: Address) -> bool:
 
 
 def unit_problems(state: HostState, found: PreconditionState) -> list[str]:
-    """Units of ours that somebody has masked, so that nothing may start them."""
-    return [
-        f"{service.unit} is masked, so that it cannot be started; 'systemctl unmask {service.unit}'"
+    """Units that somebody has masked and that shall run, or that hide those that must not run."""
+    masked = [
+        f"{service.unit} is masked, so nothing can start it, and this host needs it: allow it with "
+        f"'systemctl unmask {service.unit}'"
         for service in state.services
         if service.unit in found.masked
+    ]
+    hidden = [
+        f"{unit} must not run beside mailfleet's own units, and cannot be masked while /etc/systemd/system/"
+        f"{unit} is there: stop it with 'systemctl disable --now {unit}', and move that file away"
+        for unit in state.masked
+        if unit in found.local
+    ]
+    return masked + hidden
+
+
+def firewall_problems(found: PreconditionState) -> list[str]:
+    """Other firewalls: each would undo the rules of ufw, and ufw those of theirs."""
+    return [
+        f"{unit} is active, and would undo the rules of ufw, which mailfleet sets up: list what others are "
+        "to reach on this host as open_ports in the inventory, then end it with 'systemctl disable --now "
+        f"{unit}'"
+        for unit in sorted(found.rivals)
     ]

@@ -12,8 +12,8 @@ _LOCKS = (
     "/var/lib/dpkg/lock-frontend",
     "/var/lib/dpkg/lock",
 )
-# Units that take and leave the locks again and again until they are done. cloud-init says in a file
-# that all of its stages have ended.
+# Units that take and leave the locks again and again until they are done. Between two stages of
+# cloud-init the next one waits among systemd's jobs; where none does, cloud-init has died.
 _UNITS = (
     "cloud-init-local.service", "cloud-init-main.service", "cloud-init.service",
     "cloud-init-network.service", "cloud-config.service", "cloud-final.service",
@@ -34,7 +34,8 @@ holders() {{
   done
   systemctl list-units --all --plain --no-legend --state=activating -- {" ".join(_UNITS)} 2>/dev/null |
     while read -r unit rest; do printf 'unit|%s\\n' "$unit"; done
-  if [ -e /run/cloud-init/status.json ] && [ ! -e /run/cloud-init/result.json ]; then
+  if [ -e /run/cloud-init/status.json ] && [ ! -e /run/cloud-init/result.json ] &&
+    systemctl list-jobs --plain --no-legend | grep -qE ' cloud-(init|config|final)'; then
     printf 'unit|cloud-init\\n'
   fi
 }}"""

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+from mailfleet.facts.files import STATE
 from mailfleet.facts.packages import Packages, PackageState
 from mailfleet.facts.services import MANAGED
 from mailfleet.model import Address
@@ -31,6 +32,8 @@ process() {
   command=$(tr '\\0\\n' '  ' < "/proc/$1/cmdline" 2>/dev/null | cut -c 1-120) || command=
   printf 'process|%s|%s|%s|%s|%s\\n' "$1" "$program" "$removed" "$unit" "$command"
 }"""
+# What else sets the kernel's rules; as "active" counts what has loaded them once.
+_FIREWALLS = "firewalld nftables shorewall shorewall6 ferm"
 _READ = f"""\
 {_PROCESS}
 if command -v ss >/dev/null; then
@@ -44,6 +47,14 @@ if command -v ss >/dev/null; then
 fi
 if command -v ip >/dev/null; then ip -o addr show 2>/dev/null | sed 's/^/address|/'; fi
 find /etc/systemd/system /run/systemd/system -maxdepth 1 -lname /dev/null -printf 'masked|%f\\n' 2>/dev/null
+# What is no link to nowhere is an operator's, save what an earlier deploy has put there.
+find /etc/systemd/system -maxdepth 1 ! -type d ! -lname /dev/null -printf '%f\\n' 2>/dev/null |
+  while read -r unit; do
+    grep -qsxF "/etc/systemd/system/$unit" {STATE}/files/host || printf 'local|%s\\n' "$unit"
+  done
+for unit in {_FIREWALLS}; do
+  if systemctl is-active --quiet "$unit.service"; then printf 'rival|%s.service\\n' "$unit"; fi
+done
 systemctl list-units --state=failed --plain --no-legend | sed -n 's/^\\([^ ]*\\) *not-found .*/orphan|\\1/p'
 sed -n 's/^### tuple ### /rule|/p' /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null
 sed 's/^/managed|/' {MANAGED} 2>/dev/null
@@ -84,6 +95,10 @@ class PreconditionState:
     sockets: tuple[OpenSocket, ...] = ()
     addresses: frozenset[Address] = frozenset()
     masked: frozenset[str] = frozenset()
+    local: frozenset[str] = frozenset()
+    """Units in /etc/systemd/system that no deploy has put there."""
+    rivals: frozenset[str] = frozenset()
+    """Other firewalls that are active."""
     managed: frozenset[str] = frozenset()
     """The units that an earlier deploy started."""
     firewall: tuple[str, ...] = ()
@@ -121,6 +136,8 @@ class Preconditions(FactBase[PreconditionState]):
             ),
             addresses=frozenset(_addresses(values("address"))),
             masked=frozenset(values("masked")),
+            local=frozenset(values("local")),
+            rivals=frozenset(values("rival")),
             managed=frozenset(values("managed")),
             firewall=tuple(values("rule")),
             orphans=frozenset(values("orphan")),

@@ -158,9 +158,17 @@ if [ $# -eq 0 ] || ! apt install -- "$@"; then
   apt --fix-broken install
   [ $# -eq 0 ] || apt install -- "$@"
 fi
-# What only helps a mail server that is gone fails without it, by a timer of its own.
+# What only helps a mail server that is gone fails without it, by a timer of its own. It goes,
+# with what its source brings.
 for name in $remains; do
   if dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -q '^.i'; then
+    for other in $(apt -s remove -- "$name" | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p'); do
+      if [ "$(source_of "$other")" != "$(source_of "$name")" ]; then
+        echo "$name serves a mail server that is gone, and its timer fails from now on; apt would remove" \
+          "$other with it (see apt-get -s remove $name): remove both yourself, and deploy again" >&2
+        exit 1
+      fi
+    done
     stop_packages "$name"
     apt remove -- "$name"
   fi

@@ -46,6 +46,7 @@ def install(
         *obstacles.takeover_problems(wanted, found),
         *obstacles.address_problems(addresses, found),
         *obstacles.unit_problems(wanted, found),
+        *obstacles.firewall_problems(found),
     ]
     if problems:
         yield from _refuse([*problems, "nothing was changed; deploy again afterwards"])

@@ -161,8 +161,10 @@ def test_an_address_that_the_host_has_not_is_named() -> None:
         "address|2: eth0    inet6 fe80::1/64 scope link",
     )
     (said,) = obstacles.address_problems(OWN, found)
-    assert said.startswith("the address 2001:db8::10 of the inventory is not one of this host's")
-    assert "which are 192.0.2.10;" in said
+    assert said == (
+        "the inventory says that this host has the address 2001:db8::10, and its interfaces have "
+        "192.0.2.10: add the address to an interface, or correct the inventory"
+    )
     # A host that could not say its addresses is not blamed.
     assert obstacles.address_problems(OWN, read()) == []
 
@@ -204,8 +206,28 @@ def test_debians_own_postfix_makes_room_for_instances() -> None:
 
 def test_a_masked_unit_is_named() -> None:
     assert obstacles.unit_problems(STATE, read("masked|unbound.service", "masked|x.timer")) == [
-        "unbound.service is masked, so that it cannot be started; 'systemctl unmask unbound.service'"
+        "unbound.service is masked, so nothing can start it, and this host needs it: allow it with "
+        "'systemctl unmask unbound.service'"
     ]
+
+
+def test_an_operators_own_unit_that_cannot_be_masked_is_named() -> None:
+    """`systemctl mask` refuses where a file is in the place of its link."""
+    state = HostState(masked=("opendkim.service", "certbot.timer"))
+    (said,) = obstacles.unit_problems(state, read("local|opendkim.service", "local|backup.timer"))
+    assert said.startswith(
+        "opendkim.service must not run beside mailfleet's own units, and cannot be"
+    )
+    assert "'systemctl disable --now opendkim.service', and move that file away" in said
+    assert obstacles.unit_problems(state, read("local|backup.timer", "masked|x.timer")) == []
+
+
+def test_another_firewall_is_named() -> None:
+    (said,) = obstacles.firewall_problems(read("rival|firewalld.service"))
+    assert said.startswith("firewalld.service is active, and would undo the rules of ufw")
+    assert "open_ports" in said
+    assert "'systemctl disable --now firewalld.service'" in said
+    assert obstacles.firewall_problems(read()) == []
 
 
 def test_packages_are_read_beside_the_rest() -> None:
