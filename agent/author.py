@@ -67,15 +67,7 @@ def author(value: bytes, domains: frozenset[str]) -> str:
 
     RefusedError for everything that is ambiguous, wrong or somebody else's.
     """
-    if len(value) > _LONGEST:
-        raise RefusedError("5.6.0", f"From has more than {_LONGEST} octets")
-    text = unfolded(value)
-    if _CONTROL.search(text):
-        raise RefusedError("5.6.0", "From has a control character")
-    match = _MAILBOX.fullmatch(text)
-    if match is None:
-        raise RefusedError("5.6.0", _why(text))
-    address = match["in_angles"] or match["alone"]
+    text, address = _read(value)
     local, _, domain = address.rpartition("@")
     if "=?" in local:
         raise RefusedError(
@@ -87,11 +79,36 @@ def author(value: bytes, domains: frozenset[str]) -> str:
         raise RefusedError("5.1.7", f"From has a local part of more than {LOCAL_PART} octets")
     if domain.lower() not in domains:
         raise RefusedError("5.7.1", f"From must be an address at {' or '.join(sorted(domains))}")
+    _check_readings(text, address)
+    return address
+
+
+def sole_address(value: bytes) -> str:
+    """The one address that the From header's `value` names, wherever; RefusedError where it is ambiguous."""
+    text, address = _read(value)
+    _check_readings(text, address)
+    return address
+
+
+def _read(value: bytes) -> tuple[str, str]:
+    """The text of a From header of the grammar, and its address."""
+    if len(value) > _LONGEST:
+        raise RefusedError("5.6.0", f"From has more than {_LONGEST} octets")
+    text = unfolded(value)
+    if _CONTROL.search(text):
+        raise RefusedError("5.6.0", "From has a control character")
+    match = _MAILBOX.fullmatch(text)
+    if match is None:
+        raise RefusedError("5.6.0", _why(text))
+    return text, match["in_angles"] or match["alone"]
+
+
+def _check_readings(text: str, address: str) -> None:
+    """RefusedError unless both parsers find this address alone."""
     if _legacy(text) != [address] or _modern(text) != [address]:
         raise RefusedError(
             "5.6.0", "From can be read in more than one way: write it as Name <address>"
         )
-    return address
 
 
 def _check_name(name: str, domains: frozenset[str]) -> None:

@@ -65,6 +65,12 @@ SANDBOXES: dict[str, Sandbox] = {
     "opendkim": Sandbox(0.8, own=("User=opendkim", "Group=opendkim", _NO_NETWORK)),
     # It answers Postfix on sockets in the file system.
     "mailfleet-message": Sandbox(0.8, own=(_NO_NETWORK,)),
+    # It asks the resolver, and nobody else can be reached from it.
+    "mailfleet-authentication": Sandbox(
+        1.4,
+        families=("AF_UNIX", "AF_INET", "AF_INET6"),
+        own=("IPAddressDeny=any", "IPAddressAllow=localhost"),
+    ),
     # Its workers run as other users in empty roots. It serves sockets in Postfix's queues only.
     "dovecot": Sandbox(
         2.0,

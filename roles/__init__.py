@@ -8,6 +8,7 @@ from __future__ import annotations
 from mailfleet.hoststate import HostState, merge
 from mailfleet.target import Target
 from roles import (
+    authentication,
     base,
     fail2ban,
     filtering,
@@ -26,7 +27,8 @@ from roles import (
 # In the order in which services start: the resolver first, the mail system once it can sign,
 # look up TLS policies and authenticate, and fail2ban once there are logs.
 ROLES = (
-    base, ssh, opendkim, message, filtering, mta_sts, maildirs, postfix, submission, web, fail2ban,
+    base, ssh, opendkim, message, authentication, filtering, mta_sts, maildirs, postfix, submission, web,
+    fail2ban,
 )  # fmt: skip
 
 

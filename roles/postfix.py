@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailfleet import authentication
 from mailfleet.hoststate import (
     Action,
     Check,
@@ -241,6 +242,7 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         "uid": _MAIL_UID,
         "processes": processes(_INBOUND_LIMIT.concurrent),
         "tls": server_tls(target.suite),
+        "authentication": authentication.SOCKET,
         "scanner": inbound_milter(host),
     }
     files = [

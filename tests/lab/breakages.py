@@ -234,14 +234,21 @@ ROUNDS = [
             " smtpd_forbid_unauth_pipelining=no && postfix reload",
         ),
         Breakage(
-            "the service that knows receivers' TLS policies is stopped",
+            "the services that know receivers' TLS policies, and who inbound mail is from, are stopped",
             {
-                "services.running": "mailfleet-tls-policy.service is not running",
-                "sandbox.processes": "mailfleet-tls-policy.service has no process to look at",
+                "services.running": (
+                    "mailfleet-tls-policy.service is not running",
+                    "mailfleet-authentication.service is not running",
+                ),
+                "sandbox.processes": (
+                    "mailfleet-tls-policy.service has no process to look at",
+                    "mailfleet-authentication.service has no process to look at",
+                ),
+                "inbound.results": "nobody judges SPF, DKIM and DMARC ([Errno 2] No such file",
                 "tls.outbound_policies": "no TLS policy can be asked for: postmap: fatal: table"
                 " socketmap:unix:/run/mailfleet-tls-policy/socket:postfix",
             },
-            "systemctl stop mailfleet-tls-policy",
+            "systemctl stop mailfleet-tls-policy mailfleet-authentication",
         ),
     ),
     (

@@ -113,6 +113,7 @@ UNREAD = {
     "/etc/resolv.conf",
     "/etc/apt/apt.conf.d/52-mailfleet",
     "/etc/needrestart/conf.d/mailfleet.conf",
+    "/etc/sysusers.d/mailfleet-authentication.conf",
     "/etc/sysusers.d/mailfleet-message.conf",
     "/etc/sysusers.d/mailfleet-opendkim.conf",
     "/etc/sysusers.d/mailfleet-postfix.conf",

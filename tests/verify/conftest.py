@@ -24,8 +24,8 @@ from mailfleet.model import Address, Fleet, Host
 from mailfleet.operations.dkim import WantedKey, tables
 from mailfleet.signing import KEYS, stream_signers
 from mailfleet.target import Target
+from mailfleet.verify import authentication, inbound, kernel, ports, resolver, scanner, web
 from mailfleet.verify import dns as verify_dns
-from mailfleet.verify import inbound, kernel, ports, resolver, scanner, web
 from mailfleet.verify import jails as verify_jails
 from mailfleet.verify import sandbox as verify_sandbox
 from mailfleet.verify.access import Access
@@ -152,6 +152,7 @@ class Verification:
             instances=expected.instances,
             more={
                 "jails": verify_jails.command(tuple(expected.jails)),
+                "results": authentication.command(name),
                 "scores": verify_sandbox.scores_command(expected.confined),
                 "processes": verify_sandbox.processes_command(expected.confined),
                 "sysctl": kernel.command(expected.content("/etc/sysctl.d/60-mailfleet.conf")),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.verify import inbound, smtp
+from mailfleet.verify import authentication, inbound, smtp
 from roles.postfix import INBOUND_FREE
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ def test_recipients(machine: Machine) -> None:
     looks = machine.recipients
     wanted = inbound.taken(machine.fleet, machine.host)
     machine.check(smtp.unseen(looks) + inbound.recipient_problems(looks, wanted))
+
+
+def test_results(machine: Machine) -> None:
+    """inbound mail gets the host's own results of SPF, DKIM and DMARC"""
+    if machine.host.inbound:
+        machine.check(authentication.problems(machine.reading.texts["results"], machine.name))
 
 
 def test_room(machine: Machine) -> None:

@@ -1,0 +1,6 @@
+"""Where a host asks who its inbound mail is really from (`agent/inbound.py`). Pure."""
+
+from __future__ import annotations
+
+UNIT = "mailfleet-authentication.service"
+SOCKET = "/run/mailfleet-authentication/milter.sock"

@@ -1,0 +1,48 @@
+"""Who inbound mail is really from: the host's own Authentication-Results (decision 9).
+
+It is `agent/inbound.py`, which Postfix asks about each mail of port 25 and does without where it is away.
+"""
+
+from __future__ import annotations
+
+from mailfleet.authentication import SOCKET, UNIT
+from mailfleet.hoststate import Check, ConfigFile, HostState, Service
+from mailfleet.render import agent, render
+from mailfleet.sandbox import RELOAD, drop_in
+from mailfleet.target import Target
+
+# By itself: the judges of streams share some of these modules, and start again at each change of theirs.
+_LIBRARY = "/usr/local/lib/mailfleet/inbound"
+_MODULES = (
+    "authentication", "author", "body_hash", "dkim_results", "dmarc", "inbound", "milter", "systemd",
+)  # fmt: skip
+_TEMPLATE = "etc/systemd/system/mailfleet-authentication.service"
+
+
+def desired(target: Target) -> HostState:
+    """Nothing on a host that takes no mail from outside."""
+    if not target.host.inbound:
+        return HostState()
+    unit = render(_TEMPLATE, library=_LIBRARY, socket=SOCKET, host=target.host)
+    return HostState(
+        packages=("python3", "python3-dkim", "python3-dnspython", "python3-nacl", "python3-spf"),
+        files=(
+            *(
+                ConfigFile(f"{_LIBRARY}/agent/{name}.py", agent(f"{name}.py"), affects=(UNIT,))
+                for name in _MODULES
+            ),
+            ConfigFile(
+                "/etc/sysusers.d/mailfleet-authentication.conf",
+                'u mailfleet-authentication - "mailfleet results of inbound mail"\n',
+            ),
+            ConfigFile(f"/{_TEMPLATE}", unit, affects=(RELOAD, UNIT)),
+            drop_in(UNIT),
+        ),
+        checks=(Check("results of inbound mail", _CHECK),),
+        services=(Service(UNIT),),
+    )
+
+
+_CHECK = f"""\
+cd "$STAGE{_LIBRARY}" && python3 -B -c 'import agent.inbound'
+"""
