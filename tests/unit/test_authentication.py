@@ -7,13 +7,18 @@ import base64
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import authres
 import dkim
+import dns.exception
+import dns.message
+import dns.name
 import dns.rdata
+import dns.resolver
 import nacl.signing
 import pytest
 import spf
@@ -229,6 +234,71 @@ def test_a_header_that_is_too_large_is_not_searched() -> None:
 def test_only_the_first_signatures_are_looked_at() -> None:
     value = arrival(b"DKIM-Signature: x\r\n" * 30 + MESSAGE).results(HOST, ask)
     assert [result for method, result, _ in parsed(value) if method == "dkim"] == ["permerror"] * 8
+
+
+DNS: Any = dns  # its exceptions have no types
+
+
+class Resolver:
+    """Answers, or fails, as dnspython's does."""
+
+    def __init__(self, outcome: BaseException | None) -> None:
+        self.outcome = outcome
+        self.asked: list[tuple[str, str, float]] = []
+
+    def resolve(self, name: str, kind: str, lifetime: float) -> list[str]:
+        self.asked.append((name, kind, lifetime))
+        if self.outcome:
+            raise self.outcome
+        return ["record"]
+
+
+def test_a_name_is_asked_for_as_it_is() -> None:
+    """No search list of the host's is tried."""
+    resolver = Resolver(None)
+    assert authentication.ask_resolver(cast(Any, resolver))("a.example", "TXT", 2.0) == ["record"]
+    assert resolver.asked == [("a.example.", "TXT", 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "seconds", "temporary"),
+    [
+        (DNS.resolver.NXDOMAIN(), 1.0, False),
+        (DNS.resolver.NoAnswer(response=dns.message.make_query("a.", "TXT")), 1.0, False),
+        (DNS.name.LabelTooLong(), 1.0, False),
+        (DNS.exception.Timeout(), 1.0, True),
+        (DNS.resolver.NoNameservers(), 1.0, True),
+        (ConnectionRefusedError(), 1.0, True),
+        (None, 0.0, True),
+    ],
+)
+def test_no_answer_is_not_a_no(
+    outcome: BaseException | None, seconds: float, temporary: bool
+) -> None:
+    resolver = authentication.ask_resolver(cast(Any, Resolver(outcome)))
+    if temporary:
+        with pytest.raises(TemporaryError):
+            resolver("a.example", "TXT", seconds)
+    else:
+        assert resolver("a.example", "TXT", seconds) == []
+
+
+def test_dns_that_does_not_answer_keeps_no_mail_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look-up takes all the time that it may, by a clock that only look-ups move."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def silent(_name: str, _kind: str, seconds: float) -> Sequence[Any]:
+        if seconds <= 0:
+            raise TemporaryError("no time is left")
+        now[0] += seconds
+        raise TemporaryError("no answer")
+
+    authentication.install(silent)
+    found = arrival(sign() * 3, "a@bank.example")
+    value = found.results(HOST, silent)
+    assert {result for _, result, _ in parsed(value)} == {"temperror"}
+    assert now[0] <= authentication.PATIENCE
 
 
 WILD = st.binary(max_size=60).map(lambda text: text.replace(b"\0", b"").replace(b"\n", b"\n "))
