@@ -1,4 +1,4 @@
-"""Who a From header says that a message is from, decided so that no reader can see another. Pure.
+"""Who a From or Sender header names, decided so that no reader can see another. Pure.
 
 RFC 5322 lets an address be written in ways that programs read differently: comments, escapes, routes,
 groups. What DMARC and people judge is the reading of the receiver's program, which nobody knows. So
@@ -47,13 +47,13 @@ class RefusedError(Exception):
         self.code = code
 
 
-def unfolded(value: bytes, field: str = "From") -> str:
+def _unfolded(value: bytes) -> str:
     """A header's value in one line. RefusedError where it is neither ASCII nor UTF-8 (RFC 6532)."""
     try:
         return _FOLD.sub("", value.decode("utf-8"))
     except UnicodeDecodeError:
         raise RefusedError(
-            "5.6.7", f"{field} has 8-bit text that is not UTF-8: encode it (RFC 2047)"
+            "5.6.7", "has 8-bit text that is not UTF-8: encode it (RFC 2047)"
         ) from None
 
 
@@ -62,24 +62,17 @@ _DOMAIN = re.compile(r'@([^][\s<>"\\,;:()@]*)')
 
 
 @lru_cache(4096)
-def author(value: bytes, domains: frozenset[str]) -> str:
-    """The one address that the From header's `value` names, at one of `domains` (small letters).
+def author(value: bytes, domains: frozenset[str], field: str = "From") -> str:
+    """The one address that the `value` of the header `field` names, at one of `domains` (small letters).
 
     RefusedError for everything that is ambiguous, wrong or somebody else's.
     """
-    text, address = _read(value)
-    local, _, domain = address.rpartition("@")
-    if "=?" in local:
-        raise RefusedError(
-            "5.6.0", "From has an encoded word within its address (RFC 2047, section 5)"
-        )
-    # With its comments, which some readers decode as well.
-    _check_name(text, domains)
-    if len(local.encode()) > LOCAL_PART:
-        raise RefusedError("5.1.7", f"From has a local part of more than {LOCAL_PART} octets")
-    if domain.lower() not in domains:
-        raise RefusedError("5.7.1", f"From must be an address at {' or '.join(sorted(domains))}")
-    _check_readings(text, address)
+    try:
+        text, address = _read(value)
+        _check_address(text, address, domains)
+        _check_readings(text, address)
+    except RefusedError as refusal:
+        raise RefusedError(refusal.code, f"{field} {refusal}") from None
     return address
 
 
@@ -93,22 +86,33 @@ def sole_address(value: bytes) -> str:
 def _read(value: bytes) -> tuple[str, str]:
     """The text of a From header of the grammar, and its address."""
     if len(value) > _LONGEST:
-        raise RefusedError("5.6.0", f"From has more than {_LONGEST} octets")
-    text = unfolded(value)
+        raise RefusedError("5.6.0", f"has more than {_LONGEST} octets")
+    text = _unfolded(value)
     if _CONTROL.search(text):
-        raise RefusedError("5.6.0", "From has a control character")
+        raise RefusedError("5.6.0", "has a control character")
     match = _MAILBOX.fullmatch(text)
     if match is None:
         raise RefusedError("5.6.0", _why(text))
     return text, match["in_angles"] or match["alone"]
 
 
+def _check_address(text: str, address: str, domains: frozenset[str]) -> None:
+    """RefusedError unless the address, and all that may be taken for one, is at one of `domains`."""
+    local, _, domain = address.rpartition("@")
+    if "=?" in local:
+        raise RefusedError("5.6.0", "has an encoded word within its address (RFC 2047, section 5)")
+    # With its comments, which some readers decode as well.
+    _check_name(text, domains)
+    if len(local.encode()) > LOCAL_PART:
+        raise RefusedError("5.1.7", f"has a local part of more than {LOCAL_PART} octets")
+    if domain.lower() not in domains:
+        raise RefusedError("5.7.1", f"must be an address at {' or '.join(sorted(domains))}")
+
+
 def _check_readings(text: str, address: str) -> None:
     """RefusedError unless both parsers find this address alone."""
     if _legacy(text) != [address] or _modern(text) != [address]:
-        raise RefusedError(
-            "5.6.0", "From can be read in more than one way: write it as Name <address>"
-        )
+        raise RefusedError("5.6.0", "can be read in more than one way: write it as Name <address>")
 
 
 def _check_name(name: str, domains: frozenset[str]) -> None:
@@ -117,17 +121,17 @@ def _check_name(name: str, domains: frozenset[str]) -> None:
         if not re.search(r"[<>\\]", quoted):
             continue
         if any(domain.lower() not in domains for domain in _DOMAIN.findall(quoted)):
-            raise RefusedError("5.6.0", "From has a foreign address in its quoted name")
+            raise RefusedError("5.6.0", "has a foreign address in its quoted name")
     words = [_decoded(word) for word in _ENCODED.findall(name)]
     for text in words:
         if _CONTROL.search(text):
-            raise RefusedError("5.6.0", "From has a control character in an encoded word")
+            raise RefusedError("5.6.0", "has a control character in an encoded word")
         # Some readers decode first and look for the address then.
         if any(domain.lower() not in domains for domain in _DOMAIN.findall(text)):
-            raise RefusedError("5.6.0", "From has a foreign address in an encoded word")
+            raise RefusedError("5.6.0", "has a foreign address in an encoded word")
     for character in "".join((name, *words)):
         if not character.isascii() and {*unicodedata.normalize("NFKC", character)} & {*"@<>"}:
-            raise RefusedError("5.6.0", f"From has {character!r}, which some take for @, < or >")
+            raise RefusedError("5.6.0", f"has {character!r}, which some take for @, < or >")
 
 
 def _decoded(word: str) -> str:
@@ -143,24 +147,32 @@ def _why(text: str) -> str:
     """What is wrong with a From header that is no mailbox of the grammar, most telling first."""
     # Comments can only be told once quoted text, which may have brackets, is gone.
     plain = re.sub(_COMMENT, "", re.sub(_QUOTED, "", text))
+    if re.search(r"=\?[^?\s]*\?[qQ]\?[^?\s]*[(),:;<>@[\\\]\"]", text):
+        return (
+            'has a comma or one of ( ) < > @ ; : [ ] \\ " in an encoded word: encode it, a comma '
+            "as =2C (RFC 2047, section 5)"
+        )
     for pattern, reason in _WRONG:
         if re.search(pattern, plain):
             return reason
-    return "From is no address in the form of RFC 5322, section 3.4: write Name <address>"
+    if "(" in text:
+        return _COMMENT_REASON
+    return "is no address in the form of RFC 5322, section 3.4: write Name <address>"
 
 
+_COMMENT_REASON = "has a comment that programs read differently: write Name <address> without it"
 # What stands outside of quoted text and plain comments.
 _WRONG = (
-    ('"', "From has a quotation mark without its partner"),
-    (r"\\", "From has a backslash outside of quotes"),
-    (r"[()]", "From has a comment that can be misread: write the name before <address>"),
-    (r"^[^@]*$", "From has no address: write Name <local-part@domain>"),
-    (r"<[^>]*[:,]", "From has a source route, which is obsolete (RFC 5322, section 4.4)"),
-    (r"[:;]", "From is a group, or has : or ; outside of quotes: write one address"),
-    (r"@.*@", 'From has more than one address, or an @ in a name outside of "quotes"'),
-    (",", 'From has a comma: put the name into "quotes"'),
-    (r"[][]", 'From has a bracket: put the name into "quotes", and name no address literal'),
-    (r"<.*<|>.*>|^[^<]*>|<[^>]*$", "From has angle brackets that do not match"),
+    ('"', "has a quotation mark without its partner"),
+    (r"\\", "has a backslash outside of quotes"),
+    (r"[()]", _COMMENT_REASON),
+    (r"^[^@]*$", "has no address: write Name <local-part@domain>"),
+    (r"<[^>]*[:,]", "has a source route, which is obsolete (RFC 5322, section 4.4)"),
+    (r"[:;]", "is a group, or has : or ; outside of quotes: write one address"),
+    (r"@.*@", 'has more than one address, or an @ in a name outside of "quotes"'),
+    (",", 'has a comma: put the name into "quotes"'),
+    (r"[][]", 'has a bracket: put the name into "quotes", and name no address literal'),
+    (r"<.*<|>.*>|^[^<]*>|<[^>]*$", "has angle brackets that do not match"),
 )
 
 

@@ -16,11 +16,10 @@ import contextlib
 import json
 import os
 import re
-import socket
 import sys
 from dataclasses import dataclass
 
-from agent import milter
+from agent import milter, systemd
 from agent.author import RefusedError, author
 from agent.milter import Message, Verdict
 from agent.transport import safe
@@ -34,6 +33,14 @@ _ONCE = {
 }  # fmt: skip
 # OpenDKIM's own limit is 65536 (opendkim.conf(5), MaximumHeaders), and what it adds needs room.
 _HEADER_OCTETS = 60_000
+# Nobody writes as many; scanners behind us take seconds for ten thousands.
+_HEADERS = 1000
+# Octets of a reply's line, without its end (RFC 5321, section 4.5.3.1.5).
+_REPLY = 510
+# Lines of a message whose parts are told apart: each takes memory beside its octets. On average a line
+# of ordinary mail is longer than this.
+_SHORT_LINE = 16
+_FEW_LINES = 100_000
 _NAME = re.compile(rb"[!-9;-~]+")
 _STRAY = re.compile(rb"\0|\r|\n(?![ \t])")
 _SIGNED_BY = re.compile(rb"(?:^|;)d=([^;]+)")
@@ -47,13 +54,20 @@ class Stream:
     """Where the From address may be: the From domain, and the return path, which mail without From gets."""
     signing_domain: str
     """The domain that the stream signs as (d=, RFC 6376 section 3.5)."""
+    message_octets: int
+    """Of the largest message that Postfix takes; memory is sized for it."""
 
     @classmethod
     def read(cls, path: str) -> Stream:
-        """From a JSON object with `domains` (a list) and `signing_domain`."""
+        """From a JSON object with `domains` (a list), `signing_domain` and `message_octets`."""
         with open(path, encoding="utf-8") as file:
             given = json.load(file)
-        return cls(frozenset(given["domains"]), given["signing_domain"])
+        return cls(frozenset(given["domains"]), given["signing_domain"], given["message_octets"])
+
+    @property
+    def lines(self) -> int:
+        """Of a message whose parts are told apart."""
+        return max(_FEW_LINES, self.message_octets // _SHORT_LINE)
 
     def before_signing(self, message: Message) -> Verdict:
         """Refuse what can be read in two ways or names somebody else; make the rest safe to transport."""
@@ -66,9 +80,12 @@ class Stream:
                 # Postfix adds Date, but Resent-Date instead where a message has other Resent headers.
                 raise RefusedError("5.6.0", "the message has no Date header")
             author(senders[0], self.domains)
-            changes = safe(message)
+            # Mail programs show "SENDER on behalf of FROM".
+            for sender in message.values(b"sender"):
+                author(sender, self.domains, "Sender")
+            changes = safe(message, self.lines)
         except RefusedError as refusal:
-            return Verdict(f"550 {refusal.code} {refusal}")
+            return Verdict(f"550 {refusal.code} {refusal}"[:_REPLY])
         removed = tuple(self._foreign_signatures(message))
         return Verdict("", (*removed, *changes.headers), changes.added, changes.body)
 
@@ -106,18 +123,11 @@ def _check_headers(message: Message) -> None:
         if low in seen and low in _ONCE:
             raise RefusedError("5.6.0", f"{name} stands twice in the headers; one is allowed")
         seen.add(low)
+    if len(message.headers) > _HEADERS:
+        raise RefusedError("5.6.0", f"the message has more than {_HEADERS} headers")
     octets = sum(len(name) + len(value) + 3 for name, value in message.headers)
     if octets > _HEADER_OCTETS:
-        raise RefusedError("5.6.0", f"the headers have {octets} octets, more than {_HEADER_OCTETS}")
-
-
-def _ready() -> None:
-    """Tell systemd (sd_notify(3))."""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if path:
-        address = f"\0{path[1:]}" if path.startswith("@") else path
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.sendto(b"READY=1", address)
+        raise RefusedError("5.6.0", f"the headers have more than {_HEADER_OCTETS} octets")
 
 
 async def main(config: str) -> None:
@@ -127,8 +137,7 @@ async def main(config: str) -> None:
         await milter.listen(f"{folder}/check.sock", stream.before_signing),
         await milter.listen(f"{folder}/signed.sock", stream.after_signing, body=False),
     ]
-    _ready()
-    await asyncio.gather(*(server.serve_forever() for server in servers))
+    await asyncio.gather(systemd.live(), *(server.serve_forever() for server in servers))
 
 
 if __name__ == "__main__":

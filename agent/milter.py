@@ -12,7 +12,8 @@ import contextlib
 import struct
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 _VERSION = 6
@@ -24,9 +25,17 @@ _NO_BODY = 0x10
 # Headers and parts of the body get no answer of their own, and headers come with their white space.
 _UNANSWERED = 0x80 | 0x80000
 _WHITE_SPACE = 0x100000
-# Octets of a packet. Postfix sends a header in one, up to its header_size_limit of 1,000,000.
-LARGEST = 1_100_000
+# Octets of a packet. Postfix sends a header in one, up to its header_size_limit (102400).
+LARGEST = 110_000
 _PIECE = 65_535
+# Of a message; no judge takes as much, and needs no more to say so.
+_KEPT_HEADERS = 2000
+_KEPT_OCTETS = 2 * LARGEST
+# Large messages at once: one is judged, which takes many times its octets, and one comes in. The others
+# wait in Postfix's queue files.
+_LARGE_AT_ONCE = 2
+# Seconds that Postfix may be silent while others wait for its place.
+_PATIENCE = 60.0
 
 
 @dataclass
@@ -37,6 +46,14 @@ class Message:
     """Name, and value with white space after the colon; lines end with LF, without the last one."""
     body: bytearray = field(default_factory=bytearray)
     """Lines end with CRLF."""
+    octets: int = field(default=0, compare=False)
+    """Of all headers that were kept."""
+
+    def add(self, name: bytes, value: bytes) -> None:
+        """Keep one more header, unless there are too many for any judge already."""
+        if len(self.headers) <= _KEPT_HEADERS and self.octets <= _KEPT_OCTETS:
+            self.headers.append((name, value))
+            self.octets += len(name) + len(value)
 
     def values(self, name: bytes) -> list[bytes]:
         """The values of every header called `name` (small letters)."""
@@ -63,40 +80,80 @@ _TEMPORARY = Verdict("451 4.3.0 the message could not be checked, try again late
 async def listen(path: str, judge: Judge, *, body: bool = True) -> asyncio.Server:
     """Ask `judge` about each message that comes to the socket `path`; without `body`, if it needs none."""
 
+    place = asyncio.Semaphore(_LARGE_AT_ONCE)
+    # Python judges no two at the same time anyway; in a thread, so that others need not wait.
+    thread = ThreadPoolExecutor(1)
+
+    async def judged(message: Message) -> Verdict:
+        try:
+            if len(message.body) < _PIECE:
+                return judge(message)
+            return await asyncio.get_running_loop().run_in_executor(thread, judge, message)
+        except Exception:  # noqa: BLE001 - an error of ours refuses nothing and lets nothing through
+            traceback.print_exc(file=sys.stderr)
+            return _TEMPORARY
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             # A packet that is none ends the connection: Postfix answers 451.
             with contextlib.suppress(OSError, EOFError, ValueError, struct.error):
-                await _converse(reader, writer, judge, body=body)
+                if await _agreed(reader, writer, body=body):
+                    while await _message(reader, writer, judged, place):
+                        pass
         finally:
             writer.close()
 
-    return await asyncio.start_unix_server(serve, path, limit=2 * LARGEST, backlog=512)
+    return await asyncio.start_unix_server(serve, path, backlog=512)
 
 
-async def _converse(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, judge: Judge, *, body: bool
-) -> None:
+async def _agreed(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, body: bool
+) -> bool:
+    """Agree on what is asked for; False where the client only looked whether somebody is there."""
+    command, content = await _received(reader, None)
+    if command == b"O":
+        writer.write(packet(b"O", _options(content, body=body)))
+    return command == b"O"
+
+
+async def _message(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    judged: Callable[[Message], Awaitable[Verdict]],
+    place: asyncio.Semaphore,
+) -> bool:
+    """One message, from its first header to the answer; False at the end of the connection."""
     message = Message()
-    while received := await read(reader):
-        command, content = received
-        if command == b"L":
-            name, value = content.split(b"\0")[:2]
-            message.headers.append((name, value))
-        elif command == b"B":
-            message.body += content
-        elif command == b"O":
-            writer.write(packet(b"O", _options(content, body=body)))
-        elif command == b"E":
-            message.body += content
-            writer.writelines(_answers(await _judged(judge, message)))
-            message = Message()
-        elif command in (b"A", b"K"):
-            message = Message()
-        elif command == b"Q":
-            return
-        elif command != b"D":  # macros, which get no answer
-            writer.write(packet(b"c"))
+    async with contextlib.AsyncExitStack() as held:
+        while True:
+            large = len(message.body) > _PIECE
+            command, content = await _received(reader, _PATIENCE if large else None)
+            if command == b"L":
+                name, value = content.split(b"\0")[:2]
+                message.add(name, value)
+            elif command in (b"B", b"E"):
+                if not large and len(message.body) + len(content) > _PIECE:
+                    await held.enter_async_context(place)
+                message.body += content
+            elif command in (b"A", b"K", b"Q"):
+                return command != b"Q"
+            elif command != b"D":  # macros, which get no answer
+                writer.write(packet(b"c"))
+            if command == b"E":
+                await asyncio.wait_for(_answer(writer, await judged(message)), _PATIENCE)
+                return True
+
+
+async def _received(reader: asyncio.StreamReader, patience: float | None) -> tuple[bytes, bytes]:
+    received = await (asyncio.wait_for(read(reader), patience) if patience else read(reader))
+    if received is None:
+        raise EOFError
+    return received
+
+
+async def _answer(writer: asyncio.StreamWriter, verdict: Verdict) -> None:
+    for answer in _answers(verdict):
+        writer.write(answer)
         await writer.drain()
 
 
@@ -106,18 +163,6 @@ def _options(offered: bytes, *, body: bool) -> bytes:
     if version < _VERSION or actions & _ACTIONS != _ACTIONS or steps & wanted != wanted:
         raise EOFError("the mail server speaks an older protocol")
     return struct.pack("!III", _VERSION, _ACTIONS, wanted)
-
-
-async def _judged(judge: Judge, message: Message) -> Verdict:
-    """The verdict; an error of ours refuses nothing for good and lets nothing through."""
-    try:
-        if len(message.body) < _PIECE:
-            return judge(message)
-        # A large one takes a while to rewrite: others need not wait for it.
-        return await asyncio.to_thread(judge, message)
-    except Exception:  # noqa: BLE001 - whatever it is, the message must not pass
-        traceback.print_exc(file=sys.stderr)
-        return _TEMPORARY
 
 
 def _answers(verdict: Verdict) -> Iterable[bytes]:

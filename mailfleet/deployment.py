@@ -10,7 +10,7 @@ from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 
-from mailfleet import inventory
+from mailfleet import inventory, scanning, signing
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Machine, Release
 from mailfleet.hoststate import HostState
@@ -18,7 +18,6 @@ from mailfleet.login_hashes import login_hashes
 from mailfleet.model import Address, Fleet, Host
 from mailfleet.model.names import domain_name
 from mailfleet.operations import files, packages, services
-from mailfleet.scanning import Capacity, check_memory
 from mailfleet.secrets import optional_secret, variable
 from mailfleet.target import Authority, Roots, Target
 from mailfleet.urilists import KEY, UriList, checked_key, uri_lists
@@ -42,7 +41,7 @@ def current_target() -> Target:
 
 
 def target_of(
-    fleet: Fleet, name: str, suite: str | None, capacity: Capacity | None = None
+    fleet: Fleet, name: str, suite: str | None, capacity: scanning.Capacity | None = None
 ) -> Target:
     """The Target of one host of a fleet.
 
@@ -67,7 +66,8 @@ def target_of(
     )
     if capacity is None:
         return target
-    check_memory(fleet, machine, capacity)
+    scanning.check_memory(fleet, machine, capacity)
+    signing.check_memory(fleet, machine, capacity)
     return replace(target, capacity=capacity)
 
 

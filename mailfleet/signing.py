@@ -6,12 +6,20 @@ domain's key: whatever From a message has, it is signed as its own stream or not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mailfleet.errors import MailfleetError
 from mailfleet.model import Fleet, Host, Stream
+from mailfleet.scanning import Capacity
 
 KEYS = "/etc/opendkim/keys"
 """The folder of the private keys: KEYS/DOMAIN/SELECTOR.private."""
+_MB = 2**20
+# Of a judge, in MB: the program, a small message from each of Postfix's processes, and parts in a
+# hundred thousand lines. tests/unit/test_message_memory.py holds both figures.
+_JUDGE = 80
+_TIMES = 14
+"""How many times its octets a message takes while it is encoded, and another one comes in."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,8 @@ class StreamSigner:
     A mail that is submitted without From gets its sender as From, and a signature of the parent
     domain aligns with it (RFC 9989 §5.1).
     """
+    message_octets: int = field(kw_only=True)
+    """Of the largest message."""
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -59,6 +69,11 @@ class StreamSigner:
         return f"mailfleet-message@{self.stream}.service"
 
     @property
+    def judge_memory(self) -> int:
+        """What the judge may take, in MB: above, the kernel ends it, and mail waits at the client."""
+        return _JUDGE + _TIMES * -(-self.message_octets // _MB)
+
+    @property
     def judge_config(self) -> str:
         return f"/etc/mailfleet/streams/{self.stream}.json"
 
@@ -76,9 +91,22 @@ class StreamSigner:
 def stream_signer(stream: Stream) -> StreamSigner:
     """The signer of a stream."""
     own = (stream.return_path,) if stream.return_path != stream.from_domain else ()
-    return StreamSigner(stream.name, stream.from_domain, own)
+    octets = stream.limits.message_bytes
+    return StreamSigner(stream.name, stream.from_domain, own, message_octets=octets)
 
 
 def stream_signers(fleet: Fleet, host: Host) -> tuple[StreamSigner, ...]:
     """The signers of a host's streams."""
     return tuple(stream_signer(stream) for _, stream in fleet.host_streams(host))
+
+
+def check_memory(fleet: Fleet, host: Host, capacity: Capacity) -> None:
+    """MailfleetError where a stream's largest message would take more than half of the host's memory."""
+    for signer in stream_signers(fleet, host):
+        if 2 * signer.judge_memory > capacity.memory:
+            raise MailfleetError(
+                f"{host.name} has {capacity.memory} MB of memory, and the judge of stream "
+                f"{signer.stream} needs up to {signer.judge_memory} MB, more than half of it, for "
+                f"messages of {signer.message_octets} octets",
+                f"give the host more memory, or lower message_bytes in [streams.{signer.stream}.limits]",
+            )

@@ -14,7 +14,7 @@ from mailfleet.signing import StreamSigner, stream_signers
 from mailfleet.target import Target
 
 _LIBRARY = "/usr/local/lib/mailfleet"
-_MODULES = ("author", "message", "milter", "transport")
+_MODULES = ("author", "message", "milter", "mime", "systemd", "transport")
 _TEMPLATE = "etc/systemd/system/mailfleet-message@.service"
 
 
@@ -41,7 +41,10 @@ def desired(target: Target) -> HostState:
             ConfigFile(
                 f"/{_TEMPLATE}", render(_TEMPLATE, library=_LIBRARY), affects=(RELOAD, *units)
             ),
-            *(drop_in(unit) for unit in units),
+            *(
+                drop_in(signer.judge, own=(f"MemoryMax={signer.judge_memory}M",))
+                for signer in signers
+            ),
         ),
         checks=(Check("judge of messages", _CHECK),),
         services=tuple(Service(unit) for unit in units),
@@ -50,7 +53,11 @@ def desired(target: Target) -> HostState:
 
 def config(signer: StreamSigner) -> str:
     """What the agent reads; see `agent.message.Stream`."""
-    content = {"domains": signer.domains, "signing_domain": signer.domain}
+    content = {
+        "domains": signer.domains,
+        "signing_domain": signer.domain,
+        "message_octets": signer.message_octets,
+    }
     return json.dumps(content, indent=2) + "\n"
 
 

@@ -65,7 +65,7 @@ def _converse(connection: socket.socket, ask: dict[str, Any], found: dict[str, A
         (b"T", b""),
         *((b"L", _strings(name, value)) for name, value in ask["headers"]),
         (b"N", b""),
-        (b"B", ask["body"].encode()),
+        *((b"B", piece) for piece in _pieces(ask["body"].encode())),
         (b"E", b""),
     ]
     for command, content in steps:
@@ -95,6 +95,11 @@ def _answer(connection: socket.socket, found: dict[str, Any]) -> bytes:
     elif kind in (b"h", b"i", b"m"):
         found["headers"].append(words[:2])
     return kind
+
+
+def _pieces(body: bytes) -> list[bytes]:
+    """As large as Postfix sends them."""
+    return [body[start : start + 65_535] for start in range(0, len(body) or 1, 65_535)]
 
 
 def _strings(*texts: str) -> bytes:

@@ -116,6 +116,27 @@ FROM = (
         TWO_READINGS,
     ),
     _from(
+        "a comment with quotes",
+        'a@shop.test (say "hi")',
+        550,
+        "5.6.0 From has a comment that programs read differently",
+        TWO_READINGS,
+    ),
+    _from(
+        "a comment before the address",
+        "(Shop) a@shop.test",
+        550,
+        "5.6.0 From has a comment that programs read differently",
+        TWO_READINGS,
+    ),
+    _from(
+        "a comma in an encoded word",
+        "=?utf-8?q?Shop,_Ltd.?= <a@shop.test>",
+        550,
+        "5.6.0 From has a comma or one of",
+        "RFC 2047 §5: some readers see two addresses",
+    ),
+    _from(
         "two addresses",
         "a@shop.test, b@evil.test",
         550,
@@ -218,6 +239,21 @@ HEADERS = (
     Kind("To twice", message("To: y@inbox.test"), 550, "5.6.0 To stands twice", ONCE),
     Kind("From twice", message("From: a@shop.test"), 550, "5.6.0 From stands twice", ONCE),
     Kind("From twice, written otherwise", message("fROM: b@evil.test"), 550, "stands twice", ONCE),
+    Kind("a Sender of the stream", message("Sender: Shop <bounces@shop.test>")),
+    *(
+        Kind(
+            f"Sender: {value}",
+            message(f"Sender: {value}"),
+            550,
+            text,
+            "programs show it beside From",
+        )
+        for value, text in (
+            ("ceo@evil.test", "5.7.1 Sender must be an address at"),
+            ("a@news.shop.test", "5.7.1 Sender must be an address at"),
+            ("www-data", "5.6.0 Sender has no address"),
+        )
+    ),
     Kind("no From", message(sender="X-A: b")),
     Kind("no headers", b"\r\nHello.\r\n"),
     Kind("an empty Subject", message("Subject:")),
@@ -261,6 +297,13 @@ HEADERS = (
     ),
     Kind("Bcc and Return-Path", message("Bcc: secret@inbox.test", "Return-Path: <b@evil.test>")),
     Kind("200 headers", message(*(f"X-Header-{n}: {'v' * 40}" for n in range(200)))),
+    Kind(
+        "1,100 headers",
+        message(*(f"X-{n}: v" for n in range(1100))),
+        550,
+        "5.6.0 the message has more than 1000 headers",
+        "scanners take seconds for ten thousands",
+    ),
     Kind("headers of 50,000 octets", message(*("X-Large: " + "v" * 900 for _ in range(55)))),
     Kind(
         "headers of 70,000 octets",

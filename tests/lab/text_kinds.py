@@ -150,10 +150,56 @@ STRUCTURES = (
             "Content-Type: application/pgp-signature\r\n\r\n-----BEGIN PGP SIGNATURE-----",
         ),
     ),
+    *(
+        Kind(
+            f"8 bit in {kind}",
+            parts(kind, INNER, f"Content-Type: application/{name}\r\n\r\nx"),
+            550,
+            f"5.6.3 {kind} has 8-bit text",
+            "RFC 1847 §2.1: it must be 7 bit, for it cannot be encoded without breaking its signature",
+        )
+        for kind, name in (
+            ("multipart/signed", "pgp-signature"),
+            ("multipart/signed", "pkcs7-signature"),
+            ("multipart/encrypted", "pgp-encrypted"),
+        )
+    ),
     Kind(
-        "8 bit in a signed part",
-        parts("multipart/signed", INNER, "Content-Type: application/pgp-signature\r\n\r\nx"),
+        "8 bit in a signed part beside others",
+        parts(
+            "multipart/mixed",
+            INNER,
+            f'Content-Type: multipart/signed; boundary="s"\r\n\r\n--s\r\n{INNER}\r\n--s--',
+        ),
+        550,
+        "5.6.3 multipart/signed has 8-bit text",
+        "as above",
+    ),
+    Kind(
+        "a signed part beside 8 bit",
+        parts(
+            "multipart/mixed",
+            INNER,
+            'Content-Type: multipart/signed; boundary="s"\r\n\r\n--s\r\n\r\nHello.\r\n--s--',
+        ),
         says=UTF8,
+    ),
+    Kind(
+        "a forwarded message with 8 bit in a signed part",
+        parts(
+            "multipart/mixed",
+            "Content-Type: message/rfc822\r\n\r\nFrom: c@evil.test\r\n"
+            f'Content-Type: multipart/signed; boundary="s"\r\n\r\n--s\r\n{INNER}\r\n--s--',
+        ),
+        says=UTF8,
+    ),
+    Kind(
+        "S/MIME, opaque, raw",
+        mime(
+            "application/pkcs7-mime; smime-type=signed-data",
+            "8bit",
+            bytes(range(128, 256)) + b"\r\n",
+        ),
     ),
     Kind(
         "S/MIME, opaque",
@@ -161,18 +207,33 @@ STRUCTURES = (
     ),
     Kind("a multipart without an end", parts("multipart/mixed", INNER, end="")),
     Kind("a multipart without a boundary", mime("multipart/mixed", "", UTF8 + "\r\n")),
+    *(
+        Kind(
+            f"{levels} levels of parts",
+            mime(
+                "multipart/mixed; boundary=b0",
+                "8bit",
+                "".join(
+                    f"--b{n}\r\nContent-Type: multipart/mixed; boundary=b{n + 1}\r\n\r\n"
+                    for n in range(levels)
+                )
+                + f"--b{levels}\r\n{INNER}"
+                + "".join(f"--b{n}--\r\n" for n in range(levels, -1, -1)),
+            ),
+            *refusal,
+            says="" if refusal else UTF8,
+        )
+        for levels, refusal in (
+            (29, ()),
+            (90, (550, "5.6.0 the parts are nested more than 30", "to encode them takes seconds")),
+        )
+    ),
     Kind(
-        "100 levels of parts",
-        mime(
-            "multipart/mixed; boundary=b0",
-            "8bit",
-            "".join(
-                f"--b{n}\r\nContent-Type: multipart/mixed; boundary=b{n + 1}\r\n\r\n"
-                for n in range(100)
-            )
-            + UTF8
-            + "\r\n",
-        ),
+        "1,001 parts",
+        parts("multipart/mixed", *[INNER] * 1001),
+        550,
+        "5.6.0 the message has more than 1000 parts",
+        "to encode them takes seconds",
     ),
     Kind(
         "a delivery report",

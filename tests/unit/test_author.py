@@ -80,14 +80,19 @@ def test_accepted(value: str, address: str) -> None:
         (" Team: a@shop.example;", "5.6.0", "a group"),
         (" undisclosed:;", "5.6.0", "no address"),
         (" <@evil.example:a@shop.example>", "5.6.0", "a source route"),
-        (" a@evil.example (a@shop.example)", "5.6.0", "a comment that can be misread"),
-        (" a@shop.example (a (b) c)", "5.6.0", "a comment that can be misread"),
+        (" a@evil.example (a@shop.example)", "5.6.0", "a comment that programs read differently"),
+        (" a@shop.example (a (b) c)", "5.6.0", "a comment that programs read differently"),
         (' "x <a@shop.example>', "5.6.0", "a quotation mark without its partner"),
         (r' "x\" <b@evil.example>" <a@shop.example>', "5.6.0", "a foreign address in its quoted"),
         (' "<b@evil.example>" <a@shop.example>', "5.6.0", "a foreign address in its quoted"),
         (r" x\, <a@shop.example>", "5.6.0", "a backslash outside of quotes"),
         (r' (a\) "b) B <c@news.shop.example> (c" <a@shop.example>', "5.6.0", "a backslash"),
         (' (a) "b) B <c@evil.example> (c" <a@shop.example>', "5.6.0", "a foreign address in its"),
+        (' a@shop.example (say "hi")', "5.6.0", "a comment that programs read differently"),
+        (" (Shop) a@shop.example", "5.6.0", "a comment that programs read differently"),
+        (" a(x)@shop.example", "5.6.0", "a comment that programs read differently"),
+        (" a@shop.example (a) (b)", "5.6.0", "a comment that programs read differently"),
+        (" =?utf-8?q?Shop,_Ltd.?= <a@shop.example>", "5.6.0", "a comma as =2C"),
         (" [Shop] <a@shop.example>", "5.6.0", "a bracket"),
         (" a@[192.0.2.1]", "5.6.0", "a bracket"),
         (" a @shop.example", "5.6.0", "no address in the form"),
@@ -170,3 +175,14 @@ def test_no_header_takes_long_to_judge(piece: str) -> None:
     for end in ("@shop.example", ""):
         with pytest.raises(RefusedError):
             author((" " + piece * 400 + end).encode()[:990] + b"!", DOMAINS)
+
+
+def test_another_field_is_called_by_its_name() -> None:
+    assert author(b" a@shop.example", DOMAINS, "Sender") == "a@shop.example"
+    for value, reason in (
+        (b" a@evil.example", "Sender must be an address at bounce.shop.example or shop.example"),
+        (b" root", "Sender has no address"),
+        (b" \xff", "Sender has 8-bit text that is not UTF-8"),
+    ):
+        with pytest.raises(RefusedError, match=reason):
+            author(value, DOMAINS, "Sender")

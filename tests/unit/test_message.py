@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent import milter
-from agent.message import Stream
+from agent.message import Stream, main
 from agent.milter import Message, Verdict
 from mailfleet.signing import StreamSigner
 from mailfleet.verify import milter_session
@@ -18,7 +21,8 @@ from roles import message as role
 
 pytestmark = pytest.mark.unit
 
-STREAM = Stream(frozenset({"shop.example", "bounce.shop.example"}), "shop.example")
+STREAM = Stream(frozenset({"shop.example", "bounce.shop.example"}), "shop.example", 10_240_000)
+ORDERS = StreamSigner("orders", "shop.example", ("bounce.shop.example",), message_octets=10_240_000)
 DATE = (b"Date", b" Fri, 27 Nov 2026 12:00:00 +0000")
 PLAIN = [(b"From", b" a@shop.example"), (b"To", b" x@inbox.example"), (b"Subject", b" Hi"), DATE]
 
@@ -38,7 +42,13 @@ def test_an_ordinary_message_passes_unchanged() -> None:
 
 def test_the_configuration_is_what_the_role_writes(tmp_path: Path) -> None:
     path = tmp_path / "orders.json"
-    path.write_text(role.config(StreamSigner("orders", "shop.example", ("bounce.shop.example",))))
+    path.write_text(
+        role.config(
+            StreamSigner(
+                "orders", "shop.example", ("bounce.shop.example",), message_octets=10_240_000
+            )
+        )
+    )
     assert Stream.read(str(path)) == STREAM
 
 
@@ -81,6 +91,28 @@ def test_the_reason_of_a_refused_from_is_told() -> None:
     assert without == "550 5.6.0 the message has no Date header"
 
 
+def test_a_sender_of_somebody_else_is_refused() -> None:
+    assert judged((b"Sender", b" Shop <bounces@bounce.shop.example>")) == Verdict()
+    for value in (b" ceo@bank.example", b" news@news.shop.example", b" root", b""):
+        reply = judged((b"Sender", value)).reply
+        assert reply.startswith(("550 5.7.1 Sender must be an address", "550 5.6.0 Sender has no"))
+
+
+def test_a_reply_fits_into_a_line() -> None:
+    """RFC 5321, section 4.5.3.1.5: 512 octets with the line's end."""
+    long = Stream(frozenset({f"{name * 60}.example" * 4 for name in "ab"}), "a.example", 10_000)
+    message = Message([(b"From", b" a@evil.example"), DATE])
+    assert len(long.before_signing(message).reply) == 510
+    assert len(judged((b"X" * 2000, b" y")).reply) <= 510
+
+
+def test_many_headers_are_refused() -> None:
+    assert judged(*[(b"X", b" y")] * 900) == Verdict()
+    assert (
+        judged(*[(b"X", b" y")] * 1001).reply == "550 5.6.0 the message has more than 1000 headers"
+    )
+
+
 def test_large_headers_are_refused_rather_than_cut() -> None:
     assert judged(*[(b"X-Large", b"x" * 900)] * 65) == Verdict()
     assert judged(*[(b"X-Large", b"x" * 900)] * 67).reply.startswith("550 5.6.0 the headers have ")
@@ -99,11 +131,15 @@ def test_only_what_was_signed_as_the_stream_leaves() -> None:
         assert signed(*values) == "451 4.7.7 the message was not signed as shop.example, try later"
 
 
+def question(path: str, **ask: Any) -> dict[str, Any]:
+    return {"socket": path, "daemon_name": "x", "sender": "a@b", "recipient": "c@d", "body": "Hi\r\n",
+            "headers": [["From", " a@shop.example"]], **ask}  # fmt: skip
+
+
 def asked(tmp_path: Path, judge: milter.Judge, **ask: Any) -> dict[str, Any]:
     """What a client of the protocol, which is not the program's own, is answered over a socket."""
     path = str(tmp_path / "socket")
-    given = {"socket": path, "daemon_name": "x", "sender": "a@b", "recipient": "c@d", "body": "Hi\r\n",
-             "headers": [["From", " a@shop.example"]], **ask}  # fmt: skip
+    given = question(path, **ask)
 
     async def run() -> dict[str, Any]:
         server = await milter.listen(path, judge)
@@ -134,6 +170,87 @@ def test_a_refusal_reaches_the_client(tmp_path: Path) -> None:
     assert answer["reply"].startswith("550 5.7.1 From must be")
 
 
+def test_no_more_headers_are_kept_than_any_judge_takes(tmp_path: Path) -> None:
+    seen: list[Message] = []
+
+    def accept(message: Message) -> Verdict:
+        seen.append(message)
+        return Verdict()
+
+    asked(tmp_path, accept, headers=[["X", "y"]] * 10_000)
+    asked(tmp_path, accept, headers=[["X", "y" * 50_000]] * 40)
+    assert [len(message.headers) for message in seen] == [2001, 5]
+    assert [STREAM.before_signing(message).reply[:4] for message in seen] == ["550 "] * 2
+
+
+LARGE = "x" * 200_000
+
+
+def test_large_messages_are_judged_one_by_one(tmp_path: Path) -> None:
+    path, at_once, judging = str(tmp_path / "socket"), 0, threading.Semaphore(1)
+
+    def judge(message: Message) -> Verdict:
+        nonlocal at_once
+        assert judging.acquire(blocking=False)
+        at_once += 1
+        judging.release()
+        return Verdict("", body=bytes(message.body))
+
+    async def run() -> list[dict[str, Any]]:
+        async with await milter.listen(path, judge):
+            return await asyncio.gather(
+                *(
+                    asyncio.to_thread(milter_session.show, question(path, body=LARGE))
+                    for _ in "12345"
+                )
+            )
+
+    assert [answer["verdict"] for answer in asyncio.run(run())] == ["accept"] * 5
+    assert at_once == 5
+
+
+def test_who_falls_silent_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(milter, "_PATIENCE", 0.05)
+    path = str(tmp_path / "socket")
+
+    async def run() -> dict[str, Any]:
+        async with await milter.listen(path, STREAM.before_signing):
+            silent = [await asyncio.open_unix_connection(path) for _ in "123"]
+            for _, writer in silent:
+                offer = b"O" + struct.pack("!III", 6, 0x1FF, 0x1FFFFF)
+                pieces = [offer, b"B" + b"x" * 50_000, b"B" + b"x" * 50_000]
+                writer.writelines(struct.pack("!I", len(piece)) + piece for piece in pieces)
+            answer = await asyncio.to_thread(milter_session.show, question(path, body=LARGE))
+            for reader, writer in silent:
+                await reader.read()  # until its end
+                writer.close()
+            return answer
+
+    assert asyncio.run(run())["reply"].startswith("550 5.6.0 the message has no Date")
+
+
+def test_systemd_hears_that_the_loop_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sd_notify(3), sd_watchdog_enabled(3)."""
+    config = tmp_path / "orders.json"
+    config.write_text(role.config(ORDERS))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "30000")
+        monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+
+        async def run() -> list[bytes]:
+            serving = asyncio.create_task(main(str(config)))
+            heard = [await asyncio.to_thread(systemd.recv, 100) for _ in "123"]
+            serving.cancel()
+            return heard
+
+        assert asyncio.run(run()) == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_an_error_of_the_judge_lets_nothing_through(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -147,6 +264,6 @@ def test_an_error_of_the_judge_lets_nothing_through(
 
 
 def test_the_role_writes_json() -> None:
-    assert json.loads(role.config(StreamSigner("orders", "shop.example"))) == {
-        "domains": ["shop.example"], "signing_domain": "shop.example",
+    assert json.loads(role.config(StreamSigner("orders", "shop.example", message_octets=10_240_000))) == {
+        "domains": ["shop.example"], "signing_domain": "shop.example", "message_octets": 10_240_000,
     }  # fmt: skip

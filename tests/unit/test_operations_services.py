@@ -23,7 +23,7 @@ SERVICES = (
     Service("b@x.service", on_change="reload"),
     Service("clock.service", runs=False),
 )
-ORDERS = StreamSigner("orders", "shop.example", ("bounce.shop.example",))
+ORDERS = StreamSigner("orders", "shop.example", ("bounce.shop.example",), message_octets=10_240_000)
 OTHER = WantedKey("news.example", "new", 2048)
 UNITS = frozenset(service.unit for service in SERVICES)
 GOOD = ServicesState(enabled=UNITS, active=frozenset({"a.service", "b@x.service"}), managed=UNITS)
@@ -303,7 +303,7 @@ def test_mail_of_a_domain_without_a_signing_key_is_deferred() -> None:
 
 
 def test_a_streams_signer_knows_no_other_streams_key() -> None:
-    news = StreamSigner("news", "news.example")
+    news = StreamSigner("news", "news.example", message_octets=10_240_000)
     files = {file.path: file.content for file in tables([ORDERS, news], [KEY, OTHER])}
     assert "news.example" not in files[ORDERS.key_table] + files[ORDERS.signing_table]
     assert "shop.example" not in files[news.key_table] + files[news.signing_table]

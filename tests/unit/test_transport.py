@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent import mime
 from agent.author import RefusedError
 from agent.milter import Message
-from agent.transport import LINE, Changes, safe
+from agent.transport import LINE, Changes, has_long_line, safe
 
 pytestmark = pytest.mark.unit
 
+LINES = 500_000
 UTF8 = "Grüße, 日本".encode()
 LONG = b"y" * 1500
 
@@ -33,7 +35,7 @@ def typed(kind: bytes, body: bytes, encoding: bytes = b"") -> Message:
 
 def applied(before: Message) -> bytes:
     """The message as Postfix has it after the changes."""
-    changes = safe(before)
+    changes = safe(before, LINES)
     headers = list(before.headers)
     for name, number, value in changes.headers:
         places = [i for i, (other, _) in enumerate(headers) if other.lower() == name.lower()]
@@ -55,7 +57,7 @@ def decoded(text: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("line", [b"Hello.", b"w" * LINE, b""])
 def test_a_message_that_is_safe_stays_as_it_is(line: bytes) -> None:
-    assert safe(message(body=line + b"\r\n")) == Changes()
+    assert safe(message(body=line + b"\r\n"), LINES) == Changes()
 
 
 @pytest.mark.parametrize("encoding", [b"", b"7bit", b"8bit", b"binary"])
@@ -96,33 +98,91 @@ def test_text_without_mime_headers_gets_them(text: bytes, charset: bytes) -> Non
     assert b"\r\nMIME-Version: 1.0" in head
 
 
-def test_what_the_sender_signed_is_not_touched() -> None:
-    body = (
-        b"--b\r\n\r\nTEXT\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n"
-    )
+SEALED = b"--b\r\n\r\nTEXT\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n"
+
+
+def test_what_the_sender_signed_has_to_be_safe() -> None:
     kind = b"multipart/signed; boundary=b"
-    assert safe(typed(kind, body.replace(b"TEXT", UTF8))) == Changes()
+    assert safe(typed(kind, SEALED), LINES) == Changes()
+    with pytest.raises(RefusedError, match="multipart/signed has 8-bit text") as refusal:
+        safe(typed(kind, SEALED.replace(b"TEXT", UTF8)), LINES)
+    assert refusal.value.code == "5.6.3"
     with pytest.raises(RefusedError, match="a line of more than 998 octets"):
-        safe(typed(kind, body.replace(b"TEXT", LONG)))
+        safe(typed(kind, SEALED.replace(b"TEXT", LONG)), LINES)
+
+
+def test_what_the_sender_signed_within_a_message_has_to_be_safe() -> None:
+    """Its neighbours are encoded; within a message that is only forwarded it is somebody else's."""
+    neighbour = b"--m\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + UTF8 + b"\r\n--m\r\n"
+    signed = b"Content-Type: multipart/signed; boundary=b\r\n\r\n" + SEALED
+    mixed = b"multipart/mixed; boundary=m"
+    after = applied(typed(mixed, neighbour + signed + b"--m--\r\n"))
+    assert is_safe(after)
+    assert signed in after
+    broken = signed.replace(b"TEXT", UTF8)
+    with pytest.raises(RefusedError, match="before it is signed"):
+        safe(typed(mixed, neighbour + broken + b"--m--\r\n"), LINES)
+    forwarded = b"Content-Type: message/rfc822\r\n\r\nFrom: x@evil.example\r\n" + broken
+    after = applied(typed(mixed, neighbour + forwarded + b"--m--\r\n", b"8bit"))
+    assert broken in after
+    # It still is what it says.
+    assert b"Content-Transfer-Encoding: 8bit\r\n\r\n--m" in after
+
+
+def nested(levels: int, text: bytes) -> bytes:
+    start = [
+        b"--b%d\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n" % (n, n + 1)
+        for n in range(levels)
+    ]
+    end = [b"--b%d--\r\n" % n for n in range(levels, -1, -1)]
+    return b"".join((*start, b"--b%d\r\n\r\n" % levels, text, b"\r\n", *end))
+
+
+def test_structures_have_limits() -> None:
+    kind = b"multipart/mixed; boundary=b0"
+    assert is_safe(applied(typed(kind, nested(mime.LEVELS - 1, UTF8))))
+    with pytest.raises(RefusedError, match="nested more than 30 levels deep"):
+        safe(typed(kind, nested(mime.LEVELS, UTF8)), LINES)
+    # What needs no encoding is not taken apart.
+    assert safe(typed(kind, nested(200, b"text")), LINES) == Changes()
+    many = b"".join(b"--b0\r\n\r\n" + UTF8 + b"\r\n" for _ in range(mime.PARTS)) + b"--b0--\r\n"
+    assert is_safe(applied(typed(kind, many)))
+    with pytest.raises(RefusedError, match="more than 1000 parts"):
+        safe(typed(kind, b"--b0\r\n\r\nx\r\n" + many), LINES)
+    with pytest.raises(RefusedError, match="more than 3000 lines") as refusal:
+        safe(typed(kind, many), 3000)
+    assert refusal.value.code == "5.3.4"
+    # Text without parts is not told apart.
+    assert is_safe(applied(message(body=UTF8 + b"\r\n" * 10)))
+
+
+@given(
+    st.lists(st.sampled_from([b"a" * 500, b"a" * 498, b"a", b"\r", b"\n", b"\r\n"]), max_size=12)
+)
+@settings(deadline=None)
+def test_a_long_line_is_seen(pieces: list[bytes]) -> None:
+    text = b"".join(pieces)
+    expected = any(len(line.removesuffix(b"\r")) > LINE for line in text.split(b"\n"))
+    assert has_long_line(text) == expected
 
 
 def test_a_structure_that_cannot_be_written_back_is_left_or_refused() -> None:
     kind, start = b"multipart/mixed; boundary=b", b"--b  \r\n\r\n"
-    assert safe(typed(kind, start + UTF8 + b"\r\n")) == Changes()
+    assert safe(typed(kind, start + UTF8 + b"\r\n"), LINES) == Changes()
     with pytest.raises(RefusedError, match="quoted-printable or base64"):
-        safe(typed(kind, start + LONG + b"\r\n"))
+        safe(typed(kind, start + LONG + b"\r\n"), LINES)
 
 
 def test_a_long_header_is_folded_at_white_space() -> None:
     value = b" " + b"word " * 600 + b"end"
     before = message((b"X-Long", b" short"), (b"X-Long", value))
-    ((name, number, folded),) = safe(before).headers
+    ((name, number, folded),) = safe(before, LINES).headers
     assert (name, number, folded.replace(b"\n", b"")) == (b"X-Long", 2, value)
     assert is_safe(applied(before))
     with pytest.raises(RefusedError, match="X-Long has more than 998 octets"):
-        safe(message((b"X-Long", b" " + b"w" * 1000)))
+        safe(message((b"X-Long", b" " + b"w" * 1000)), LINES)
     with pytest.raises(RefusedError, match="without white space"):
-        safe(message((b"X-Long", b" w" + b" " * 1000)))
+        safe(message((b"X-Long", b" w" + b" " * 1000)), LINES)
 
 
 _LINES = st.lists(
