@@ -1,7 +1,8 @@
 """Reading inventories and domain files: the edge between files and the fleet model.
 
 An inventory is a Python file without suffix that pyinfra executes. Its last line calls `declare`,
-which validates the whole fleet before pyinfra opens the first connection:
+which validates the whole fleet, and the logins' hashes where hosts are configured, before pyinfra opens
+the first connection:
 
     from mailfleet import inventory as _inventory
 
@@ -9,22 +10,27 @@ which validates the whole fleet before pyinfra opens the first connection:
 
     _inventory.declare(globals(), domains=["shop.example"])
 
-`read` executes the same file for the `mailfleet` command. What a mistyped inventory path does under
-pyinfra cannot be caught here, since nothing of ours runs then: see docs/development.md.
+`read` executes the same file for the `mailfleet` command. What ends pyinfra before `declare` is called, a
+mistyped path as well, is told by `check_run`: the project's config.py calls it, which pyinfra reads first.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fnmatch
+import io
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from mailfleet.domain_files import read_domain_files
 from mailfleet.errors import ConfigurationError, MailfleetError, Problem
+from mailfleet.login_hashes import check_logins
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.model.checks import deploy_problems
 from mailfleet.model.names import domain_name
@@ -42,6 +48,8 @@ class _Run:
 
     fleet: Fleet | None = None
     reading: bool = False
+    rehearsing: bool = False
+    """Whether the file is only executed to see whether it can be."""
     entries: tuple[HostEntry, ...] = ()
     names: Mapping[str, Any] | None = None
     """The globals of the inventory that has declared the fleet."""
@@ -59,6 +67,8 @@ def declare(names: object = None, *more: object, **options: Any) -> None:
 
     Under pyinfra a mistake is printed and ends the run with exit code 2; `read` raises it instead.
     """
+    if _run.rehearsing:
+        return
     problems: list[Problem] = []
     if more or not isinstance(names, Mapping) or "__file__" not in names:
         # Before anything is known of the inventory but the file that calls.
@@ -81,6 +91,8 @@ def declare(names: object = None, *more: object, **options: Any) -> None:
         real = [entry for entry in entries if not entry.name.startswith("@")]
         if real:
             _check_deployable(fleet)
+            if _configures_hosts():
+                check_logins(fleet)
         if real and fleet.lab is not None:
             from mailfleet.lab import enter
 
@@ -90,6 +102,15 @@ def declare(names: object = None, *more: object, **options: Any) -> None:
         raise SystemExit(error.exit_code) from None
     _add_connections(fleet, real)
     _run.fleet = fleet
+
+
+def _configures_hosts() -> bool:
+    """Whether this run of pyinfra has a deploy file that needs all hosts' secrets, not only those of DNS."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.params.get("limit"):
+        return False
+    operations = context.params.get("operations") or ()
+    return any(Path(str(name)).absolute().parent.name == "deploys" for name in operations)
 
 
 def current() -> Fleet:
@@ -118,14 +139,22 @@ def _executed(path: str | Path) -> tuple[Fleet, tuple[HostEntry, ...]]:
     code = _source_code(source, Path(path))
     before = _run.fleet, _run.reading, _run.entries, _run.names
     _run.fleet, _run.reading, _run.entries, _run.names = None, True, (), None
-    names = {"__file__": source, "__name__": "inventory"}
     try:
         # What it prints must not get into a command's document.
         with contextlib.redirect_stdout(sys.stderr):
-            exec(code, names)  # noqa: S102 - it is a program
+            names = _names(source, code)
         fleet = _declared(source)
         _check_whole(source, names)
         return fleet, _run.entries
+    finally:
+        _run.fleet, _run.reading, _run.entries, _run.names = before
+
+
+def _names(source: str, code: Any) -> dict[str, Any]:
+    """What the executed inventory defines; ConfigurationError, with the line, where it ends early."""
+    names: dict[str, Any] = {"__file__": source, "__name__": "inventory"}
+    try:
+        exec(code, names)  # noqa: S102 - it is a program
     except MailfleetError:
         raise
     except SystemExit:
@@ -134,8 +163,46 @@ def _executed(path: str | Path) -> tuple[Fleet, tuple[HostEntry, ...]]:
     except Exception as error:  # noqa: BLE001 - whatever a user's program may raise
         text = f"cannot be executed: {type(error).__name__}: {error}"
         raise ConfigurationError([Problem(source, _line(source), text)]) from None
+    return names
+
+
+def check_run() -> None:
+    """End a run of pyinfra whose inventory cannot be executed, or lacks what --limit names, with exit code 2.
+
+    pyinfra itself would show a traceback, and do nothing with exit code 0 where the file is not there.
+    The inventory is executed twice so; what it prints is seen once.
+    """
+    context = click.get_current_context(silent=True)
+    path = str(context.params.get("inventory") or "") if context else ""
+    # pyinfra takes host names and connectors as well.
+    if "/" not in path or path.startswith("@") or "," in path:
+        return
+    _run.rehearsing = True
+    try:
+        code = _source_code(path, Path(path))
+        nowhere = io.StringIO()
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            names = _names(path, code)
+        _check_limits(path, names, context.params.get("limit") or () if context else ())
+    except MailfleetError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
     finally:
-        _run.fleet, _run.reading, _run.entries, _run.names = before
+        _run.rehearsing = False
+
+
+def _check_limits(source: str, names: Mapping[str, Any], limits: Iterable[str]) -> None:
+    """ConfigurationError for a --limit that matches nobody: pyinfra goes on with no host."""
+    entries = _entries(source, names, [])
+    known = sorted({entry.name for entry in entries} | {entry.region for entry in entries})
+    every = (*known, "all", Path(source).stem)
+    problems = [
+        Problem(source, "--limit", f"{limit} is no host or region; there are {', '.join(known)}")
+        for limit in limits
+        if not any(fnmatch.fnmatch(name, limit) for name in every)
+    ]
+    if problems and entries:
+        raise ConfigurationError(problems)
 
 
 def _check_whole(source: str, names: Mapping[str, Any]) -> None:

@@ -30,7 +30,10 @@ from tests.deploy.answers import Answers, converged, fresh
 ROOT = Path(__file__).resolve().parents[2]
 EU, US = "mta1.eu.shop.example", "mta1.us.shop.example"
 SUITES = {EU: "bookworm", US: "trixie"}
-LOGINS = {"shop": "$6$salt1$hashOfShop/1", "newsletter": "$6$salt2$hashOfNewsletter/2"}
+LOGINS = {
+    "shop": f"$6$salt1${'hashOfShop/1':x<86}",
+    "newsletter": f"$6$salt2${'hashOfNewsletter/2':x<86}",
+}
 
 DOMAIN = """\
 [dkim]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailfleet.errors import MailfleetError
-from mailfleet.login_hashes import login_hashes
+from mailfleet.login_hashes import check_logins, login_hashes
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.records import records
 from mailfleet.records.rrset import octets
@@ -181,6 +181,47 @@ def test_includes_with_underscores_within_labels_are_names_too() -> None:
     assert fleet.domain("shop.example").spf.includes == ("spf_c.esp.example",)
 
 
+HASH = (
+    "$6$salt$wZU8LXJfJJqoagopbB7RuK6JEotEMZ0CQDy0phpPAuLMYQFcmf6L6BdAbs/Q7w7o1qsZ9pFqFVY4yuUSWgaYt1"
+)
+"""Of `openssl passwd -6`."""
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        (HASH, True),
+        (HASH.replace("$salt$", "$rounds=5000$salt$"), True),
+        (f"$5$salt${'a' * 43}", True),
+        (f"$2b$12${'a' * 53}", True),
+        (f"$y$j9T${'a' * 22}${'b' * 43}", True),
+        # What a shell leaves of it in double quotes.
+        (HASH[2:], False),
+        (HASH.removeprefix("$6$salt"), False),
+        (HASH[:-1], False),
+        (f"{HASH}a", False),
+        ("$6$salt$hash", False),
+        ("{SHA512-CRYPT}" + HASH, False),
+        # Methods that are weak, or that nobody knows.
+        (f"$1$salt${'a' * 22}", False),
+        (f"$9$salt${'a' * 86}", False),
+        (f"$6$sa lt${'a' * 86}", False),
+    ],
+)
+def test_what_is_a_hash(monkeypatch: pytest.MonkeyPatch, text: str, good: bool) -> None:
+    fleet = build(
+        {"mta1": MTA1}, {"shop.example": {"streams": {"orders": stream(logins=["shop"])}}}
+    )
+    monkeypatch.delenv("MAILFLEET_SECRETS", raising=False)
+    monkeypatch.setenv("MAILFLEET_LOGIN_SHOP", text)
+    if good:
+        check_logins(fleet)
+        return
+    with pytest.raises(MailfleetError, match="MAILFLEET_LOGIN_SHOP is no whole crypt") as error:
+        check_logins(fleet)
+    assert text not in str(error.value)
+
+
 def test_all_missing_secrets_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     domains = {"shop.example": {"streams": {
         "orders": stream(logins=["shop", "erp", "old"]), "news": stream(logins=["letter"])}}}  # fmt: skip
@@ -189,19 +230,20 @@ def test_all_missing_secrets_come_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("MAILFLEET_SECRETS", raising=False)
     for name in ("SHOP", "LETTER"):
         monkeypatch.delenv(f"MAILFLEET_LOGIN_{name}", raising=False)
-    monkeypatch.setenv("MAILFLEET_LOGIN_ERP", "$6$salt$hash")
+    monkeypatch.setenv("MAILFLEET_LOGIN_ERP", HASH)
     monkeypatch.setenv("MAILFLEET_LOGIN_OLD", "secret")
     with pytest.raises(MailfleetError) as error:
         login_hashes(fleet, fleet.hosts[0])
     assert str(error.value).splitlines() == [
         "the secret MAILFLEET_LOGIN_SHOP is not set: password hash of the orders login shop",
-        "MAILFLEET_LOGIN_OLD is no crypt(3) hash, which looks like $6$salt$hash",
+        "MAILFLEET_LOGIN_OLD is no whole crypt(3) hash of SHA-512, SHA-256, yescrypt or bcrypt, such as "
+        "$6$salt$ and 86 characters (a shell reads $6 as a variable unless the hash stands in single quotes)",
         "the secret MAILFLEET_LOGIN_LETTER is not set: password hash of the news login letter",
         "  hint: make a hash with `openssl passwd -6`, then export MAILFLEET_LOGIN_...=..., or set "
         "MAILFLEET_SECRETS to a sops file that holds it",
     ]
     for name in ("SHOP", "OLD", "LETTER"):
-        monkeypatch.setenv(f"MAILFLEET_LOGIN_{name}", "$6$salt$hash")
+        monkeypatch.setenv(f"MAILFLEET_LOGIN_{name}", HASH)
     assert login_hashes(fleet, fleet.hosts[0]).keys() == {"shop", "erp", "old", "letter"}
 
 
