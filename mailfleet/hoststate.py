@@ -86,6 +86,15 @@ class ConnectionLimit:
 
     concurrent: int
     per_minute: int
+    concurrent_network: int | None = None
+    """At the same time for a network /64, where that is not the same as for an address."""
+    waiting_port: int | None = None
+    """Where connections above `concurrent` wait; None: the client's kernel asks again later."""
+
+    @property
+    def of_network(self) -> int:
+        """At the same time for an IPv6 network /64."""
+        return self.concurrent if self.concurrent_network is None else self.concurrent_network
 
 
 @dataclass(frozen=True)
@@ -104,10 +113,14 @@ class Listener:
     """The unit that opens it, where a role says so."""
     limit: ConnectionLimit | None = None
     """None where the service itself keeps clients within limits."""
+    redirected: bool = False
+    """Whether clients only get there when the firewall sends them from another port."""
 
     @property
     def public(self) -> bool:
         """Whether the firewall has to let others in."""
+        if self.redirected:
+            return False
         return not self.addresses or not all(a.is_loopback for a in self.addresses)
 
 

@@ -125,6 +125,15 @@ def sizing(wanted: Scan, capacity: Capacity, *, lab: bool) -> Sizing:
     return Sizing(processes, reloads_beside=spare >= _database(lab=lab))
 
 
+def reserved(fleet: Fleet, host: Host, capacity: Capacity) -> int:
+    """MB that the scanners of a host take; 0 where nothing is scanned."""
+    wanted, lab = level(fleet, host), fleet.lab is not None
+    if wanted == "none":
+        return 0
+    processes = sizing(wanted, capacity, lab=lab).processes
+    return _fixed(lab=lab) - _SYSTEM + processes * _PROCESS[wanted]
+
+
 def check_memory(fleet: Fleet, host: Host, capacity: Capacity) -> None:
     """MailfleetError where the host is too small for what it has to scan."""
     wanted = level(fleet, host)

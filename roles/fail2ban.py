@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailfleet.connections import waiting_ports
 from mailfleet.hoststate import Check, ConfigFile, HostState, Service
 from mailfleet.render import render
 from mailfleet.sandbox import drop_in
@@ -28,6 +29,8 @@ def desired(target: Target) -> HostState:
     affects = (UNIT,)
     streams = target.fleet.host_streams(target.host)
     ports = sorted({p for _, stream in streams for p in (stream.tls_port, stream.starttls_port)})
+    # Bans are looked at after the firewall has sent a connection from one port to the other.
+    ports += waiting_ports(target.fleet, target.host).values()
     logs = jails(target)
     files = (
         ConfigFile(

@@ -80,6 +80,25 @@ class Limited:
     limit: ConnectionLimit
 
     @property
+    def concurrent(self) -> int:
+        """At the same time, for an address or a network /64."""
+        return self.limit.concurrent if self.address.version == 4 else self.limit.of_network
+
+    @property
+    def ports(self) -> str:
+        """The port, and that where the connections above the limit have come to."""
+        waiting = self.limit.waiting_port
+        return str(self.port) if waiting is None else f"{self.port},{waiting}"
+
+    @property
+    def waiting(self) -> str | None:
+        """Address and port where the connections above the limit wait."""
+        if self.limit.waiting_port is None:
+            return None
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{host}:{self.limit.waiting_port}"
+
+    @property
     def burst(self) -> int:
         """A minute's worth may come at once; the kernel takes no higher number than 10,000."""
         return min(self.limit.per_minute, 10_000)
@@ -97,12 +116,22 @@ def limited(listeners: Iterable[Listener], version: int) -> tuple[Limited, ...]:
     return tuple(Limited(f"mailfleet-{n}", *values) for n, values in enumerate(found, start=1))
 
 
-def _ingress(listeners: tuple[Listener, ...]) -> Iterator[ConfigFile]:
+def _ingress(target: Target, listeners: tuple[Listener, ...]) -> Iterator[ConfigFile]:
     """How many connections one client may have."""
     for version, suffix, bits in ((4, "", 32), (6, "6", 64)):
+        values = {
+            "rules": limited(listeners, version),
+            "bits": bits,
+            # Loopback never comes in from outside.
+            "exempt": [
+                network
+                for network in target.fleet.own_networks
+                if network.version == version and not network.is_loopback
+            ],
+        }
         yield ConfigFile(
             f"/etc/ufw/mailfleet-ingress{suffix}.rules",
-            render("etc/ufw/mailfleet-ingress.rules", rules=limited(listeners, version), bits=bits),
+            render("etc/ufw/mailfleet-ingress.rules", **values),
             mode=0o640,
             affects=(RELOAD,),
         )
@@ -150,7 +179,7 @@ def desired(target: Target, listeners: Iterable[Listener]) -> HostState:
                 mode=0o640,
                 affects=affects,
             ),
-            *_ingress(listeners),
+            *_ingress(target, listeners),
             *_egress(),
         ),
         checks=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailfleet import authentication
+from mailfleet import authentication, connections
 from mailfleet.hoststate import (
     Action,
     Check,
@@ -28,8 +28,6 @@ CLOCK_CHANGE = "mailfleet-clock-change.timer"
 # may then still write a message of 10 MB each, twice (queue and maildir), and the streams have theirs.
 INBOUND_FREE = 1_500_000_000
 STREAM_FREE = 250_000_000
-# Enough for any provider's reports, too little for a flood.
-_INBOUND_LIMIT = ConnectionLimit(concurrent=5, per_minute=120)
 # Debian 13 names the instance after what follows "postfix-", and its default instance is the plain
 # unit; before, the unit was named after the whole instance and "-" was the default one.
 _OLD_UNITS = ("bookworm", "noble")
@@ -186,7 +184,16 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
         "limits": stream.limits,
         # Postfix wants room for one and a half of the largest message at least.
         "minimum_free": max(STREAM_FREE, 2 * stream.limits.message_bytes),
-        "processes": processes(stream.limits.concurrent_connections),
+        "processes": connections.stream_processes(
+            target.fleet, target.host, stream, target.capacity
+        ),
+        "waiting_ports": {
+            port: waiting
+            for (name, port), waiting in connections.waiting_ports(
+                target.fleet, target.host
+            ).items()
+            if name == stream.name
+        },
         "retry": stream.retry,
         "old_postfix": target.suite in _OLD_UNITS,
         "domains": domains,
@@ -240,7 +247,7 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         "instances": [sending.instance for sending in host.sending],
         "listen": _listen(host),
         "uid": _MAIL_UID,
-        "processes": processes(_INBOUND_LIMIT.concurrent),
+        "processes": connections.inbound_processes(target.fleet, host, target.capacity),
         "tls": server_tls(target.suite),
         "authentication": authentication.SOCKET,
         "scanner": inbound_milter(host),
@@ -260,34 +267,33 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
     listeners = []
     if host.inbound:
         listeners.append(
-            Listener("inbound", "tcp", 25, host.addresses, unit=affects[0], limit=_INBOUND_LIMIT)
+            Listener(
+                "inbound", "tcp", 25, host.addresses, unit=affects[0], limit=connections.INBOUND
+            )
         )
     return files, directories, listeners
 
 
 def _submission(target: Target, sending: SendingAddress, stream: Stream) -> list[Listener]:
-    limit = ConnectionLimit(
-        stream.limits.concurrent_connections, stream.limits.connections_per_minute
-    )
-    return [
-        Listener(
-            f"{stream.name} submission ({purpose})",
-            "tcp",
-            port,
-            sending.addresses,
-            unit=unit(target.suite, sending.instance),
-            limit=limit,
+    found = []
+    waiting = connections.waiting_ports(target.fleet, target.host)
+    processes = connections.stream_processes(target.fleet, target.host, stream, target.capacity)
+    opened_by = unit(target.suite, sending.instance)
+    for purpose, port in (("TLS", stream.tls_port), ("STARTTLS", stream.starttls_port)):
+        limit = ConnectionLimit(
+            connections.concurrent(stream, processes),
+            stream.limits.connections_per_minute,
+            waiting_port=waiting[stream.name, port],
         )
-        for purpose, port in (("TLS", stream.tls_port), ("STARTTLS", stream.starttls_port))
-    ]
-
-
-def processes(limit: int) -> int:
-    """Processes of one port: eleven clients that hold all they may leave room for a twelfth.
-
-    At most 1,000, which take 2 GB of memory.
-    """
-    return min(12 * limit, 1000)
+        name = f"{stream.name} submission ({purpose})"
+        found += [
+            Listener(name, "tcp", port, sending.addresses, unit=opened_by, limit=limit),
+            Listener(
+                f"{name}, above the limit", "tcp", waiting[stream.name, port], sending.addresses,
+                unit=opened_by, redirected=True,
+            ),
+        ]  # fmt: skip
+    return found
 
 
 def _listen(host: Host) -> list[str]:

@@ -39,6 +39,13 @@ def log_in(number):
             return str(smtp.docmd("AUTH", f"PLAIN {answer}")[0])
     except (OSError, smtplib.SMTPException) as error:
         return type(error).__name__
+def session(_):
+    # Wrong ones in the same session, then one more try with what may be the right password.
+    with smtplib.SMTP_SSL(address, 465, context=trust, timeout=60) as smtp:
+        smtp.ehlo("client.test")
+        tried = ["wrong1", "wrong2", "wrong3", password]
+        answers = [base64.b64encode(f"\\0{login}\\0{one}".encode()).decode() for one in tried]
+        return " ".join(str(smtp.docmd("AUTH", f"PLAIN {answer}")[0]) for answer in answers)
 def relay(_):
     try:
         smtp = smtplib.SMTP(address, 25, timeout=60)
@@ -53,8 +60,9 @@ def relay(_):
         return " ".join(codes)
     except (OSError, smtplib.SMTPException) as error:
         return type(error).__name__
+kind = {"login": log_in, "session": session, "relay": relay}[what]
 with ThreadPoolExecutor(count) as pool:
-    print(json.dumps(list(pool.map({"login": log_in, "relay": relay}[what], range(count)))))
+    print(json.dumps(list(pool.map(kind, range(count)))))
 """
 REACHED = """
 import socket, sys
@@ -214,6 +222,18 @@ def test_good_logins_are_never_banned(target: Target) -> None:
     assert target.guess(BYSTANDER, 1) == ["535"]
     until(lambda: "Total failed:\t1" in target.server("status", "submission"), "the wrong one")
     assert target.banned("submission") == set()
+
+
+def test_each_wrong_login_of_a_session_counts_and_the_right_one_does_not(target: Target) -> None:
+    password = secret("password-orders", "tests", lab=target.deployed.name).reveal()
+    found = target.attempts(GUESSER, "session", target.submission, 2, "orders", password)
+    assert found == ["535 535 535 235"] * 2
+    until(
+        lambda: "Total failed:\t6" in target.server("status", "submission"), "all six are counted"
+    )
+    # What fail2ban has read of the log by then includes the right ones: a wrong one comes after.
+    assert target.guess(GUESSER, 1) == ["535"]
+    until(lambda: "Total failed:\t7" in target.server("status", "submission"), "the seventh")
 
 
 def test_the_fleets_own_hosts_are_spared(target: Target) -> None:

@@ -1,4 +1,4 @@
-"""Clients that connect and never speak: few of each network get in, and others are served beside them."""
+"""Clients that connect and never speak: few of each are served, and others are served beside them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailfleet import lab
+from mailfleet.connections import waiting_ports
 from mailfleet.lab import plan
+from tests.lab.test_fail2ban import BYSTANDER, GUESSER, Target, shut_out, target, until
+from tests.lab.test_mail import connect
 from tests.lab.test_submission import connected
+
+__all__ = ["target"]
 
 if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab
 
 pytestmark = pytest.mark.lab
 
-# Of mailfleet/model/kinds.py, and of roles/postfix.py for inbound.
-ALLOWED = {465: 20, 587: 20, 25: 5}
+# Of 25 connections of an address, and of 75 of a network: at port 25 the limits of mailfleet/connections.py;
+# at the others all are let in, and all but ten of a client wait where nobody else is.
+ALLOWED = {465: (25, 75), 587: (25, 75), 25: (10, 50)}
 # The lab's name server has three addresses in each of its networks. With IPv6 they are one client.
 IPV4 = tuple(str(pair[0]) for pair in (plan.NAMESERVER, plan.RESOLVER, plan.ACME))
 IPV6 = tuple(str(pair[1]) for pair in (plan.NAMESERVER, plan.RESOLVER, plan.ACME))
@@ -46,11 +52,13 @@ sys.stdin.read()
 
 
 @contextmanager
-def idle(deployed: DeployedLab, address: str, port: int, own: tuple[str, ...]) -> Iterator[int]:
+def idle(
+    deployed: DeployedLab, address: str, port: int, own: tuple[str, ...], *, host: str = "ns"
+) -> Iterator[int]:
     """Connections from the addresses `own` that say nothing; how many of them are let in."""
     command = shlex.join(("python3", "-c", IDLE, address, str(port), *own))
     with subprocess.Popen(
-        [*lab.ssh_command(deployed.name, "ns"), command],
+        [*lab.ssh_command(deployed.name, host), command],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as clients:  # fmt: skip
         assert clients.stdout is not None
@@ -70,5 +78,31 @@ def test_idle_clients_leave_room_for_others(
         idle(deployed_lab, str(ipv6), port, IPV6) as together,
         connected(deployed_lab, host, port) as smtp,
     ):
-        assert (each, together) == (3 * ALLOWED[port], ALLOWED[port])
+        address, network = ALLOWED[port]
+        assert (each, together) == (3 * address, network)
         assert smtp.ehlo()[0] == 250
+
+
+@pytest.mark.parametrize("region", ["eu", "us"])
+def test_nobody_gets_to_a_waiting_port_directly(deployed_lab: DeployedLab, region: str) -> None:
+    fleet = deployed_lab.fleet
+    machine = fleet.host(getattr(deployed_lab, region))
+    for port in waiting_ports(fleet, machine).values():
+        with pytest.raises(TimeoutError):
+            connect(deployed_lab, str(machine.sending[0].ipv4), port, timeout=1.5)
+
+
+def test_who_never_speaks_is_banned_and_who_only_looks_is_not(target: Target) -> None:
+    deployed, address = target.deployed, target.submission
+    target.server("set", "idle", "maxretry", "3")
+    # As monitoring does, and as an application does that has nothing to say.
+    for _ in range(4):
+        assert target.reached(BYSTANDER, address, 465) == "open"
+    clients = tuple(str(a) for a in plan.RECEIVER if a.version == target.version)
+    with idle(deployed, address, 465, clients, host=GUESSER):
+        # After the ten seconds in which a client has to begin with TLS.
+        until(lambda: target.banned("idle") == set(clients), f"{clients} are banned")
+    shut_out(target, "idle", clients[0])
+    for port in (465, 587):
+        assert target.reached(GUESSER, address, port) == "refused"
+    assert target.reached(BYSTANDER, address, 465) == "open"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,13 @@ concurrent_connections = 2
 recipients_per_message = 4
 message_bytes = 20000
 """
+# Opens so many connections at the same time, and prints how each is greeted.
+SERVED = """
+import socket, sys
+address, port, count = sys.argv[1:]
+clients = [socket.create_connection((address, int(port)), 20) for _ in range(int(count))]
+print(*(client.recv(3).decode() for client in clients))
+"""
 FORGET = "iptables-restore -n < /etc/ufw/mailfleet-ingress.rules"
 
 
@@ -42,6 +50,10 @@ def limited(
 ) -> Iterator[DeployedLab]:
     """The lab with small limits for one stream, deployed as a user would; the others stay."""
     inventory = deployed_lab.variant(tmp_path_factory.mktemp("small"), lambda text: text + LIMITS)
+    # Where tests come from is exempt from the limits on connections otherwise.
+    text = inventory.read_text()
+    inventory.write_text(re.sub(r"never_banned=.*", "never_banned=[],", text))
+    assert inventory.read_text() != text
     try:
         deployed_lab.pyinfra("deploys/mta.py", inventory=str(inventory))
         yield deployed_lab
@@ -116,14 +128,25 @@ def test_recipients_per_message(limited: DeployedLab, session: Callable[[], LabS
 def test_concurrent_connections(
     limited: DeployedLab, session: Callable[[], LabSmtp], address: str
 ) -> None:
-    with session(), session():
-        # Whoever comes now gets no answer yet, and no refusal that would lose a mail.
+    # Two, and four of the waiting port: twice as many processes as a client may have connections.
+    sessions = [session() for _ in range(6)]
+    # Whoever comes now is let in, and gets no greeting yet; nothing is refused that would lose a mail.
+    with connect(limited, address, 587, timeout=1.5) as waiting:
         with pytest.raises(TimeoutError):
-            connect(limited, address, 587, timeout=1.5)
-        waiting = ThreadPoolExecutor(1).submit(session)
-    # Others have left.
-    with waiting.result() as third:
-        assert third.noop()[0] == 250
+            waiting.recv(1)
+        sessions.pop().quit()
+        waiting.settimeout(20)
+        assert waiting.recv(4) == b"220 "
+    for smtp in sessions:
+        assert smtp.noop()[0] == 250
+        smtp.quit()
+
+
+def test_the_fleets_own_hosts_wait_for_nothing(limited: DeployedLab, address: str) -> None:
+    """Nor do networks in `never_banned`; neither are there limits of connections a minute."""
+    other = limited.us if address.startswith("198.51.100.") else limited.eu
+    said = limited.on(other, f"python3 -c {shlex.quote(SERVED)} {address} 587 20")
+    assert said.split() == ["220"] * 20
 
 
 def test_connections_per_minute(

@@ -8,7 +8,9 @@ import socket
 import ssl
 import time
 import uuid
+from collections.abc import Mapping
 from email.message import EmailMessage
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -166,6 +168,7 @@ def submit(
     recipient: str,
     *,
     port: int = 465,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Submit a mail as an application does: the certificate must name the endpoint."""
     version = 6 if "@v6." in recipient else 4
@@ -176,6 +179,8 @@ def submit(
     message["From"] = f"Shop <shop@{stream.from_domain}>"
     message["To"] = recipient
     message["Subject"] = "A test"
+    for name, value in headers.items():
+        message[name] = value
     message.set_content("Hello.\n")
     with LabSmtp(deployed, address, port, stream.endpoint) as smtp:
         if port == 587:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import pytest
 
 from tests.lab.test_mail import LabSmtp
 from tests.lab.test_submission import SENDER, connected, log_in
+from tests.lab.test_tls_outbound import outcome
+from tests.lab.tls_receivers import ZONE, update_dns
 
 if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab
@@ -74,6 +77,59 @@ def test_no_mail_goes_to_an_address_literal(client: LabSmtp, domain: str) -> Non
     code, text = client.rcpt(f"x@{domain}")
     assert 500 <= code < 600, text
     assert text.startswith(b"5.1."), text
+
+
+NOWHERE = {
+    "loopback": ("A", "127.0.0.1"),
+    "loopback6": ("AAAA", "::1"),
+    "mapped": ("AAAA", "::ffff:127.0.0.1"),
+    "this": ("A", "0.0.0.0"),  # noqa: S104 - nobody binds to it
+    "metadata": ("A", "169.254.169.254"),
+    "linklocal": ("AAAA", "fe80::1"),
+    "multicast": ("A", "224.0.0.251"),
+}
+
+
+@pytest.fixture(scope="module")
+def nowhere(deployed_lab: DeployedLab) -> Iterator[None]:
+    """Domains whose mail server is at an address that nobody may make us connect to."""
+    records: dict[str, tuple[tuple[str, str], ...]] = {}
+    for name, (kind, value) in NOWHERE.items():
+        records[f"mx-{name}"] = ((kind, value),)
+        records[name] = (("MX", f"10 mx-{name}.{ZONE}."),)
+        records[f"second-{name}"] = (("MX", f"10 mx.{ZONE}."), ("MX", f"20 mx-{name}.{ZONE}."))
+    update_dns(deployed_lab, records)
+    yield
+    update_dns(deployed_lab, dict.fromkeys(records, ()))
+
+
+@pytest.mark.parametrize("name", NOWHERE)
+def test_no_mail_goes_to_a_mail_server_at_an_address_of_no_network(
+    client: LabSmtp, nowhere: None, name: str
+) -> None:
+    assert client.mail(SENDER)[0] == 250
+    # As MX, behind a good one, and without an MX record.
+    for domain in (name, f"second-{name}", f"mx-{name}"):
+        code, text = client.rcpt(f"x@{domain}.{ZONE}")
+        assert (code, text[:5]) == (550, b"5.4.4"), text
+
+
+def test_mail_to_a_domain_that_names_this_host_is_not_taken_in(
+    deployed_lab: DeployedLab, host: str, client: LabSmtp
+) -> None:
+    """Its own port 25 refuses it as anybody's, and no instance takes it for a mail of its own."""
+    own = deployed_lab.fleet.host(host).ipv4
+    recipient = f"x-{uuid.uuid4().hex}@own.{ZONE}"
+    update_dns(deployed_lab, {"own": (("MX", f"10 mx-own.{ZONE}."),), "mx-own": (("A", str(own)),)})
+    try:
+        assert client.mail(SENDER)[0] == 250
+        assert client.rcpt(recipient)[0] == 250
+        assert client.data(f"From: a@shop.test\r\nTo: {recipient}\r\n\r\nHi.\r\n")[0] == 250
+        _, line = outcome(deployed_lab, host, recipient, "status=")
+    finally:
+        update_dns(deployed_lab, {"own": (), "mx-own": ()})
+    assert "status=bounced" in line
+    assert "Relay access denied" in line
 
 
 def test_the_size_that_is_announced_is_taken(client: LabSmtp) -> None:

@@ -32,7 +32,7 @@ IPV4 = {"ssh_port": 2222, "streams": {"orders": ["192.0.2.11"], "news": ["192.0.
 IPV6 = {"streams": {"orders": ["2001:db8::11"], "news": "orders"}}
 
 
-def state_of(data: dict[str, Any]) -> HostState:
+def state_of(data: dict[str, Any], **options: Any) -> HostState:
     own = data.get("addresses") or next(iter(data["streams"].values()))
     # Hosts that serve one stream have an IP version in common.
     near = "2001:db8::9" if all(":" in address for address in own) else "192.0.2.9"
@@ -40,7 +40,7 @@ def state_of(data: dict[str, Any]) -> HostState:
     fleet = build_fleet(
         "inventories/prod",
         [HostEntry("eu", NAME, data), HostEntry("us", "mta9.us.shop.example", other)],
-        {"domains": ["shop.example"]},
+        {"domains": ["shop.example"], **options},
         {"shop.example": ("dns/shop.example.toml", DOMAIN)},
         [],
     )
@@ -136,28 +136,82 @@ def test_the_way_in_and_the_policy() -> None:
     assert names[0] == "firewall"
 
 
+def ingress(state: HostState, version: int) -> dict[str, list[str]]:
+    """The rules of each of the two tables."""
+    path = f"/etc/ufw/mailfleet-ingress{'' if version == 4 else '6'}.rules"
+    (file,) = (file for file in state.files if file.path == path)
+    assert file.affects == ("firewall",)
+    tables = re.findall(r"^\*(\w+)\n(.*?)^COMMIT$", file.content, re.M | re.S)
+    return {name: re.findall(r"^-A (.+)$", text, re.M) for name, text in tables}
+
+
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_client_has_so_many_connections(version: int) -> None:
     """By its address, or by the network that a customer gets with IPv6."""
-    suffix, bits = ("", 32) if version == 4 else ("6", 64)
-    path = f"/etc/ufw/mailfleet-ingress{suffix}.rules"
-    (file,) = (file for file in state_of(BOTH).files if file.path == path)
-    rules = re.findall(
-        r"^-A mailfleet-ingress -d (\S+) .* --dport (\d+) -m (.+)$", file.content, re.M
-    )
+    found = ingress(state_of(BOTH), version)
+    bits, inbound = (32, 10) if version == 4 else (64, 50)
     data: dict[str, Any] = BOTH
-    host, sending = data["addresses"], data["streams"]["orders"]
-    wanted = [(host, 25, 5, 120), *((sending, port, 20, 1200) for port in (465, 587, 2465, 2587))]
-    assert rules == [
-        (addresses[version == 6], str(port), rule)
-        for number, (addresses, port, count, rate) in enumerate(wanted, start=1)
-        for rule in (
-            f"connlimit --connlimit-above {count} --connlimit-mask {bits} --connlimit-saddr -j DROP",
-            f"hashlimit --hashlimit-above {rate}/min --hashlimit-burst {rate} --hashlimit-mode srcip "
-            f"--hashlimit-srcmask {bits} --hashlimit-name mailfleet-{number} -j DROP",
-        )
+    host = data["addresses"][version == 6]
+    sending = data["streams"]["orders"][version == 6]
+    waiting = {465: 14001, 587: 14002, 2465: 14003, 2587: 14004}
+    # Of ten that a stream allows, as many as a host of 4 GB with a scanner has processes for.
+    to = f"[{sending}]" if version == 6 else sending
+    count = "connlimit --connlimit-above {} --connlimit-mask {} --connlimit-saddr"
+    rate = (
+        "hashlimit --hashlimit-above {0}/min --hashlimit-burst {0} --hashlimit-mode srcip "
+        "--hashlimit-srcmask {1} --hashlimit-name mailfleet-{2}"
+    )
+    # The fleet's other hosts and this one.
+    own = [rule for rule in found["nat"] if rule.endswith("RETURN")]
+    assert own == [rule for rule in found["filter"] if rule.endswith("RETURN")]
+    assert f"mailfleet-above -s {host}/{32 if version == 4 else 128} -j RETURN" in own
+    assert found["nat"] == [
+        *(
+            f"mailfleet-ingress -d {sending} -p tcp -m tcp --dport {port} -m "
+            f"{count.format(4, bits)} -j mailfleet-above"
+            for port in waiting
+        ),
+        *own,
+        *(
+            f"mailfleet-above -d {sending} -p tcp -m tcp --dport {port} -j DNAT "
+            f"--to-destination {to}:{other}"
+            for port, other in waiting.items()
+        ),
     ]
-    assert file.affects == ("firewall",)
+    assert found["filter"] == [
+        f"mailfleet-ingress -d {host} -p tcp -m tcp --dport 25 -m {count.format(inbound, bits)} "
+        "-j mailfleet-above",
+        f"mailfleet-ingress -d {host} -p tcp -m multiport --dports 25 -m "
+        f"{rate.format(600, bits, 1)} -j mailfleet-above",
+        *(
+            f"mailfleet-ingress -d {sending} -p tcp -m multiport --dports {port},{other} -m "
+            f"{rate.format(1200, bits, number)} -j mailfleet-above"
+            for number, (port, other) in enumerate(waiting.items(), start=2)
+        ),
+        *own,
+        "mailfleet-above -j DROP",
+        *(
+            f"mailfleet-ingress -d {sending} -p tcp -m tcp --dport {other} -m conntrack "
+            "--ctstate DNAT -j ACCEPT"
+            for other in waiting.values()
+        ),
+    ]
+
+
+def test_networks_that_are_never_banned_wait_for_nothing() -> None:
+    state = state_of(BOTH, never_banned=["198.51.100.0/24", "2001:db8:17::/48"])
+    for version, network in ((4, "198.51.100.0/24"), (6, "2001:db8:17::/48")):
+        for rules_of_table in ingress(state, version).values():
+            above = [rule for rule in rules_of_table if rule.startswith("mailfleet-above ")]
+            assert f"mailfleet-above -s {network} -j RETURN" in above[:-1]
+            assert "RETURN" not in above[-1]
+
+
+def test_a_waiting_port_is_one_that_nothing_else_has() -> None:
+    opened = {"port": 14002, "protocol": "tcp"}
+    state = state_of({**BOTH, "ssh_port": 14001, "open_ports": [opened]})
+    waiting = [listener.port for listener in state.listeners if listener.redirected]
+    assert waiting == [14003, 14004, 14005, 14006]
 
 
 def test_loopback_sockets_are_not_opened() -> None:
