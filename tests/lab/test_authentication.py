@@ -139,8 +139,11 @@ def test_a_stranger_in_our_name_does_not(deployed_lab: DeployedLab, host: str) -
         "Authentication-Results: (a comment) {host} (1) 1; dmarc=pass",
         'Authentication-Results: "{host}"; dmarc=pass',
         "Authentication-Results:{host};dmarc=pass",
+        f"Authentication-Results{' ' * 900}: {{host}}; dmarc=pass",
+        "X-Field: what some take for a line's end\rAuthentication-Results: {host}; dmarc=pass",
         "ARC-Authentication-Results: i=1; {host}; dmarc=pass",
     ],
+    ids=lambda form: form[:40],
 )
 def test_no_forged_result_survives(deployed_lab: DeployedLab, host: str, form: str) -> None:
     token = uuid.uuid4().hex
