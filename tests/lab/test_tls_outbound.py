@@ -23,6 +23,7 @@ pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).resolve().parents[2]
 SOCKETMAP = "socketmap:unix:/run/mailfleet-tls-policy/socket:postfix"
+NO_TLS = {"TLS-Required": "No"}
 DEMANDS = {
     f"plain.{ZONE}": "encrypt",
     f"secure.{ZONE}": {"level": "secure", "names": [f".{ZONE}"]},
@@ -46,11 +47,11 @@ def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
     return str(getattr(deployed_lab, request.param))
 
 
-def sent(deployed: DeployedLab, host: str, domain: str) -> tuple[str, str, str]:
+def sent(deployed: DeployedLab, host: str, domain: str, **headers: str) -> tuple[str, str, str]:
     """Submit a mail; its recipient, and Postfix's words on the connection and on the outcome."""
     sending, stream = deployed.fleet.host_streams(deployed.fleet.host(host))[0]
     recipient = f"tls-{uuid.uuid4().hex}@{domain}.{ZONE}"
-    submit(deployed, sending, stream, recipient)
+    submit(deployed, sending, stream, recipient, headers=headers)
     return recipient, *outcome(deployed, host, recipient, "status=")
 
 
@@ -105,6 +106,13 @@ def test_an_enforced_mta_sts_policy_is_kept(deployed_lab: DeployedLab, host: str
     assert "status=sent" in line, line
     assert "Verified TLS connection established to mx-sts.inbox.test" in connection
     _, _, line = sent(deployed_lab, host, "sts-bad")
+    assert "status=deferred (Server certificate not verified)" in line, line
+
+
+@pytest.mark.parametrize("domain", ["dane-bad", "sts-bad"])
+def test_a_message_cannot_do_without_tls(deployed_lab: DeployedLab, host: str, domain: str) -> None:
+    """RFC 8689 would let it; what a receiver demands is not the application's to waive."""
+    _, _, line = sent(deployed_lab, host, domain, **NO_TLS)
     assert "status=deferred (Server certificate not verified)" in line, line
 
 
@@ -184,6 +192,9 @@ def test_the_fleets_demands_stand_above_all(
 
 def check_demands(deployed: DeployedLab, host: str, plain: Plain) -> None:
     recipient, _, line = sent(deployed, host, "plain")
+    assert "status=deferred (TLS is required, but was not offered" in line, line
+    assert recipient not in plain.recipients
+    recipient, _, line = sent(deployed, host, "plain", **NO_TLS)
     assert "status=deferred (TLS is required, but was not offered" in line, line
     assert recipient not in plain.recipients
     _, connection, line = sent(deployed, host, "secure")
