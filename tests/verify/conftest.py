@@ -24,7 +24,16 @@ from mailfleet.model import Address, Fleet, Host
 from mailfleet.operations.dkim import WantedKey, tables
 from mailfleet.signing import KEYS, stream_signers
 from mailfleet.target import Target
-from mailfleet.verify import authentication, inbound, kernel, ports, resolver, scanner, web
+from mailfleet.verify import (
+    authentication,
+    identity,
+    inbound,
+    kernel,
+    ports,
+    resolver,
+    scanner,
+    web,
+)
 from mailfleet.verify import dns as verify_dns
 from mailfleet.verify import jails as verify_jails
 from mailfleet.verify import sandbox as verify_sandbox
@@ -100,6 +109,7 @@ class Verification:
         self.recipients = OncePerHost(names, self._ask_inbound)
         self.web = OncePerHost(names, self._ask_web)
         self.scanned = OncePerHost(names, self._scan)
+        self.judged = OncePerHost(names, self._ask_judges)
         self.address_problems = OncePerHost(names, self._ask_dns)
         self.told: set[str] = set()
         self._folder = tempfile.TemporaryDirectory()
@@ -114,6 +124,7 @@ class Verification:
             self.recipients,
             self.web,
             self.scanned,
+            self.judged,
             self.address_problems,
         ):
             work.start()
@@ -218,6 +229,10 @@ class Verification:
         host = self.fleet.host(name)
         return scanner.ask(self.fleet, host, lambda command: self.access.run(name, command))
 
+    def _ask_judges(self, name: str) -> list[str]:
+        host = self.fleet.host(name)
+        return identity.ask(self.fleet, host, lambda command: self.access.run(name, command))
+
     def _ports(self, name: str) -> tuple[Port, ...]:
         return ports.ports_of(self.fleet, self.fleet.host(name))
 
@@ -264,6 +279,11 @@ class Machine:
     @property
     def scanned(self) -> list[scanner.Answer]:
         return self.run.scanned[self.name]
+
+    @property
+    def judged(self) -> list[str]:
+        """What is wrong with the judges' answers."""
+        return self.run.judged[self.name]
 
     def check(self, problems: list[str]) -> None:
         """Fail with all problems, one a line and each with the host's name; pass if there are none."""
