@@ -118,9 +118,15 @@ def _port_problem(holder: Holder, owners: Owners) -> str:
 
 
 def _remedy(process: Process, package: str) -> str:
-    if PurePosixPath(process.program).name in ("docker-proxy", "rootlessport", "conmon"):
+    name = PurePosixPath(process.program).name
+    if name in ("docker-proxy", "rootlessport", "conmon"):
         return (
             "see 'docker ps' or 'podman ps' for the container that publishes the port, and stop it"
+        )
+    if name in ("inetd", "xinetd"):
+        return (
+            f"take its line out of /etc/{name}.conf (or from /etc/xinetd.d) and restart {process.unit}, or "
+            f"stop it for good with 'systemctl disable --now {process.unit}'"
         )
     if process.unit.endswith((".service", ".socket")) and not process.unit.startswith("user@"):
         remove = f", or remove it with 'apt-get remove {package}'" if package else ""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+from mailfleet.facts.processes import PROCESS
+
 _LOCKS = (
     "/var/lib/apt/lists/lock",
     "/var/cache/apt/archives/lock",
@@ -22,15 +24,14 @@ _UNITS = (
 _LINKS = " -o ".join(f"-lname {path}" for path in _LOCKS)
 
 HOLDERS = f"""\
+{PROCESS}
 holders() {{
   find /proc/[0-9]*/fd \\( {_LINKS} \\) -printf '%p %l\\n' 2>/dev/null | while read -r link lock; do
     pid=${{link#/proc/}} pid=${{pid%%/*}}
     # Who only asks whether it is free has the file open as well.
     grep -qE "POSIX .*WRITE $pid " /proc/locks || continue
-    unit=$(grep -oE '[^/]+\\.(service|scope)' "/proc/$pid/cgroup" 2>/dev/null | tail -n 1)
     state=$(sed -n 's/^State:[[:space:]]*\\(.\\).*/\\1/p' "/proc/$pid/status" 2>/dev/null)
-    command=$(tr '\\0\\n' '  ' < "/proc/$pid/cmdline" 2>/dev/null | cut -c 1-120)
-    printf 'lock|%s|%s|%s|%s|%s\\n' "$lock" "$pid" "$unit" "$state" "$command"
+    printf 'lock|%s|%s|%s|%s|%s\\n' "$lock" "$pid" "$(unit_of "$pid")" "$state" "$(command_of "$pid")"
   done
   systemctl list-units --all --plain --no-legend --state=activating -- {" ".join(_UNITS)} 2>/dev/null |
     while read -r unit rest; do printf 'unit|%s\\n' "$unit"; done
@@ -39,7 +40,7 @@ holders() {{
     printf 'unit|cloud-init\\n'
   fi
 }}"""
-"""Shell: the function `holders` prints a row for each lock and each unit; see `PackageLocks`."""
+"""Shell: beside those of PROCESS the function `holders`, which prints a row for each lock and each unit."""
 
 
 @dataclass(frozen=True)

@@ -16,22 +16,21 @@ from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from mailfleet.facts.files import STATE
 from mailfleet.facts.packages import Packages, PackageState
+from mailfleet.facts.processes import PROCESS
 from mailfleet.facts.services import MANAGED
 from mailfleet.model import Address
 
-# The deepest unit of a process: a service below a user's manager is named before the manager.
-_PROCESS = """\
-process() {
+_PROCESS = f"""\
+{PROCESS}
+process() {{
   program=$(readlink "/proc/$1/exe" 2>/dev/null) || program=
   removed=
   case $program in *" (deleted)")
-    program=${program% (deleted)}
+    program=${{program% (deleted)}}
     [ -e "$program" ] || removed=removed ;;
   esac
-  unit=$(grep -oE '[^/]+\\.(service|scope)' "/proc/$1/cgroup" 2>/dev/null | tail -n 1) || unit=
-  command=$(tr '\\0\\n' '  ' < "/proc/$1/cmdline" 2>/dev/null | cut -c 1-120) || command=
-  printf 'process|%s|%s|%s|%s|%s\\n' "$1" "$program" "$removed" "$unit" "$command"
-}"""
+  printf 'process|%s|%s|%s|%s|%s\\n' "$1" "$program" "$removed" "$(unit_of "$1")" "$(command_of "$1")"
+}}"""
 # What else sets the kernel's rules; as "active" counts what has loaded them once.
 _FIREWALLS = "firewalld nftables shorewall shorewall6 ferm"
 _READ = f"""\

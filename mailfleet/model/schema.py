@@ -35,6 +35,7 @@ from mailfleet.model.values import (
     one_of_each_family,
     parsed_address,
     parsed_network,
+    ports_once,
     secure_uri,
     stream_name,
 )
@@ -295,7 +296,9 @@ class OpenPortTable(_Table):
     """What `ufw status` shows beside it. Example: "node_exporter"."""
 
 
-OpenPorts = Annotated[tuple[OpenPortTable, ...], BeforeValidator(as_tuple)]
+OpenPorts = Annotated[
+    tuple[OpenPortTable, ...], BeforeValidator(as_tuple), AfterValidator(ports_once)
+]
 
 
 class InboundLimitsTable(_Table):

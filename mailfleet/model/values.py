@@ -165,3 +165,19 @@ def mail_address(text: str) -> str:
 def domain_or_subdomains(text: str) -> str:
     """A domain name; with a leading dot it means all subdomains."""
     return f".{domain_name(text[1:])}" if text.startswith(".") else domain_name(text)
+
+
+def ports_once(ports: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of `open_ports`: none is open to the same sources twice, nor to some where it is open to everybody."""
+    for place, port in enumerate(ports):
+        for other in ports[:place]:
+            if (port.port, port.protocol) != (other.port, other.protocol):
+                continue
+            if set(port.sources) == set(other.sources) or not (port.sources and other.sources):
+                text = (
+                    "is listed twice"
+                    if port.sources == other.sources
+                    else "is open to everybody already"
+                )
+                raise ValueError(f"{port.protocol} port {port.port} {text}; remove one")
+    return ports

@@ -110,8 +110,8 @@ stop_packages() {
 }
 stop_processes() {
   for pid in $1; do
-    unit=$(grep -oE '[^/]+\\.service' "/proc/$pid/cgroup" 2>/dev/null | tail -n 1) || :
-    [ -z "$unit" ] || stop_unit "$unit"
+    unit=$(unit_of "$pid") || :
+    case $unit in *.service) stop_unit "$unit" ;; esac
     end "$pid"
   done
 }

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import gzip
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
+
+from mailfleet.facts.processes import PROCESS
 
 if TYPE_CHECKING:
     from tests.deploy.conftest import Command, Project
@@ -27,7 +30,7 @@ def changes(commands: list[Command]) -> list[Command]:
     asking = (
         ". /etc/os-release",
         "dpkg-query -W",
-        "sh -c 'holders() {",
+        f"sh -c {shlex.quote(PROCESS)}".rstrip("'"),
         "stat -c",
         "if command -v python3",
         "systemctl show",

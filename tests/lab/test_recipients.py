@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.test_mail import LabSmtp
-from tests.lab.test_submission import SENDER, connected, log_in
+from tests.lab.test_submission import SENDER, client, host
 from tests.lab.test_tls_outbound import outcome
 from tests.lab.tls_receivers import ZONE, update_dns
 
@@ -18,22 +18,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.lab
 
+__all__ = ["client", "host"]
+
 GOOD = "x@inbox.test"
 # In a zone that exists, so that its name server says so.
 UNKNOWN = "x@no-such-name.inbox.test"
-
-
-@pytest.fixture(scope="module", params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    return str(getattr(deployed_lab, request.param))
-
-
-@pytest.fixture
-def client(deployed_lab: DeployedLab, host: str) -> Iterator[LabSmtp]:
-    """A session that is logged in."""
-    with connected(deployed_lab, host, 465) as smtp:
-        log_in(deployed_lab, smtp, "orders")
-        yield smtp
 
 
 def test_of_several_recipients_only_the_unknown_domain_is_refused(client: LabSmtp) -> None:

@@ -29,11 +29,13 @@ from mailfleet import render
 render.FOLDER = pathlib.Path(sys.argv.pop(1))
 main()
 """
-# All that a run could touch: contents, owners and modes, units with their processes, firewall rules.
+# All that a run could touch: contents, owners and modes, units with their processes, firewall rules. A
+# timer's state changes whenever it is due.
 STATE = r"""
 sort -u /var/lib/mailfleet/files/* | xargs -d '\n' stat -c '%n %Y %i %a %U %G'
 sort -u /var/lib/mailfleet/files/* | xargs -d '\n' sha256sum
-systemctl show -p Id,ActiveState,MainPID,StateChangeTimestampMonotonic $(cat /var/lib/mailfleet/services)
+grep -v '\.timer$' /var/lib/mailfleet/services |
+  xargs systemctl show -p Id,ActiveState,MainPID,StateChangeTimestampMonotonic
 iptables-save -t filter | grep '^-A ufw-user'; ip6tables-save -t filter | grep '^-A ufw6-user'
 find /var/lib/mailfleet -name 'stage.*' -o -path '*/pending/*'
 find /etc -name '*.mailfleet-new'

@@ -137,6 +137,13 @@ def test_a_container_and_the_kernel_have_remedies_of_their_own() -> None:
     assert "does not tell by which process" in said
 
 
+def test_inetd_keeps_its_other_lines() -> None:
+    row = "process|9|/usr/sbin/inetd||inetd.service|/usr/sbin/inetd"
+    (said,) = problems(socket("tcp", "*:25", 9), row)
+    assert "take its line out of /etc/inetd.conf" in said
+    assert "restart inetd.service" in said
+
+
 def test_another_mail_server_makes_room() -> None:
     found = read(socket("tcp", "0.0.0.0:25", 7), f"process|7|{EXIM[1]}||{EXIM[0]}|exim4 -bd")
     (held,) = obstacles.holders(STATE, found, OWN)

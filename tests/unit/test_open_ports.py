@@ -30,6 +30,22 @@ def test_ports_of_the_fleet_and_of_a_host_are_taken() -> None:
 
 
 @pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (MONITORED, "tcp port 9100 is listed twice; remove one"),
+        ({**MONITORED, "purpose": "other"}, "tcp port 9100 is listed twice; remove one"),
+        ({"port": 9100}, "tcp port 9100 is open to everybody already; remove one"),
+        ({**MONITORED, "sources": ["198.18.0.1"]}, ""),
+        ({"port": 9100, "protocol": "udp"}, ""),
+    ],
+)
+def test_a_port_is_listed_once(other: dict[str, Any], said: str) -> None:
+    for found in (fleet(MONITORED, other), fleet(host=(MONITORED, other))):
+        assert len(found) == bool(said)
+        assert all(said in text for text in found)
+
+
+@pytest.mark.parametrize(
     ("port", "said"),
     [
         ({"port": 0}, "port: 0 is too small"),
