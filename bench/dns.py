@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from bench import dns_fleet, site
 from bench.figures import Figure, Result, Target
-from mailfleet.providers.base import Driver
-from mailfleet.records import RRset, plan
-from mailfleet.records.rrset import rrset
+from mailfleet.dns.plan.zone import plan
+from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.rrset import RRset, rrset
 from tests.fakes.cloudflare.account import Account
 from tests.fakes.cloudflare.server import FakeCloudflare
 from tests.fakes.cloudflare.setting import Setting

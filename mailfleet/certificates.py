@@ -7,9 +7,9 @@ import datetime as dt
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from mailfleet.dns.records.identity import policies
 from mailfleet.model import Fleet, Host
 from mailfleet.model.authorities import DIRECTORIES
-from mailfleet.records.identity import policies
 
 PRODUCTION = DIRECTORIES["production"]
 

@@ -17,15 +17,15 @@ from pyinfra.api.state import State
 from pyinfra.context import ctx_host, host, state
 
 from mailfleet import inventory
-from mailfleet.by_hand import answers_of
+from mailfleet.dns.plan.render import lines, zone_lines
+from mailfleet.dns.publish.by_hand import answers_of
+from mailfleet.dns.publish.prepare import Publication, prepare, publish
+from mailfleet.dns.query.resolver import resolver_of
+from mailfleet.dns.records.dane import certificates_of
+from mailfleet.dns.records.dkim import keys_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.public_keys import HostPublicKeys, PublicKeys
 from mailfleet.model.names import domain_name
-from mailfleet.publishing import Publication, prepare, publish
-from mailfleet.records.dane import certificates_of
-from mailfleet.records.dkim import keys_of
-from mailfleet.records.render import lines, zone_lines
-from mailfleet.resolution import resolver_of
 
 _AT_ONCE = 100
 

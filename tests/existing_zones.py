@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-from mailfleet import publishing
+from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.publish import prepare as publishing
+from mailfleet.dns.publish.prepare import Publication, PublishError, prepare, publish
+from mailfleet.dns.records.dkim import HostKeys, PublicKey
+from mailfleet.dns.rrset import RRset, txt
 from mailfleet.model import Fleet, HostEntry, build_fleet
-from mailfleet.providers.base import Driver
-from mailfleet.publishing import Publication, PublishError, prepare, publish
-from mailfleet.records import PublicKey
-from mailfleet.records.dkim import HostKeys
-from mailfleet.records.rrset import RRset, txt
 
 Key = tuple[str, str]
 Add = Callable[[str, int, str, Sequence[str]], None]

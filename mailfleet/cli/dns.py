@@ -11,15 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from mailfleet import inventory
-from mailfleet.by_hand import answers_of
-from mailfleet.document import as_json
-from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, MailfleetError
-from mailfleet.live import read_facts
-from mailfleet.model import Fleet
-from mailfleet.model.addresses import parse_address
-from mailfleet.model.checks import deploy_problems
-from mailfleet.model.names import domain_name
-from mailfleet.publishing import (
+from mailfleet.dns.plan.render import Row, columns, rows, zone_lines
+from mailfleet.dns.publish.by_hand import answers_of
+from mailfleet.dns.publish.prepare import (
     Keys,
     Publication,
     PublishError,
@@ -27,10 +21,16 @@ from mailfleet.publishing import (
     prepare,
     publish,
 )
-from mailfleet.records.dane import Certificates, certificates_of
-from mailfleet.records.dkim import keys_of
-from mailfleet.records.render import Row, columns, rows, zone_lines
-from mailfleet.resolution import resolver_of
+from mailfleet.dns.publish.report import as_json
+from mailfleet.dns.query.resolver import resolver_of
+from mailfleet.dns.records.dane import Certificates, certificates_of
+from mailfleet.dns.records.dkim import keys_of
+from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, MailfleetError
+from mailfleet.live import read_facts
+from mailfleet.model import Fleet
+from mailfleet.model.addresses import parse_address
+from mailfleet.model.checks import deploy_problems
+from mailfleet.model.names import domain_name
 
 _COLOURS = {"+": "green", "-": "red", "~": "yellow", "!": "red"}
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -149,7 +149,7 @@ def check(
     inventory_path: str, domain: str | None, as_document: bool, resolvers: tuple[str, ...]
 ) -> None:
     """Ask every authoritative server and the resolvers whether mail from the fleet is believed."""
-    from mailfleet.checking import check as run
+    from mailfleet.dns.checks.run import check as run
 
     for address in resolvers:
         try:

@@ -12,11 +12,11 @@ from ipaddress import ip_address
 import dns.resolver
 from dns.exception import DNSException
 
-from mailfleet.authorities import Authority, ask, authorities
+from mailfleet.dns.query.authoritative import Authority, ask, authorities
+from mailfleet.dns.records.desired import pointer
+from mailfleet.dns.records.dkim import PublicKey
+from mailfleet.dns.rrset import octets
 from mailfleet.model import Fleet, Host
-from mailfleet.records import PublicKey
-from mailfleet.records.desired import pointer
-from mailfleet.records.rrset import octets
 
 
 def resolver_of(fleet: Fleet) -> dns.resolver.Resolver:

@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mailfleet import certificates, lab
+from mailfleet.dns.records import mta_sts
 from mailfleet.facts.tls import chains_of, spki_sha256
-from mailfleet.records import mta_sts
 
 if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from mailfleet import lab
-from mailfleet.records.spf import senders
+from mailfleet.dns.records.spf import senders
 from tests.lab.conftest import INVENTORY, ROOT, DeployedLab
 
 pytestmark = pytest.mark.lab

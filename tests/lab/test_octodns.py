@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 
+from mailfleet.dns.plan.zone import plan
+from mailfleet.dns.providers.octodns import OctoDns
+from mailfleet.dns.providers.octodns.keys import Arguments
+from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
-from mailfleet.providers.octodns import OctoDns
-from mailfleet.providers.octodns.keys import Arguments
-from mailfleet.records import RRset, plan, rrset
-from mailfleet.records.rrset import txt
 from mailfleet.secrets import Secret
 from tests.lab.test_rfc2136 import Server, desired, server
 

@@ -22,17 +22,17 @@ import dns.tsig
 import dns.update
 import pytest
 
+from mailfleet.dns.plan.zone import plan
+from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.providers.rfc2136 import Rfc2136
+from mailfleet.dns.providers.rfc2136.failures import Peer
+from mailfleet.dns.providers.rfc2136.keys import tsig_key
+from mailfleet.dns.publish.plan import Publication, ZonePlan
+from mailfleet.dns.publish.prepare import PublishError, publish
+from mailfleet.dns.records.desired import pointer
+from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address
-from mailfleet.providers.base import Driver
-from mailfleet.providers.rfc2136 import Rfc2136
-from mailfleet.providers.rfc2136.failures import Peer
-from mailfleet.providers.rfc2136.keys import tsig_key
-from mailfleet.publication import Publication, ZonePlan
-from mailfleet.publishing import PublishError, publish
-from mailfleet.records import RRset, plan, rrset
-from mailfleet.records.desired import pointer
-from mailfleet.records.rrset import txt
 from mailfleet.secrets import Secret
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"

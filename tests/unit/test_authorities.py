@@ -13,8 +13,8 @@ import dns.rrset
 import pytest
 from dns.exception import DNSException
 
-from mailfleet import authorities
-from mailfleet.authorities import Authority, UnansweredError, ask
+from mailfleet.dns.query import authoritative
+from mailfleet.dns.query.authoritative import Authority, UnansweredError, ask
 
 pytestmark = pytest.mark.unit
 
@@ -35,11 +35,11 @@ def _servers(monkeypatch: pytest.MonkeyPatch) -> dict[Authority, Reply]:
         replies[server](answer)
         return answer
 
-    monkeypatch.setattr(authorities, "_query", query)
+    monkeypatch.setattr(authoritative, "_query", query)
     monkeypatch.setattr(
         dns.resolver, "zone_for_name", lambda *_, **__: dns.name.from_text("host.example")
     )
-    monkeypatch.setattr(authorities, "authorities", lambda *_: ([FAR, OTHER], []))
+    monkeypatch.setattr(authoritative, "authorities", lambda *_: ([FAR, OTHER], []))
     return replies
 
 

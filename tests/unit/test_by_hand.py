@@ -13,17 +13,17 @@ import dns.zone
 import pytest
 from click.testing import CliRunner, Result
 
-from mailfleet.applying import publish
-from mailfleet.by_hand import ByHand, planned
 from mailfleet.cli import cli
+from mailfleet.dns.publish.apply import publish
+from mailfleet.dns.publish.by_hand import ByHand, planned
+from mailfleet.dns.publish.plan import Publication
+from mailfleet.dns.publish.prepare import prepare
+from mailfleet.dns.records.desired import records
+from mailfleet.dns.records.dkim import HostKeys, PublicKey
+from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, ConfigurationError, MailfleetError
 from mailfleet.model import Fleet, HostEntry, build_fleet
-from mailfleet.publication import Publication
-from mailfleet.publishing import prepare
 from mailfleet.push import _report
-from mailfleet.records import PublicKey, RRset, records
-from mailfleet.records.dkim import HostKeys
-from mailfleet.records.rrset import rrset, txt
 
 pytestmark = pytest.mark.unit
 

@@ -11,15 +11,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from mailfleet import checking
-from mailfleet.checks import addresses, dane, dkim, dmarc, dnssec, domains, spf
-from mailfleet.checks.finding import Finding, Scope
+from mailfleet.dns.checks import addresses, dane, dkim, dmarc, dnssec, domains, run, spf
+from mailfleet.dns.checks.finding import Finding, Scope
+from mailfleet.dns.lookup import LookupFailedError
+from mailfleet.dns.query.resolver import Answer, Resolver
+from mailfleet.dns.records.desired import records
+from mailfleet.dns.records.dkim import HostKeys, PublicKey
+from mailfleet.dns.rrset import txt
 from mailfleet.model import Fleet, HostEntry, build_fleet
-from mailfleet.records import PublicKey, records
-from mailfleet.records.dkim import HostKeys
-from mailfleet.records.lookup import LookupFailedError
-from mailfleet.records.rrset import txt
-from mailfleet.resolution import Answer, Resolver
 
 pytestmark = pytest.mark.unit
 
@@ -279,13 +278,13 @@ def test_a_whole_check(
     monkeypatch: pytest.MonkeyPatch, certificate: str, subjects: list[str]
 ) -> None:
     # No provider is asked: the fleet names none, and none could be opened here.
-    monkeypatch.setattr(checking, "authorities", lambda *_: ([], []))
+    monkeypatch.setattr(run, "authorities", lambda *_: ([], []))
     zone = {**right(), DS: ("1 13 2 00",), ("shop.example", "DNSKEY"): ("257 3 13 00",)}
     resolver = Fixed(zone)
     resolver.dnspython = None  # type: ignore[attr-defined]
     keys = {HOST: HostKeys((KEY,), True)}
     asked = [cast(Resolver, resolver)]
-    report = checking.check(fleet(), keys, asked, certificates={HOST: (certificate,)})
+    report = run.check(fleet(), keys, asked, certificates={HOST: (certificate,)})
     assert [finding.subject for finding in report.findings] == subjects
     assert report.dnssec == {"shop.example": "secure"}
 

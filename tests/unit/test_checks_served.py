@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from dns.exception import Timeout
 
-from mailfleet.authorities import Authority
-from mailfleet.checks import served
-from mailfleet.checks.finding import Finding, Scope
+from mailfleet.dns.checks import served
+from mailfleet.dns.checks.finding import Finding, Scope
+from mailfleet.dns.query.authoritative import Authority
+from mailfleet.dns.query.resolver import Resolver
+from mailfleet.dns.records.desired import Desired, records
+from mailfleet.dns.rrset import rrset
 from mailfleet.model import Fleet, HostEntry, build_fleet
-from mailfleet.records import Desired, records, rrset
-from mailfleet.resolution import Resolver
 
 pytestmark = pytest.mark.unit
 

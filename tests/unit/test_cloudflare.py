@@ -7,13 +7,14 @@ from ipaddress import ip_address
 
 import pytest
 
+from mailfleet.dns.plan.ownership import Slot
+from mailfleet.dns.plan.zone import plan
+from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.providers.registry import open_driver
+from mailfleet.dns.records.desired import pointer
+from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Domain, Fleet, ProviderSettings
-from mailfleet.providers.base import Driver
-from mailfleet.providers.registry import open_driver
-from mailfleet.records import RRset, Slot, plan, rrset
-from mailfleet.records.desired import pointer
-from mailfleet.records.rrset import txt
 from tests.fakes.cloudflare.setting import TTL, ZONE, Setting, setting
 from tests.fakes.specification import Exchange, document, folder, violations
 

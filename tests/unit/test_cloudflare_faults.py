@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
+from mailfleet.dns.rrset import rrset, txt
 from mailfleet.errors import MailfleetError
-from mailfleet.records import rrset
-from mailfleet.records.rrset import txt
 from tests.fakes.cloudflare.server import FakeCloudflare
 from tests.fakes.cloudflare.setting import TTL, ZONE, Setting, setting
 

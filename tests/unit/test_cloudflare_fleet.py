@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from mailfleet.applying import publish
+from mailfleet.dns.publish.apply import publish
+from mailfleet.dns.publish.prepare import prepare
+from mailfleet.dns.records.dkim import HostKeys, PublicKey
 from mailfleet.model import Fleet, HostEntry, build_fleet
-from mailfleet.publishing import prepare
-from mailfleet.records import PublicKey
-from mailfleet.records.dkim import HostKeys
 from tests.fakes.cloudflare import Account, FakeCloudflare
 
 pytestmark = pytest.mark.unit

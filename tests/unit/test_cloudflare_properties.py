@@ -10,9 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailfleet.providers.cloudflare.values import fields_of, value_of
-from mailfleet.records import RRset, rrset
-from mailfleet.records.rrset import octets, txt
+from mailfleet.dns.providers.cloudflare.values import fields_of, value_of
+from mailfleet.dns.rrset import RRset, octets, rrset, txt
 from tests.fakes.cloudflare.account import RefusedError
 from tests.fakes.cloudflare.setting import ZONE, Setting, setting
 

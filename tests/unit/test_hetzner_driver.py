@@ -7,18 +7,20 @@ from ipaddress import ip_address
 
 import pytest
 
+from mailfleet.dns.plan.change import Change
+from mailfleet.dns.plan.ownership import Slot
+from mailfleet.dns.plan.zone import Plan, plan
+from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.providers.hetzner.messages import Mark
+from mailfleet.dns.providers.hetzner.phases import phases
+from mailfleet.dns.providers.hetzner.pointers import POINTERS
+from mailfleet.dns.providers.hetzner.sending import Sender
+from mailfleet.dns.providers.hetzner.writes import Write
+from mailfleet.dns.providers.registry import open_driver
+from mailfleet.dns.records.desired import pointer
+from mailfleet.dns.rrset import RRset, octets, rrset, txt
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, ProviderSettings
-from mailfleet.providers.base import Driver
-from mailfleet.providers.hetzner.messages import Mark
-from mailfleet.providers.hetzner.phases import phases
-from mailfleet.providers.hetzner.pointers import POINTERS
-from mailfleet.providers.hetzner.sending import Sender
-from mailfleet.providers.hetzner.writes import Write
-from mailfleet.providers.registry import open_driver
-from mailfleet.records import Change, Plan, RRset, Slot, plan, rrset
-from mailfleet.records.desired import pointer
-from mailfleet.records.rrset import octets, txt
 from tests.fakes.hetzner.objects import floating_ip, primary_ip, server
 from tests.fakes.hetzner.server import HOST, READ_ONLY, TOKEN, HetznerFake
 from tests.fakes.hetzner.setup import ZONE, Time, driver, push, running, stored

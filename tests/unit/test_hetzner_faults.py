@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from mailfleet.dns.plan.zone import plan
+from mailfleet.dns.providers.hetzner.pointers import POINTERS
+from mailfleet.dns.rrset import rrset, txt
 from mailfleet.errors import MailfleetError
-from mailfleet.providers.hetzner.pointers import POINTERS
-from mailfleet.records import plan, rrset
-from mailfleet.records.rrset import txt
 from tests.fakes.hetzner.faults import Fault
 from tests.fakes.hetzner.objects import primary_ip
 from tests.fakes.hetzner.project import Project

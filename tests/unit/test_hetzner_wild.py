@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailfleet.dns.plan.ownership import slot_of
+from mailfleet.dns.plan.zone import plan
+from mailfleet.dns.rrset import RRset, octets, rrset, txt
 from mailfleet.errors import MailfleetError
-from mailfleet.records import RRset, plan, rrset
-from mailfleet.records.ownership import slot_of
-from mailfleet.records.rrset import octets, txt
 from tests.fakes.hetzner.faults import Fault
 from tests.fakes.hetzner.setup import ZONE, driver, push, running, stored
 

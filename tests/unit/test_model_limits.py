@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from mailfleet.dns.records.desired import records
+from mailfleet.dns.rrset import octets
 from mailfleet.errors import MailfleetError
 from mailfleet.login_hashes import check_logins, login_hashes
 from mailfleet.model import Fleet, HostEntry, build_fleet
-from mailfleet.records import records
-from mailfleet.records.rrset import octets
 from mailfleet.target import Target
 from roles import desired
 from tests.unit.test_model_checks import INVENTORY, MTA1, SHOP, build, problems, stream

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mailfleet.dns.plan.zone import plan
+from mailfleet.dns.providers.octodns import OctoDns
+from mailfleet.dns.providers.octodns.keys import Arguments, arguments
+from mailfleet.dns.providers.registry import open_driver
+from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Fleet, ProviderSettings
-from mailfleet.providers.octodns import OctoDns
-from mailfleet.providers.octodns.keys import Arguments, arguments
-from mailfleet.providers.registry import open_driver
-from mailfleet.records import RRset, plan, rrset
-from mailfleet.records.rrset import txt
 from mailfleet.secrets import Secret
 
 pytest.importorskip("octodns", reason="needs the extra octodns")

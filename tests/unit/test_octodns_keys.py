@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import pytest
 
+from mailfleet.dns.providers.octodns.failures import explained
+from mailfleet.dns.providers.octodns.keys import Arguments, arguments, provider_class
 from mailfleet.errors import ConfigurationError, MailfleetError
 from mailfleet.model import HostEntry, ProviderSettings, build_fleet
 from mailfleet.model.options import octodns_options
-from mailfleet.providers.octodns.failures import explained
-from mailfleet.providers.octodns.keys import Arguments, arguments, provider_class
 from mailfleet.secrets import Secret
 
 pytestmark = pytest.mark.unit

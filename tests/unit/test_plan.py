@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfleet.records import Plan, RRset, Slot, Zone, plan, rrset
-from mailfleet.records.compare import outstanding
-from mailfleet.records.ownership import Owned, read_list, slot_of, write_list
-from mailfleet.records.rrset import txt
+from mailfleet.dns.plan.compare import outstanding
+from mailfleet.dns.plan.ownership import Owned, Slot, read_list, slot_of, write_list
+from mailfleet.dns.plan.zone import Plan, Zone, plan
+from mailfleet.dns.rrset import RRset, rrset, txt
 
 pytestmark = pytest.mark.unit
 

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailfleet import publishing
-from mailfleet.document import as_json
+from mailfleet.dns.lookup import LookupFailedError
+from mailfleet.dns.plan.ownership import Owned
+from mailfleet.dns.plan.zone import Plan, Zone
+from mailfleet.dns.providers.base import Refusal, RefusedError
+from mailfleet.dns.publish import prepare as publishing
+from mailfleet.dns.publish.prepare import PublishError, prepare, publish
+from mailfleet.dns.publish.report import as_json
+from mailfleet.dns.records.dkim import HostKeys, PublicKey
+from mailfleet.dns.rrset import RRset, enclosing, rrset, txt
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
-from mailfleet.providers.base import Refusal, RefusedError
-from mailfleet.publishing import PublishError, prepare, publish
-from mailfleet.records import Plan, PublicKey, RRset, Zone, rrset
-from mailfleet.records.dkim import HostKeys
-from mailfleet.records.lookup import LookupFailedError
-from mailfleet.records.ownership import Owned
-from mailfleet.records.rrset import enclosing, txt
 
 pytestmark = pytest.mark.unit
 

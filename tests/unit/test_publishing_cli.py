@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from mailfleet.applying import PublishError, ZoneOutcome
 from mailfleet.cli import cli
+from mailfleet.dns.plan.ownership import slots_of
+from mailfleet.dns.plan.zone import Plan, Zone, plan
+from mailfleet.dns.publish.apply import PublishError, ZoneOutcome
+from mailfleet.dns.publish.plan import Publication, UnreadZone, ZonePlan
+from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, EXIT_USAGE, MailfleetError
-from mailfleet.publication import Publication, UnreadZone, ZonePlan
-from mailfleet.records import Plan, RRset, Zone, plan, rrset
-from mailfleet.records.ownership import slots_of
-from mailfleet.records.rrset import txt
 
 pytestmark = pytest.mark.unit
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mailfleet import publishing
+from mailfleet.dns.lookup import LookupFailedError
+from mailfleet.dns.plan.zone import Plan
+from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.publish import prepare as publishing
+from mailfleet.dns.publish.plan import Publication
+from mailfleet.dns.publish.prepare import prepare, publish
 from mailfleet.model import Fleet
-from mailfleet.providers.base import Refusal
-from mailfleet.publication import Publication
-from mailfleet.publishing import prepare, publish
-from mailfleet.records import Plan
-from mailfleet.records.lookup import LookupFailedError
 from tests.unit.test_publishing import EU, KEYS, US, Memory, fleet
 
 pytestmark = pytest.mark.unit

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mailfleet.publishing import PublishError, prepare, publish
-from mailfleet.records import rrset
+from mailfleet.dns.publish.prepare import PublishError, prepare, publish
+from mailfleet.dns.rrset import rrset
 from tests.unit.test_publishing import DNS, EU, FOREIGN, KEYS, REVERSE, Memory, _server, fleet
 
 __all__ = ["_server"]

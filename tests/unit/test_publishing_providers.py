@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from mailfleet import publishing
+from mailfleet.dns.plan.zone import Plan
+from mailfleet.dns.publish import prepare as publishing
+from mailfleet.dns.publish.prepare import PublishError, prepare, publish
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
-from mailfleet.publishing import PublishError, prepare, publish
-from mailfleet.records import Plan
 from tests.unit.test_publishing import DNS, EU, KEYS, US, Memory
 
 pytestmark = pytest.mark.unit

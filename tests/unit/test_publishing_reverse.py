@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from mailfleet import publishing
+from mailfleet.dns.lookup import LookupFailedError
+from mailfleet.dns.publish import prepare as publishing
+from mailfleet.dns.publish.prepare import prepare, publish
+from mailfleet.dns.rrset import rrset
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
-from mailfleet.publishing import prepare, publish
-from mailfleet.records import rrset
-from mailfleet.records.lookup import LookupFailedError
 from tests.unit.test_publishing import DNS, EU, KEYS, Memory, fleet
 
 pytestmark = pytest.mark.unit

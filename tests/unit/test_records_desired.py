@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from mailfleet.dns.records.desired import records
+from mailfleet.dns.records.dkim import PublicKey, keys_of, unread_keys
+from mailfleet.dns.rrset import octets
 from mailfleet.model import Fleet, HostEntry, build_fleet
-from mailfleet.records import PublicKey, records
-from mailfleet.records.dkim import keys_of, unread_keys
-from mailfleet.records.rrset import octets
 
 pytestmark = pytest.mark.unit
 

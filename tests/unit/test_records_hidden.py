@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from mailfleet.records import Plan, RRset, Zone, plan, rrset
-from mailfleet.records.lookup import LookupFailedError
-from mailfleet.records.needs import needs_of, waiting
-from mailfleet.records.ownership import Slot
-from mailfleet.records.plan import held
-from mailfleet.records.rrset import txt
+from mailfleet.dns.lookup import LookupFailedError
+from mailfleet.dns.plan.needs import needs_of, waiting
+from mailfleet.dns.plan.ownership import Slot
+from mailfleet.dns.plan.zone import Plan, Zone, held, plan
+from mailfleet.dns.rrset import RRset, rrset, txt
 
 pytestmark = pytest.mark.unit
 

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailfleet.dns.plan.change import Change
+from mailfleet.dns.plan.order import ordered
+from mailfleet.dns.plan.ownership import slots_of
+from mailfleet.dns.plan.zone import Zone, plan
+from mailfleet.dns.records.spf import sender_records
+from mailfleet.dns.rrset import RRset, rrset, txt
+from mailfleet.dns.spf.check_host import check_host
 from mailfleet.model import Address, Spf
-from mailfleet.records import Change, RRset, Zone, plan, rrset
-from mailfleet.records.order import ordered
-from mailfleet.records.ownership import slots_of
-from mailfleet.records.rrset import txt
-from mailfleet.records.spf import sender_records
-from mailfleet.records.spf_check import check_host
 
 pytestmark = pytest.mark.unit
 

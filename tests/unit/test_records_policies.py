@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from mailfleet.dns.records import mta_sts
+from mailfleet.dns.records.desired import records
+from mailfleet.dns.records.dkim import PublicKey
+from mailfleet.dns.rrset import octets
 from mailfleet.errors import ConfigurationError
 from mailfleet.model import Fleet, HostEntry, MtaSts, build_fleet
-from mailfleet.records import PublicKey, mta_sts, records
-from mailfleet.records.rrset import octets
 
 pytestmark = pytest.mark.unit
 

@@ -10,13 +10,13 @@ from dns.rdtypes.ANY.TXT import TXT
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailfleet.records import rrset
-from mailfleet.records.rrset import (
+from mailfleet.dns.rrset import (
     canonical_name,
     canonical_value,
     from_rdata,
     octets,
     parse_value,
+    rrset,
     txt,
     u_labels,
 )

@@ -6,8 +6,8 @@ import dns.exception
 import dns.rcode
 import pytest
 
-from mailfleet.records.lookup import LookupFailedError
-from mailfleet.resolution import Resolver
+from mailfleet.dns.lookup import LookupFailedError
+from mailfleet.dns.query.resolver import Resolver
 
 pytestmark = pytest.mark.unit
 

@@ -10,9 +10,9 @@ import spf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfleet.records.lookup import LookupFailedError
-from mailfleet.records.rrset import octets, txt
-from mailfleet.records.spf_check import check_host
+from mailfleet.dns.lookup import LookupFailedError
+from mailfleet.dns.rrset import octets, txt
+from mailfleet.dns.spf.check_host import check_host
 
 pytestmark = pytest.mark.unit
 

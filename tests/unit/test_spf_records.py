@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailfleet.dns.lookup import Lookup, with_own
+from mailfleet.dns.records.spf import LONGEST, address_terms, sender_records
+from mailfleet.dns.rrset import txt
+from mailfleet.dns.spf import budget
+from mailfleet.dns.spf.check_host import check_host
 from mailfleet.model import Address, Spf
-from mailfleet.records import spf_budget
-from mailfleet.records.lookup import Lookup, with_own
-from mailfleet.records.rrset import txt
-from mailfleet.records.spf import LONGEST, address_terms, sender_records
-from mailfleet.records.spf_check import check_host
 
 pytestmark = pytest.mark.unit
 
@@ -85,17 +85,17 @@ def test_what_is_included_counts_to_the_bottom() -> None:
         "deep.example": "v=spf1 " + "exists:%{i}.example " * 5 + "-all a:never.example",
         "two.example": "v=spf1 redirect=gone.example",
     }
-    tree = spf_budget.tree(NAME, published(records))
+    tree = budget.tree(NAME, published(records))
     # 2 includes, a, mx; below: include, a, 5 exists; redirect.
     assert tree.total == 12
     assert tree.void == 3
-    problems = spf_budget.problems(tree)
+    problems = budget.problems(tree)
     assert problems == [
         "redirect=gone.example: has no SPF record",
         "needs 12 look-ups, and receivers stop at 10 (RFC 7208 §4.6.4)",
         "leads to 3 names without an answer, and receivers stop at 2 (RFC 7208 §4.6.4)",
     ]
-    drawn = list(spf_budget.drawn(tree))
+    drawn = list(budget.drawn(tree))
     assert drawn[0] == "shop.example: 12 look-ups"
     assert drawn[1] == "  include:one.example: 8 look-ups"
     assert "    include:deep.example: 6 look-ups" in drawn
@@ -104,8 +104,8 @@ def test_what_is_included_counts_to_the_bottom() -> None:
 
 def test_a_circle_is_found() -> None:
     records = {NAME: "v=spf1 include:b.example -all", "b.example": f"v=spf1 include:{NAME} -all"}
-    tree = spf_budget.tree(NAME, published(records))
-    assert spf_budget.problems(tree) == [f"include:{NAME}: includes itself"]
+    tree = budget.tree(NAME, published(records))
+    assert budget.problems(tree) == [f"include:{NAME}: includes itself"]
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_a_foreign_record_that_leads_back_is_found(foreign: str) -> None:
         "b.example": f"v=spf1 {foreign}",
         "c.example": f"v=spf1 redirect={NAME.upper()}.",
     }
-    [problem] = spf_budget.problems(spf_budget.tree(NAME, published(records)))
+    [problem] = budget.problems(budget.tree(NAME, published(records)))
     assert problem.endswith(": includes itself")
 
 
 def test_ten_are_allowed() -> None:
     records = {NAME: "v=spf1 " + "exists:%{i}.example " * 10 + "-all"}
-    assert spf_budget.problems(spf_budget.tree(NAME, published(records))) == []
+    assert budget.problems(budget.tree(NAME, published(records))) == []
 
 
 @pytest.mark.parametrize("target", ["foo..bar.example", f"{'a' * 70}.example"])
@@ -133,5 +133,5 @@ def test_a_malformed_name_in_a_foreign_record_is_a_finding(target: str) -> None:
         NAME: "v=spf1 include:esp.example -all",
         "esp.example": f"v=spf1 include:{target} -all",
     }
-    found = spf_budget.problems(spf_budget.tree(NAME, published(records)))
+    found = budget.problems(budget.tree(NAME, published(records)))
     assert found == [f"include:{target}: names no domain"]

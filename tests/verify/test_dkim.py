@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.records import PublicKey
+from mailfleet.dns.records.dkim import PublicKey
 from mailfleet.verify import dns
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from mailfleet.providers.cloudflare import Cloudflare
-from mailfleet.providers.cloudflare.holdings import Rules
-from mailfleet.records import Plan, RRset, plan
+from mailfleet.dns.plan.zone import Plan, plan
+from mailfleet.dns.providers.cloudflare import Cloudflare
+from mailfleet.dns.providers.cloudflare.holdings import Rules
+from mailfleet.dns.rrset import RRset
 from mailfleet.secrets import Secret
 from tests.fakes.cloudflare.account import Account, FakeZone
 from tests.fakes.cloudflare.server import FakeCloudflare

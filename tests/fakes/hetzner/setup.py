@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from mailfleet.dns.plan.zone import Plan, plan
+from mailfleet.dns.providers.hetzner import Hetzner
+from mailfleet.dns.providers.hetzner.connection import Clock, Connection
+from mailfleet.dns.records.desired import pointer
+from mailfleet.dns.rrset import RRset, rrset
 from mailfleet.model import Address
-from mailfleet.providers.hetzner import Hetzner
-from mailfleet.providers.hetzner.connection import Clock, Connection
-from mailfleet.records import Plan, RRset, plan
-from mailfleet.records.desired import pointer
-from mailfleet.records.rrset import rrset
 from mailfleet.secrets import Secret
 from tests.fakes.hetzner.server import TOKEN, HetznerFake
 

@@ -1,0 +1,1 @@
+"""DNS: what a fleet needs, how zones get there, and what the world sees."""

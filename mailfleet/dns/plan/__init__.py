@@ -1,0 +1,1 @@
+"""How a zone gets from what it has to what the fleet needs. Pure."""

@@ -1,0 +1,168 @@
+"""Calls to the API: pages put together, and patience with rate limits and passing failures."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
+
+import cloudflare
+
+from mailfleet.dns.providers.cloudflare.failures import failure, is_refusal
+from mailfleet.dns.providers.cloudflare.messages import Batch
+from mailfleet.dns.providers.cloudflare.values import known_name
+
+_log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
+
+_ZONES_PER_PAGE = 50
+_RECORDS_PER_PAGE = 5000
+_TRIES = 4
+# Over its limit Cloudflare refuses everything for five minutes.
+_LONGEST_WAIT = 330.0
+_FIRST_WAIT = 2.0
+
+
+class Clock(Protocol):
+    """How time passes."""
+
+    def sleep(self, seconds: float, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class ZoneInfo:
+    """A zone, as far as it decides whether it can be written."""
+
+    id: str
+    name: str
+    type: str
+    status: str
+    paused: bool
+    permissions: frozenset[str]
+
+
+class Calls:
+    """The few calls that the driver needs."""
+
+    def __init__(self, client: cloudflare.Cloudflare, clock: Clock = time) -> None:
+        self._client = client
+        self._clock = clock
+
+    def zones(self, page: int = 1, name: str | None = None) -> tuple[list[ZoneInfo], int]:
+        """One page of the zones that the token may read, and how many pages there are.
+
+        `name` is a zone's name or a filter such as `ends_with:arpa`.
+        """
+        what = f"look the zone {name} up" if name else "list the zones"
+        filters: dict[str, Any] = {"name": name} if name else {}
+
+        def call() -> tuple[list[dict[str, Any]], int]:
+            found = self._client.zones.list(
+                page=page, per_page=_ZONES_PER_PAGE, order="name", **filters
+            )
+            return _rows(found), _pages(found, page, _ZONES_PER_PAGE)
+
+        listed, pages = self._read(call, what)
+        return [_zone_info(entry) for entry in listed], pages
+
+    def records(self, zone: ZoneInfo) -> list[dict[str, Any]]:
+        """Every record of a zone, with one request per page."""
+        return list(self._records(zone))
+
+    def batch(self, zone: ZoneInfo, batch: Batch) -> None:
+        """One batch. Raises what the SDK raises, save for a rate limit that ends in time."""
+
+        def call() -> None:
+            # The SDK's types spell out one table for each record type.
+            self._client.dns.records.batch(
+                zone_id=zone.id,
+                deletes=[{"id": record.id} for record in batch.deletes],
+                puts=cast(Any, [put.body() for put in batch.puts]),
+                posts=cast(Any, [post.body() for post in batch.posts]),
+            )
+
+        self._patiently(call)
+
+    def pause(self, attempt: int) -> None:
+        """Wait before the next attempt, twice as long each time."""
+        self._clock.sleep(_FIRST_WAIT * 2**attempt)
+
+    def _records(self, zone: ZoneInfo) -> Iterator[dict[str, Any]]:
+        page, pages = 1, 1
+        while page <= pages:
+
+            def call(page: int = page) -> tuple[list[dict[str, Any]], int]:
+                found = self._client.dns.records.list(
+                    zone_id=zone.id, page=page, per_page=_RECORDS_PER_PAGE
+                )
+                return _rows(found), _pages(found, page, _RECORDS_PER_PAGE)
+
+            listed, pages = self._read(call, f"read the zone {zone.name}")
+            yield from listed
+            page += 1
+
+    def _read(self, call: Callable[[], _Result], what: str) -> _Result:
+        for attempt in range(_TRIES):
+            try:
+                return self._patiently(call)
+            except (cloudflare.CloudflareError, ValueError) as error:
+                told = failure(error, what)
+                last = attempt == _TRIES - 1 or isinstance(error, cloudflare.RateLimitError)
+                if last or is_refusal(error):
+                    raise told from None
+            self.pause(attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _patiently(self, call: Callable[[], _Result]) -> _Result:
+        """Wait when the rate limit is reached, as long as the answer says."""
+        for attempt in range(_TRIES):
+            try:
+                return call()
+            except cloudflare.RateLimitError as error:
+                wait = _wait(error, attempt)
+                if attempt == _TRIES - 1 or wait > _LONGEST_WAIT:
+                    raise
+            except (AttributeError, KeyError, TypeError) as error:
+                # The SDK takes for granted that an answer has the form it expects.
+                raise ValueError("not what the API answers") from error
+            _log.warning("Cloudflare's rate limit is reached; going on in %d s", wait)
+            self._clock.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _wait(error: cloudflare.RateLimitError, attempt: int) -> float:
+    """The SDK heeds retry-after up to a minute only, and Cloudflare's is up to five."""
+    asked = error.response.headers.get("retry-after", "")
+    return float(asked) if asked.isdigit() else _FIRST_WAIT * 4**attempt
+
+
+def _rows(found: Any) -> list[dict[str, Any]]:
+    """What a page lists. ValueError where it is no page: the SDK checks no answer."""
+    result = getattr(found, "result", None)
+    if not isinstance(result, list):
+        raise ValueError("not a list")
+    rows = [row.to_dict() for row in result]
+    if not all({"id", "name"} <= row.keys() for row in rows):
+        raise ValueError("not a list of zones or records")
+    return rows
+
+
+def _pages(found: Any, page: int, per_page: int) -> int:
+    """How many pages there are. The SDK's own iteration asks until it gets an empty one."""
+    extra = (found.result_info.model_extra or {}) if found.result_info else {}
+    if "total_pages" in extra:
+        return int(extra["total_pages"])
+    return page + 1 if len(found.result) >= per_page else page
+
+
+def _zone_info(entry: dict[str, Any]) -> ZoneInfo:
+    return ZoneInfo(
+        id=str(entry["id"]),
+        name=known_name(str(entry["name"])),
+        type=str(entry.get("type") or "full"),
+        status=str(entry.get("status") or "active"),
+        paused=bool(entry.get("paused")),
+        permissions=frozenset(map(str, entry.get("permissions") or ())),
+    )

@@ -1,0 +1,79 @@
+"""What Hetzner would refuse, found before the first write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hcloud import APIException
+
+from mailfleet.dns.plan.change import Change
+from mailfleet.dns.plan.ownership import Owned
+from mailfleet.dns.plan.zone import Plan
+from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.providers.hetzner.connection import Connection
+from mailfleet.dns.providers.hetzner.failures import READ_ONLY
+from mailfleet.dns.providers.hetzner.messages import TYPES, Content, Mark
+from mailfleet.dns.providers.hetzner.writes import MOST_RECORDS, writes
+
+_TTL = range(60, 2147483648)
+# What stands in a URL as it is, and what host names and service names need.
+_NAME = re.compile(r"[a-z0-9_.*-]+")
+# The highest number that the API's description allows; none is handed out at random.
+_NOBODY = 9007199254740991
+
+
+def refusals(plan: Plan, content: Content, mark: Mark) -> Iterator[Refusal]:
+    """Changes that the API cannot carry out."""
+    for change in plan.changes:
+        for text in _refused(plan, change, content, mark):
+            yield Refusal(text, change.key)
+
+
+def _refused(plan: Plan, change: Change, content: Content, mark: Mark) -> Iterator[str]:
+    name, rtype = change.key
+    what = f"{name} {rtype}"
+    now = content.get(change.key)
+    if name != plan.zone and not name.endswith(f".{plan.zone}"):
+        yield f"{what} lies outside of the zone {plan.zone}"
+    elif rtype not in TYPES:
+        yield f"{what}: Hetzner has no records of this type; it has {', '.join(sorted(TYPES))}"
+    elif not _NAME.fullmatch(name):
+        yield f"{what} holds characters that the Hetzner API does not take"
+    elif now is not None and now.protected:
+        yield f"{what} is protected against changes; remove the protection in the console"
+    else:
+        yield from _limits(plan.zone, change, content, plan.owned_after, mark)
+
+
+def _limits(zone: str, change: Change, content: Content, owned: Owned, mark: Mark) -> Iterator[str]:
+    new = change.new
+    if new and new.ttl not in _TTL:
+        yield f"{new.name} {new.type}: Hetzner takes TTLs from {_TTL.start} s, not {new.ttl} s"
+    for write in writes(zone, change, content.get(change.key), owned, mark):
+        if len(write.records) > MOST_RECORDS:
+            yield f"{write} would need {len(write.records)} values, and Hetzner takes {MOST_RECORDS}"
+
+
+def may_write(connection: Connection) -> bool:
+    """Whether the token may change anything.
+
+    The API does not tell what a token may, so this asks for a change to an IP that cannot exist.
+    """
+
+    def probe() -> bool:
+        try:
+            connection.client.request(
+                "POST",
+                f"/primary_ips/{_NOBODY}/actions/change_dns_ptr",
+                json={"ip": "192.0.2.1", "dns_ptr": None},
+            )
+        except APIException as error:
+            if error.code in ("not_found", "invalid_input"):
+                return True
+            if error.code in (READ_ONLY, "forbidden"):
+                return False
+            raise
+        return True
+
+    return connection.ask("find out whether the token may write", probe)

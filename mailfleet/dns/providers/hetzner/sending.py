@@ -1,0 +1,202 @@
+"""Sending writes and waiting for what they start: the API answers before a change is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from hcloud import APIException
+from hcloud.actions import BoundAction
+from hcloud.zones import Zone, ZoneRRSet
+from requests import RequestException
+
+from mailfleet.dns.providers.hetzner.connection import Connection, Patience
+from mailfleet.dns.providers.hetzner.failures import Error, Kind, changed, kind
+from mailfleet.dns.providers.hetzner.messages import Held
+from mailfleet.dns.providers.hetzner.writes import Write
+from mailfleet.errors import MailfleetError
+
+_DEADLINE = 300.0
+_FIRST_POLL = 0.5
+_SLOWEST_POLL = 5.0
+# The API's page: asked for more, it might answer in part.
+_AT_ONCE = 25
+
+# A look at the RRset would tell nothing new.
+_HOPELESS = ("unauthorized", "token_readonly", "forbidden", "protected", "incorrect_zone_mode")
+
+
+class Actions:
+    """What the API is still busy with, and what of it has failed."""
+
+    def __init__(self, connection: Connection, subject: str) -> None:
+        self._connection = connection
+        self._subject = subject
+        self._running: dict[int, str] = {}
+        self._failed: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._running)
+
+    def add(self, action: BoundAction, what: str) -> None:
+        """An action as a write's answer brings it."""
+        model = action.data_model
+        self._note(model.id, str(model.status), cast(Any, model.error), what)
+
+    def wait(self) -> None:
+        """Return when all are finished; MailfleetError where one failed or does not end."""
+        clock = self._connection.clock
+        until, pause = clock.now() + _DEADLINE, _FIRST_POLL
+        while self._running:
+            if clock.now() > until:
+                raise self._endless()
+            clock.pause(pause)
+            pause = min(pause * 2, _SLOWEST_POLL)
+            running = list(self._running)
+            for at in range(0, len(running), _AT_ONCE):
+                self._poll(running[at : at + _AT_ONCE])
+        if self._failed:
+            text, self._failed = "; ".join(self._failed), []
+            raise MailfleetError(
+                f"cannot change {self._subject} at hetzner: {text}",
+                "the change was accepted, then failed at Hetzner: run the command again",
+            )
+
+    def finish(self, problem: MailfleetError | None) -> None:
+        """Wait, also after a failure, and raise it then: nothing may be under way at the end."""
+        try:
+            self.wait()
+        except MailfleetError as error:
+            problem = problem or error
+        if problem is not None:
+            raise problem
+
+    def _poll(self, ids: list[int]) -> None:
+        answer = self._connection.ask(
+            f"follow the changes to {self._subject}",
+            lambda: self._connection.client.request("GET", "/actions", params={"id": ids}),
+        )
+        for action in answer["actions"]:
+            what = self._running.pop(action["id"], "")
+            self._note(action["id"], action["status"], action["error"], what)
+
+    def _note(self, number: int, status: str, error: dict[str, Any] | None, what: str) -> None:
+        if status == "running":
+            self._running[number] = what
+        elif status == "error":
+            self._failed.append(f"{what}: {(error or {}).get('message', 'no reason given')}")
+
+    def _endless(self) -> MailfleetError:
+        waiting = ", ".join(sorted(set(self._running.values())))
+        problem = f"Hetzner has not finished these changes to {self._subject} yet: {waiting}"
+        self._running.clear()
+        return MailfleetError(problem, "wait some minutes, then run the command again")
+
+
+class Sender:
+    """Writes to one zone. `look` reads an RRset by its relative name and its type."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        zone: Zone,
+        look: Callable[[str, str], Held | None],
+    ) -> None:
+        self._connection = connection
+        self._zone = zone
+        self._look = look
+        self.actions = Actions(connection, str(zone.name))
+
+    def send(self, write: Write) -> None:
+        """Have one write accepted; it is done after `actions.wait()`."""
+        if write.verb == "set":
+            # It writes the whole RRset, and phases may have taken minutes since that was read.
+            self._unchanged(write, self._look(write.name, write.rrset.type))
+        doing = f"change {write} in {self._zone.name}"
+        patience = Patience(self._connection)
+        while (error := self._try(write)) is not None:
+            if self._already(write, error):
+                return
+            problem = patience.wait(doing, error)
+            if problem is not None:
+                raise problem
+
+    def _try(self, write: Write) -> Error | None:
+        try:
+            action = self._request(write)
+        except (APIException, RequestException) as error:
+            return error
+        if action is not None:
+            self.actions.add(action, str(write))
+        return None
+
+    def _already(self, write: Write, error: Error) -> bool:
+        """Whether a request that failed has done its work all the same, perhaps at an earlier try.
+
+        MailfleetError where somebody else has changed the RRset: to repeat could overwrite that.
+        """
+        match kind(error):
+            case Kind.LIMITED:
+                return False
+            case Kind.BUSY if self.actions:
+                # What is going on there is most likely our own previous write.
+                self.actions.wait()
+        if isinstance(error, APIException) and error.code in _HOPELESS:
+            return False
+        now = self._look(write.name, write.rrset.type)
+        if write.done(now):
+            self._adopt_running(write)
+            return True
+        if kind(error) is not Kind.REFUSED or _is_surprised(error):
+            self._unchanged(write, now)
+        return False
+
+    def _unchanged(self, write: Write, now: Held | None) -> None:
+        if write.verb in ("ttl", "label", "comment"):
+            return
+        if (now.rrset if now else None) != write.before:
+            raise changed(str(self._zone.name), str(write))
+
+    def _adopt_running(self, write: Write) -> None:
+        """Wait for the action whose number got lost with its answer."""
+        zones = self._connection.client.zones
+        found = self._connection.ask(
+            f"follow the changes to {self._zone.name}",
+            lambda: zones.get_actions_list(self._zone, status=["running"], per_page=50).actions,
+        )
+        for action in found:
+            self.actions.add(action, str(write))
+
+    def _request(self, write: Write) -> BoundAction | None:
+        zones = self._connection.client.zones
+        rtype = cast(Any, write.rrset.type)
+        target = ZoneRRSet(name=write.name, type=rtype, zone=self._zone)
+        records = [record.to_api() for record in write.records]
+        match write.verb:
+            case "create":
+                return zones.create_rrset(
+                    self._zone,
+                    name=write.name,
+                    type=rtype,
+                    ttl=write.rrset.ttl,
+                    labels=dict(write.labels) or None,
+                    records=records,
+                ).action
+            case "set":
+                return zones.set_rrset_records(target, records)
+            case "add":
+                return zones.add_rrset_records(target, records)
+            case "remove":
+                return zones.remove_rrset_records(target, records)
+            case "comment":
+                return zones.update_rrset_records(target, records)
+            case "ttl":
+                return zones.change_rrset_ttl(target, write.rrset.ttl)
+            case "label":
+                zones.update_rrset(target, labels=dict(write.labels))
+                return None
+
+
+def _is_surprised(error: Error) -> bool:
+    """Whether the API says that the RRset is not as the request expects it."""
+    return isinstance(error, APIException) and error.code in ("uniqueness_error", "not_found")

@@ -1,0 +1,171 @@
+"""The octoDNS driver: any provider class, given only what we change.
+
+A provider without labels or comments is told apart by the list of owned records in the zone. No
+class promises to do all or nothing, so the list claims before, and lets go after, the changes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mailfleet.dns.plan.change import Change
+from mailfleet.dns.plan.ownership import Owned, is_list, read_list, union, write_list
+from mailfleet.dns.plan.zone import Plan, Zone
+from mailfleet.dns.providers.base import Refusal, RefusedError
+from mailfleet.dns.providers.octodns.failures import (
+    changed_meanwhile,
+    explained,
+    not_shown,
+    would_change_more,
+)
+from mailfleet.dns.providers.octodns.keys import Arguments, arguments, provider_class
+from mailfleet.dns.providers.octodns.messages import changed, empty_zone, refused, rrset_of
+from mailfleet.dns.rrset import RRset, canonical_name, enclosing
+from mailfleet.errors import MailfleetError
+from mailfleet.model import Address, Fleet, ProviderSettings
+
+_LIST_TTL = 300
+_TRIES = 4
+_FIRST_WAIT = 2.0
+
+
+class Clock(Protocol):
+    """How time passes."""
+
+    def sleep(self, seconds: float, /) -> None: ...
+
+
+def open_octodns(settings: ProviderSettings, fleet: Fleet) -> OctoDns:
+    """The driver for a fleet; looks secrets up and loads the provider class."""
+    return OctoDns(arguments(settings, fleet.lab), fleet.name)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """A zone as octoDNS has it, and its RRsets."""
+
+    zone: Any
+    records: dict[tuple[str, str], RRset]
+
+
+class OctoDns:
+    """One octoDNS provider class; see `mailfleet.dns.providers.base.Driver`."""
+
+    def __init__(self, given: Arguments, fleet: str, clock: Clock = time) -> None:
+        self.label = f"octodns {given.path}"
+        self._given = given
+        self._fleet = fleet
+        self._clock = clock
+        made = provider_class(given.path)
+        secrets = {name: found.reveal() for name, found in given.secrets.items()}
+        with explained(given, "open the provider"):
+            self._provider = made("mailfleet", **given.plain, **secrets)
+            # We leave the root's name servers out on purpose.
+            self._provider.root_ns_warnings = False
+        self._seen: dict[str, _Content] = {}
+
+    def read(self, zone: str) -> Zone:
+        """The zone as the class populates it; record types that octoDNS does not know stay out."""
+        content = self._seen[zone] = self._populated(zone)
+        shown = [
+            record
+            for record in content.records.values()
+            if record.key not in {(zone, "NS"), (zone, "SOA")}
+            and not (record.type == "TXT" and is_list(record.name, zone))
+        ]
+        owned = read_list(zone, self._fleet, content.records.values())
+        return Zone(zone, tuple(sorted(shown)), owned)
+
+    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
+        """Types that the class does not write, and values that octoDNS refuses or could damage."""
+        supported = frozenset(self._provider.SUPPORTS)
+        problems: list[Refusal] = []
+        for change in plan.changes:
+            if change.new is not None:
+                texts = refused(plan.zone, change.new, supported)
+                problems += (Refusal(text, change.key) for text in texts)
+        if not plan.is_empty and "TXT" not in supported:
+            text = f"{self._given.path} writes no TXT, so nothing can be marked as ours"
+            problems.append(Refusal(text))
+        return tuple(problems)
+
+    def apply(self, plan: Plan) -> None:
+        """Claim, change, let go: each step is read back before the next."""
+        before = self._seen.pop(plan.zone, None) or self._populated(plan.zone)
+        now = self._populated(plan.zone)
+        self._unchanged(plan, before, now)
+        both = union(plan.owned_before, plan.owned_after)
+        now = self._step(plan.zone, now, self._list_changes(plan.zone, now, both))
+        # The claim may have taken a while.
+        self._unchanged(plan, before, now)
+        now = self._step(plan.zone, now, plan.changes)
+        self._step(plan.zone, now, self._list_changes(plan.zone, now, plan.owned_after))
+
+    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+        """The longest fitting zones of those that the class lists; not every class can list."""
+        if not hasattr(self._provider, "list_zones"):
+            return {}
+        with explained(self._given, "list the zones"):
+            zones = frozenset(canonical_name(str(name)) for name in self._provider.list_zones())
+        found = {address: enclosing(name, zones) for address, name in pointers.items()}
+        return {address: zone for address, zone in found.items() if zone is not None}
+
+    def _unchanged(self, plan: Plan, before: _Content, now: _Content) -> None:
+        for change in plan.changes:
+            if before.records.get(change.key) != now.records.get(change.key):
+                raise changed_meanwhile(self._given, plan.zone, " ".join(change.key))
+
+    def _populated(self, zone: str) -> _Content:
+        found = empty_zone(zone)
+        with explained(self._given, f"read the zone {zone}"):
+            exists = self._provider.populate(found, target=True, lenient=True)
+            records = {one.key: one for one in map(rrset_of, found.records)}
+        if exists is False:
+            # octoDNS itself would create it.
+            problem = f"{self._given.path} has no zone {zone}"
+            raise MailfleetError(problem, "create it there, or set zone in [dns] to one that is")
+        return _Content(found, records)
+
+    def _step(self, zone: str, now: _Content, changes: Sequence[Change]) -> _Content:
+        if not changes:
+            return now
+        keys = {change.key for change in changes}
+        with explained(self._given, f"change the zone {zone}", RefusedError):
+            plan = self._provider.plan(changed(now.zone, changes))
+            others = [_key(change) for change in plan.changes] if plan else []
+            if strange := sorted(" ".join(key) for key in others if key not in keys):
+                raise would_change_more(self._given, zone, strange)
+            if plan:
+                # How much a plan may change is our own limit's business; the root NS is not.
+                plan.update_pcent_threshold = plan.delete_pcent_threshold = 1.0
+                plan.raise_if_unsafe()
+                self._provider.apply(plan)
+        return self._read_back(zone, changes)
+
+    def _read_back(self, zone: str, changes: Iterable[Change]) -> _Content:
+        for attempt in range(_TRIES):
+            now = self._populated(zone)
+            wrong = [c for c in changes if now.records.get(c.key) != c.new]
+            if not wrong:
+                return now
+            if attempt < _TRIES - 1:
+                self._clock.sleep(_FIRST_WAIT * 2**attempt)
+        raise not_shown(self._given, zone, sorted(" ".join(change.key) for change in wrong))
+
+    def _list_changes(self, zone: str, now: _Content, owned: Owned) -> list[Change]:
+        lists = [r for r in now.records.values() if r.type == "TXT" and is_list(r.name, zone)]
+        before = {record.name: record for record in lists}
+        found = []
+        for new in write_list(zone, self._fleet, owned, lists, _LIST_TTL):
+            old = before.get(new.name)
+            if old is None or old.values != new.values:
+                found.append(Change(old, new if new.values else None))
+        return [change for change in found if change.old or change.new]
+
+
+def _key(change: Any) -> tuple[str, str]:
+    record = change.record
+    return canonical_name(str(record.fqdn)), str(record._type)

@@ -1,0 +1,48 @@
+"""Which driver serves which provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.providers.rfc2136 import open_rfc2136
+from mailfleet.errors import MailfleetError
+from mailfleet.model import Fleet, ProviderSettings
+
+
+def _hetzner(settings: ProviderSettings, fleet: Fleet) -> Driver:
+    # Its SDK takes a seventh of a second to import.
+    from mailfleet.dns.providers.hetzner import open_hetzner
+
+    return open_hetzner(settings, fleet)
+
+
+def _cloudflare(settings: ProviderSettings, fleet: Fleet) -> Driver:
+    # Its SDK takes half a second to import.
+    from mailfleet.dns.providers.cloudflare import open_cloudflare
+
+    return open_cloudflare(settings, fleet)
+
+
+def _octodns(settings: ProviderSettings, fleet: Fleet) -> Driver:
+    # octoDNS is an optional extra.
+    from mailfleet.dns.providers.octodns import open_octodns
+
+    return open_octodns(settings, fleet)
+
+
+_DRIVERS: dict[str, Callable[[ProviderSettings, Fleet], Driver]] = {
+    "rfc2136": open_rfc2136,
+    "hetzner": _hetzner,
+    "cloudflare": _cloudflare,
+    "octodns": _octodns,
+}
+
+
+def open_driver(settings: ProviderSettings, fleet: Fleet) -> Driver:
+    """The driver for a provider; its secrets are looked up now, nothing is sent yet."""
+    driver = _DRIVERS.get(settings.provider)
+    if driver is None:
+        problem = f"this version has no driver for the DNS provider {settings.provider!r}"
+        raise MailfleetError(problem, f"provider = one of: {', '.join(sorted(_DRIVERS))}")
+    return driver(settings, fleet)

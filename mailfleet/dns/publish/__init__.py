@@ -1,0 +1,1 @@
+"""Publishing a fleet's records: prepared, planned, carried out, reported."""

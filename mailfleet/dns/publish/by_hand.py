@@ -1,0 +1,108 @@
+"""Zones that somebody keeps by hand: which records are still to be entered there.
+
+There is no provider to ask or to change, so what the zone's own name servers answer decides. They know
+no owner: records that the fleet no longer needs are not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import dns.resolver
+from dns.exception import DNSException
+
+from mailfleet.dns.plan.compare import difference
+from mailfleet.dns.plan.zone import Plan, Zone, plan
+from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.publish.plan import ZonePlan
+from mailfleet.dns.query.authoritative import Authority, ask, authorities
+from mailfleet.dns.query.resolver import Resolver
+from mailfleet.dns.rrset import RRset
+from mailfleet.errors import MailfleetError
+from mailfleet.model import Address
+
+# One server may be asked for thousands of records; it is not to take us for a flood.
+_THREADS = 16
+
+Answers = Callable[[str, Sequence[RRset]], tuple[RRset, ...]]
+"""What the name servers of a zone answer for the names and types of the given records.
+
+MailfleetError where they cannot be asked, which says nothing about the records.
+"""
+
+
+class ByHand:
+    """The place of a driver: it reads one zone, of which it wants `wanted`, and writes nothing."""
+
+    label = "by hand"
+
+    def __init__(self, wanted: Sequence[RRset], answers: Answers) -> None:
+        self._wanted = wanted
+        self._answers = answers
+
+    def read(self, zone: str) -> Zone:
+        """What the zone's name servers answer for the wanted names, all of it nobody's."""
+        return Zone(zone, self._answers(zone, self._wanted))
+
+    def audit(self, plan: Plan) -> tuple[Refusal, ...]:  # noqa: ARG002 - nobody here would refuse
+        return ()
+
+    def apply(self, plan: Plan) -> None:
+        raise MailfleetError(f"{plan.zone} is kept by hand", "enter the records there")
+
+    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:  # noqa: ARG002
+        return {}
+
+
+def planned(zone: str, wanted: Sequence[RRset], answers: Answers) -> ZonePlan:
+    """What is to be entered in a zone; everything, where its name servers cannot be asked."""
+    driver = ByHand(wanted, answers)
+    unknown = ""
+    try:
+        found = driver.read(zone)
+    except MailfleetError as error:
+        found, unknown = Zone(zone, ()), str(error)
+    # Whoever keeps the zone decides about what stands in the way, and is shown it.
+    in_the_way = [f"{one.name}/{one.type}" for one in plan(found, wanted).conflicts]
+    made = plan(found, wanted, adopt=in_the_way)
+    keys = frozenset(record.key for record in wanted)
+    return ZonePlan(driver, made, wanted=keys, by_hand=True, unknown=unknown)
+
+
+def nobody_asked(zone: str, wanted: Sequence[RRset]) -> tuple[RRset, ...]:  # noqa: ARG001
+    """The `Answers` of whoever has no resolver."""
+    raise MailfleetError("its name servers were not asked")
+
+
+def answers_of(resolver: Resolver) -> Answers:
+    """The `Answers` of the name servers that `resolver` finds."""
+
+    def answers(zone: str, wanted: Sequence[RRset]) -> tuple[RRset, ...]:
+        servers, problems = authorities(zone, resolver.dnspython)
+        if not servers:
+            raise MailfleetError("; ".join(f"{text}; {remedy}" for text, remedy in problems))
+        with ThreadPoolExecutor(_THREADS) as pool:
+            found = pool.map(lambda one: _answered(servers, one, resolver.dnspython), wanted)
+            return tuple(record for record in found if record.values)
+
+    return answers
+
+
+def _answered(
+    servers: Sequence[Authority], record: RRset, resolver: dns.resolver.Resolver
+) -> RRset:
+    """The values at the first server whose answer differs from the record, else at any.
+
+    TTLs are left to whoever keeps the zone.
+    """
+    answers, silent = [], ""
+    for server in servers:
+        try:
+            answers.append(ask(server, record.name, record.type, resolver))
+        except (DNSException, OSError) as error:
+            silent = f"{server} does not answer for {record.name} {record.type}: {error}"
+    if not answers:
+        raise MailfleetError(silent, "see whether the server is reachable from here")
+    values = next((found for found in answers if difference(record, found)), answers[0])
+    return RRset(*record.key, record.ttl, tuple(sorted(set(values))))

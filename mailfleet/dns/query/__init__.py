@@ -1,0 +1,1 @@
+"""Asking DNS: the resolver, and the authoritative servers of a zone."""

@@ -1,5 +1,0 @@
-"""Cloudflare: zones through its API v4 and the official SDK, ownership by record comments."""
-
-from mailfleet.providers.cloudflare.driver import Cloudflare, open_cloudflare
-
-__all__ = ["Cloudflare", "open_cloudflare"]
