@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench import bypass, site
 from mailfleet import lab
-from mailfleet.signing import KEYS
+from mailfleet.host.signing import KEYS
 
 OURS = "mta1.us.shop.test"
 _OUR_ADDRESS = "203.0.113.10"

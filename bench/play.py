@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import site
-from mailfleet.deployment import target_of
-from mailfleet.hoststate import HostState
+from mailfleet.deploy.host import target_of
+from mailfleet.host.state import HostState
 from mailfleet.model import Fleet
 from roles import desired
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from queue import Empty, Queue
 
 from bench import bypass, site
-from mailfleet.lab import namespaces, plan
+from mailfleet.lab import addresses, namespaces
 
 _SIZE = 5000
 
@@ -62,7 +62,7 @@ class Sink(socketserver.ThreadingTCPServer):
         super().__init__((ADDRESS, PORT), _Session)
 
 
-ADDRESS = str(plan.EU.gateways[0])
+ADDRESS = str(addresses.EU.gateways[0])
 PORT = 2525
 
 

@@ -14,10 +14,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mailfleet import inventory, lab
+from mailfleet import lab
 from mailfleet.errors import MailfleetError
 from mailfleet.lab import namespaces
 from mailfleet.model import Fleet
+from mailfleet.project import inventory
 
 ROOT = Path(__file__).parents[1]
 NAME = "bench"

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from mailfleet.deployment import apply, current_target
+from mailfleet.deploy.host import apply, current_target
 from roles import desired, opendkim, tls
 
 target = current_target()

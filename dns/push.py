@@ -1,5 +1,5 @@
 """Publish the fleet's DNS: `pyinfra inventories/NAME dns/push.py` reads, plans and pushes."""
 
-from mailfleet.push import push_dns
+from mailfleet.deploy.dns import push_dns
 
 push_dns()

@@ -5,8 +5,8 @@ Each role's `desired(target)` is pure and returns a HostState; this module only 
 
 from __future__ import annotations
 
-from mailfleet.hoststate import HostState, merge
-from mailfleet.target import Target
+from mailfleet.host.state import HostState, merge
+from mailfleet.host.target import Target
 from roles import (
     authentication,
     base,

@@ -5,11 +5,11 @@ It is `agent/inbound.py`, which Postfix asks about each mail of port 25 and does
 
 from __future__ import annotations
 
-from mailfleet.authentication import SOCKET, UNIT
-from mailfleet.hoststate import Check, ConfigFile, HostState, Service
-from mailfleet.render import agent, render
-from mailfleet.sandbox import RELOAD, drop_in
-from mailfleet.target import Target
+from mailfleet.host.authentication import SOCKET, UNIT
+from mailfleet.host.sandbox import RELOAD, drop_in
+from mailfleet.host.state import Check, ConfigFile, HostState, Service
+from mailfleet.host.target import Target
+from mailfleet.host.templates import agent, render
 
 # By itself: the judges of streams share some of these modules, and start again at each change of theirs.
 _LIBRARY = "/usr/local/lib/mailfleet/inbound"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener, Service
-from mailfleet.render import agent, render
-from mailfleet.sandbox import RELOAD, drop_in
-from mailfleet.target import Target
+from mailfleet.host.sandbox import RELOAD, drop_in
+from mailfleet.host.state import Action, Check, ConfigFile, HostState, Listener, Service
+from mailfleet.host.target import Target
+from mailfleet.host.templates import agent, render
 
 LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 RESOLVER = "unbound.service"

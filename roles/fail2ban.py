@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mailfleet.connections import waiting_ports
-from mailfleet.hoststate import Check, ConfigFile, HostState, Service
-from mailfleet.render import render
-from mailfleet.sandbox import drop_in
-from mailfleet.target import Target
+from mailfleet.host.connections import waiting_ports
+from mailfleet.host.sandbox import drop_in
+from mailfleet.host.state import Check, ConfigFile, HostState, Service
+from mailfleet.host.target import Target
+from mailfleet.host.templates import render
 
 UNIT = "fail2ban.service"
 _LOGS = "/var/log/postfix"

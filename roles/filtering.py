@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
-from mailfleet.render import render
-from mailfleet.sandbox import RELOAD, drop_in
-from mailfleet.scanning import EICAR, Milter, Sizing, level, milters, sizing
-from mailfleet.target import Target
+from mailfleet.host.sandbox import RELOAD, drop_in
+from mailfleet.host.scanning import EICAR, Milter, Sizing, level, milters, sizing
+from mailfleet.host.state import Check, ConfigFile, Directory, HostState, Service
+from mailfleet.host.target import Target
+from mailfleet.host.templates import render
 
 AMAVIS = "amavis.service"
 CLAMD = "clamav-daemon.service"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mailfleet.connection import CONNECTION
-from mailfleet.hoststate import (
+from mailfleet.facts.connection import CONNECTION
+from mailfleet.host.state import (
     Action,
     Check,
     ConfigFile,
@@ -19,9 +19,9 @@ from mailfleet.hoststate import (
     Listener,
     Service,
 )
+from mailfleet.host.target import Target
+from mailfleet.host.templates import render
 from mailfleet.model import Address, Network
-from mailfleet.render import render
-from mailfleet.target import Target
 
 UNIT = "ufw.service"
 RELOAD = "firewall"

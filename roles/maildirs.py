@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Service
-from mailfleet.mailboxes import FOLDER, FULL_KEY, FULL_TABLE
-from mailfleet.render import agent, render
-from mailfleet.sandbox import RELOAD
-from mailfleet.target import Target
+from mailfleet.host.mailboxes import FOLDER, FULL_KEY, FULL_TABLE
+from mailfleet.host.sandbox import RELOAD
+from mailfleet.host.state import Action, Check, ConfigFile, HostState, Service
+from mailfleet.host.target import Target
+from mailfleet.host.templates import agent, render
 
 TIMER = "mailfleet-maildirs.timer"
 UNIT = "mailfleet-maildirs.service"

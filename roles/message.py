@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 
-from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
-from mailfleet.render import agent, render
-from mailfleet.sandbox import RELOAD, drop_in
-from mailfleet.signing import StreamSigner, stream_signers
-from mailfleet.target import Target
+from mailfleet.host.sandbox import RELOAD, drop_in
+from mailfleet.host.signing import StreamSigner, stream_signers
+from mailfleet.host.state import Check, ConfigFile, Directory, HostState, Service
+from mailfleet.host.target import Target
+from mailfleet.host.templates import agent, render
 
 _LIBRARY = "/usr/local/lib/mailfleet"
 _MODULES = ("author", "message", "milter", "mime", "systemd", "transport")

@@ -6,10 +6,10 @@ there; RFC 8461 §2 wants DANE to win. `agent/tls_policy.py` stands between it a
 
 from __future__ import annotations
 
-from mailfleet.hoststate import Check, ConfigFile, HostState, Service
-from mailfleet.render import agent, render
-from mailfleet.sandbox import RELOAD, drop_in
-from mailfleet.target import POLICY_SOCKET, Target
+from mailfleet.host.sandbox import RELOAD, drop_in
+from mailfleet.host.state import Check, ConfigFile, HostState, Service
+from mailfleet.host.target import POLICY_SOCKET, Target
+from mailfleet.host.templates import agent, render
 
 DAEMON = "postfix-mta-sts-resolver.service"
 UNIT = "mailfleet-tls-policy.service"

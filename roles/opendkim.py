@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
+from mailfleet.host.sandbox import RELOAD, drop_in
+from mailfleet.host.signing import KEYS, StreamSigner, stream_signers
+from mailfleet.host.state import Check, ConfigFile, Directory, HostState, Service
+from mailfleet.host.target import Target
+from mailfleet.host.templates import render
 from mailfleet.operations import dkim
-from mailfleet.render import render
-from mailfleet.sandbox import RELOAD, drop_in
-from mailfleet.signing import KEYS, StreamSigner, stream_signers
-from mailfleet.target import Target
 
 # What a replay would add or put beside the true one.
 OVERSIGNED = (

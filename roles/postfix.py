@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from mailfleet import authentication, connections
-from mailfleet.hoststate import (
+from mailfleet.host import authentication, connections
+from mailfleet.host.mailboxes import FOLDER, FULL_KEY, FULL_TABLE, mailboxes
+from mailfleet.host.sandbox import RELOAD, drop_in
+from mailfleet.host.scanning import inbound_milter, stream_milter
+from mailfleet.host.signing import stream_signer
+from mailfleet.host.state import (
     Action,
     Check,
     ConfigFile,
@@ -13,14 +17,10 @@ from mailfleet.hoststate import (
     Listener,
     Service,
 )
-from mailfleet.mailboxes import FOLDER, FULL_KEY, FULL_TABLE, mailboxes
+from mailfleet.host.target import POLICY_SOCKET, Target
+from mailfleet.host.templates import render
+from mailfleet.host.tls_guideline import server_tls
 from mailfleet.model import Address, Host, SendingAddress, Stream
-from mailfleet.render import render
-from mailfleet.sandbox import RELOAD, drop_in
-from mailfleet.scanning import inbound_milter, stream_milter
-from mailfleet.signing import stream_signer
-from mailfleet.target import POLICY_SOCKET, Target
-from mailfleet.tls_guideline import server_tls
 
 INBOUND = "postfix"
 CLOCK_CHANGE = "mailfleet-clock-change.timer"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mailfleet.connection import CONNECTION
-from mailfleet.hoststate import Action, Check, ConfigFile, HostState, Listener
-from mailfleet.render import render
-from mailfleet.sshd import EXCEPTIONS
-from mailfleet.target import Target
+from mailfleet.facts.connection import CONNECTION
+from mailfleet.facts.sshd import EXCEPTIONS
+from mailfleet.host.state import Action, Check, ConfigFile, HostState, Listener
+from mailfleet.host.target import Target
+from mailfleet.host.templates import render
 
 PATH = "/etc/ssh/sshd_config.d/10-mailfleet.conf"
 _GENERATOR = "/etc/systemd/system-generators/systemd-ssh-generator"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mailfleet.hoststate import Check, ConfigFile, Directory, HostState, Service
-from mailfleet.render import render
-from mailfleet.sandbox import drop_in
-from mailfleet.target import Target
+from mailfleet.host.sandbox import drop_in
+from mailfleet.host.state import Check, ConfigFile, Directory, HostState, Service
+from mailfleet.host.target import Target
+from mailfleet.host.templates import render
 
 UNIT = "dovecot.service"
 # Dovecot 2.4 (Debian 13) reads another language than 2.3 (Debian 12, Ubuntu 24.04).

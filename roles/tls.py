@@ -13,17 +13,17 @@ from pathlib import Path
 
 from pyinfra.api.deploy import deploy
 
-from mailfleet import certificates
 from mailfleet.facts.tls import CHAIN as CHAIN
 from mailfleet.facts.tls import FOLDER as FOLDER
 from mailfleet.facts.tls import KEY as KEY
 from mailfleet.facts.tls import WEB_CHAIN as WEB_CHAIN
-from mailfleet.hoststate import ConfigFile, Directory, HostState, Service
+from mailfleet.host import certificates
+from mailfleet.host.sandbox import RELOAD
+from mailfleet.host.state import ConfigFile, Directory, HostState, Service
+from mailfleet.host.target import Target
+from mailfleet.host.templates import render
 from mailfleet.operations import tls
 from mailfleet.operations.tls import Need as Need
-from mailfleet.render import render
-from mailfleet.sandbox import RELOAD
-from mailfleet.target import Target
 
 TIMER = "mailfleet-certificate.timer"
 CONFIG = "/etc/mailfleet/certificate.json"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mailfleet import certificates
 from mailfleet.facts.tls import WEB_CHAIN
-from mailfleet.hoststate import Action, Check, ConfigFile, Directory, HostState, Listener, Service
-from mailfleet.render import render
-from mailfleet.sandbox import drop_in
-from mailfleet.target import Target
-from mailfleet.tls_guideline import server_tls
+from mailfleet.host import certificates
+from mailfleet.host.sandbox import drop_in
+from mailfleet.host.state import Action, Check, ConfigFile, Directory, HostState, Listener, Service
+from mailfleet.host.target import Target
+from mailfleet.host.templates import render
+from mailfleet.host.tls_guideline import server_tls
 
 UNIT = "nginx.service"
 WEBROOT = "/var/lib/mailfleet/acme"

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import click
 
-from mailfleet import inventory
 from mailfleet.dns.plan.render import Row, columns, rows, zone_lines
 from mailfleet.dns.publish.by_hand import answers_of
 from mailfleet.dns.publish.prepare import (
@@ -26,11 +25,12 @@ from mailfleet.dns.query.resolver import resolver_of
 from mailfleet.dns.records.dane import Certificates, certificates_of
 from mailfleet.dns.records.dkim import keys_of
 from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, MailfleetError
-from mailfleet.live import read_facts
 from mailfleet.model import Fleet
 from mailfleet.model.addresses import parse_address
 from mailfleet.model.checks import deploy_problems
 from mailfleet.model.names import domain_name
+from mailfleet.project import inventory
+from mailfleet.remote.facts import read_facts
 
 _COLOURS = {"+": "green", "-": "red", "~": "yellow", "!": "red"}
 _Function = TypeVar("_Function", bound=Callable[..., Any])

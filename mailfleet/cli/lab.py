@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from mailfleet import inventory
 from mailfleet import lab as engine
 from mailfleet.errors import ConfigurationError, MailfleetError, Problem
 from mailfleet.model import Fleet
+from mailfleet.project import inventory
 
 _DEFAULT_INVENTORY = "inventories/lab"
 

@@ -6,9 +6,9 @@ import json
 
 import click
 
-from mailfleet import inventory
 from mailfleet.errors import EXIT_FAILED, ConfigurationError, Problem
-from mailfleet.probe import Verdict, probes, run
+from mailfleet.project import inventory
+from mailfleet.verify.probe import Verdict, probes, run
 
 
 @click.command()

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import click
 
-from mailfleet import inventory
 from mailfleet.errors import EXIT_FAILED, MailfleetError
+from mailfleet.project import inventory
 from mailfleet.verify.selection import chosen
 from mailfleet.verify.suite import Check, run
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 
-from mailfleet.scanning import Capacity
+from mailfleet.host.scanning import Capacity
 
 
 @dataclass(frozen=True)

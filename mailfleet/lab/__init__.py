@@ -9,9 +9,9 @@ inventory says.
 from __future__ import annotations
 
 from mailfleet.lab.access import LabFiles, Tsig, enter, files, received, ssh_command
+from mailfleet.lab.addresses import INBOX_DOMAINS
 from mailfleet.lab.errors import LabError, LabUsageError
 from mailfleet.lab.lifecycle import down, restart_host, stop, up, up_like
-from mailfleet.lab.plan import INBOX_DOMAINS
 from mailfleet.lab.requirements import REQUIRED_PACKAGES
 from mailfleet.lab.spec import LabSpec, Machine
 from mailfleet.lab.status import LabStatus, MachineStatus, status

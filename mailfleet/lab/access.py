@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from pathlib import Path
 
-from mailfleet.lab import acme, lifecycle, namespaces, plan, receiver, requirements
+from mailfleet.lab import acme, addresses, lifecycle, namespaces, receiver, requirements
+from mailfleet.lab.addresses import Address
 from mailfleet.lab.paths import LabPaths
-from mailfleet.lab.plan import Address
 from mailfleet.lab.spec import check_name
 
 
@@ -97,8 +97,8 @@ def files(name: str) -> LabFiles:
         root_hints=lab.root_hints,
         trust_anchor=lab.trust_anchor,
         tsig=Tsig(**json.loads(lab.tsig.read_text())),
-        nameserver=plan.NAMESERVER,
-        resolvers=plan.RESOLVER,
+        nameserver=addresses.NAMESERVER,
+        resolvers=addresses.RESOLVER,
         mailboxes=lab.host("receiver").root / receiver.MAILBOX,
     )
 

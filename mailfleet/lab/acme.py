@@ -11,12 +11,12 @@ import ssl
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 
-from mailfleet.lab import plan
-from mailfleet.lab.authority import Certificate
+from mailfleet.lab import addresses
+from mailfleet.lab.ca import Certificate
 from mailfleet.lab.hostfiles import HostFile, service
 from mailfleet.lab.paths import write_private
 
-DIRECTORY = f"https://{plan.ACME_NAME}/dir"
+DIRECTORY = f"https://{addresses.ACME_NAME}/dir"
 UNIT = "lab-acme"
 _MANAGEMENT_PORT = 15000
 _FOLDER = "etc/lab-acme"
@@ -34,7 +34,7 @@ def files(certificate: Certificate) -> tuple[HostFile, ...]:
             UNIT,
             "Certificate authority of the lab",
             f"/usr/bin/pebble -strict -config /{_FOLDER}/pebble.json"
-            f" -dnsserver {plan.RESOLVER[0]}:53",
+            f" -dnsserver {addresses.RESOLVER[0]}:53",
             after="lab-resolver",
             environment={
                 # Validate at once, every name of every order, and refuse no good nonce.
@@ -54,7 +54,9 @@ def root(ca: Path) -> str:
     context = ssl.create_default_context(cafile=str(ca))
     # The lab's names are not this machine's: the address is asked, which no certificate names.
     context.check_hostname = False
-    connection = HTTPSConnection(str(plan.ACME[0]), _MANAGEMENT_PORT, timeout=2, context=context)
+    connection = HTTPSConnection(
+        str(addresses.ACME[0]), _MANAGEMENT_PORT, timeout=2, context=context
+    )
     try:
         connection.request("GET", "/roots/0")
         answer = connection.getresponse()

@@ -14,7 +14,7 @@ from pathlib import Path
 import mailfleet
 from mailfleet.lab import (
     acme,
-    authority,
+    addresses,
     cgroups,
     hosts,
     nameserver,
@@ -22,11 +22,11 @@ from mailfleet.lab import (
     network,
     packages,
     paths,
-    plan,
     readiness,
     receiver,
     zones,
 )
+from mailfleet.lab import ca as authority
 from mailfleet.lab.errors import LabError
 from mailfleet.lab.hostfiles import HostFile, common_files, known_hosts_lines
 from mailfleet.lab.mirror import Mirrors
@@ -112,12 +112,14 @@ def _own_files(lab: LabPaths, spec: LabSpec) -> dict[str, tuple[HostFile, ...]]:
     keys = {zone: zones.new_zone_key() for zone in zones.all_zones(spec.zones)}
     write_private(lab.root_hints, zones.root_hints())
     write_private(lab.trust_anchor, zones.trust_anchor(keys[zones.ROOT]))
-    certificate = ca.issue((plan.RECEIVER_NAME, plan.RECEIVER_V4_NAME, plan.RECEIVER_V6_NAME))
+    certificate = ca.issue(
+        (addresses.RECEIVER_NAME, addresses.RECEIVER_V4_NAME, addresses.RECEIVER_V6_NAME)
+    )
     texts = zones.zone_texts(keys, certificate.spki_sha256)
     return {
         "ns": (
             *nameserver.files(keys, texts, tsig),
-            *acme.files(ca.issue((plan.ACME_NAME,))),
+            *acme.files(ca.issue((addresses.ACME_NAME,))),
         ),
         "receiver": receiver.files(certificate),
     }
@@ -133,7 +135,7 @@ def start_proxy(lab: LabPaths, mirrors: Mirrors) -> None:
         file,
         packages.configuration(
             internet,
-            plan.PACKAGES_PORT,
+            addresses.PACKAGES_PORT,
             (mirrors.main, mirrors.security),
             paths.PACKAGES,
             mirrors.proxy,
@@ -149,7 +151,7 @@ def start_proxy(lab: LabPaths, mirrors: Mirrors) -> None:
         internet,
         lambda: readiness.await_true(
             "the package proxy",
-            lambda: readiness.accepts(plan.PACKAGES[0], plan.PACKAGES_PORT),
+            lambda: readiness.accepts(addresses.PACKAGES[0], addresses.PACKAGES_PORT),
             alive=lambda: cgroups.populated(group),
             seconds=_START_SECONDS,
         ),

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailfleet.lab import plan
-from mailfleet.lab.authority import SshKey
+from mailfleet.lab import addresses
+from mailfleet.lab.ca import SshKey
 from mailfleet.lab.mirror import Mirrors
 from mailfleet.lab.spec import Host
 
@@ -33,7 +33,7 @@ def common_files(
 
     `operator` is the public key that may log in as root.
     """
-    proxy = _url(plan.PACKAGES[0 if _has_v4(host) else 1], plan.PACKAGES_PORT)
+    proxy = _url(addresses.PACKAGES[0 if _has_v4(host) else 1], addresses.PACKAGES_PORT)
     settings = [*mirrors.settings, ("Acquire::http::Proxy", proxy), ("Acquire::Languages", "none")]
     return (
         HostFile("etc/hostname", f"{host.fqdn}\n"),
@@ -66,7 +66,7 @@ def resolver_configuration(host: Host) -> str:
     """`/etc/resolv.conf`: the lab's resolver, by a family that the host has."""
     resolvers = [
         address
-        for address in plan.RESOLVER
+        for address in addresses.RESOLVER
         if any(own.version == address.version for own in host.addresses)
     ]
     # trust-ad: the resolver validates, and the path to it is the lab's own.
@@ -120,5 +120,5 @@ def _has_v4(host: Host) -> bool:
     return any(address.version == 4 for address in host.addresses)
 
 
-def _url(address: plan.Address, port: int) -> str:
+def _url(address: addresses.Address, port: int) -> str:
     return f"http://{address}:{port}" if address.version == 4 else f"http://[{address}]:{port}"

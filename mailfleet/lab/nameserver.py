@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mailfleet.lab import plan, zones
+from mailfleet.lab import addresses, zones
 from mailfleet.lab.hostfiles import HostFile, service
 from mailfleet.lab.zones import ROOT, ZoneKey
 
@@ -50,7 +50,7 @@ def files(
 
 def knot_configuration(served: tuple[str, ...], tsig_secret: str) -> str:
     """Knot's configuration: all zones signed, and open to updates and transfers with the key."""
-    listen = ", ".join(f"{address}@53" for address in plan.NAMESERVER)
+    listen = ", ".join(f"{address}@53" for address in addresses.NAMESERVER)
     entries = "".join(
         f"  - domain: {zone}{'' if zone == ROOT else '.'}\n    file: {_stem(zone)}.zone\n"
         for zone in served
@@ -110,9 +110,9 @@ def import_script(served: tuple[str, ...]) -> str:
 
 def unbound_configuration() -> str:
     """Unbound's configuration: it trusts the lab's root and keeps nothing beyond a second."""
-    interfaces = "".join(f"  interface: {address}\n" for address in plan.RESOLVER)
+    interfaces = "".join(f"  interface: {address}\n" for address in addresses.RESOLVER)
     # Unbound answers names of tests and documentation itself unless told not to.
-    reverse = (zone for zone in plan.REVERSE_ZONES if zone.endswith("in-addr.arpa"))
+    reverse = (zone for zone in addresses.REVERSE_ZONES if zone.endswith("in-addr.arpa"))
     served = "".join(
         f'  local-zone: "{zone}." nodefault\n'
         for zone in ("test", "8.b.d.0.1.0.0.2.ip6.arpa", *reverse)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mailfleet.lab import namespaces, plan
+from mailfleet.lab import addresses, namespaces
 from mailfleet.lab.commands import run
 from mailfleet.lab.spec import Host
 
@@ -21,7 +21,7 @@ def build_internet(lab: str) -> None:
     run(["ip", "netns", "add", namespace])
     namespaces.inside(namespace, _prepare_router)
     lines = ["link set lo up"]
-    for network in plan.NETWORKS.values():
+    for network in addresses.NETWORKS.values():
         bridge = _bridge(network)
         lines.append(
             f"link add {bridge} address {mac_of(network.gateways[0])}"
@@ -78,7 +78,7 @@ def default_routes(host: Host) -> list[str]:
     return routes
 
 
-def _bridge(network: plan.Network) -> str:
+def _bridge(network: addresses.Network) -> str:
     return f"br-{network.name}"
 
 
@@ -89,7 +89,7 @@ def _port(host: Host) -> str:
     return f"p{first.version}-{low:08x}"
 
 
-def mac_of(address: plan.Address) -> str:
+def mac_of(address: addresses.Address) -> str:
     """The hardware address of the card that has `address` first.
 
     It stays the same when a host is connected anew: neighbours that knew the old one would send

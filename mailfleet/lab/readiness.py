@@ -14,9 +14,9 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
-from mailfleet.lab import plan
+from mailfleet.lab import addresses as plan
+from mailfleet.lab.addresses import Address
 from mailfleet.lab.errors import LabError
-from mailfleet.lab.plan import Address
 from mailfleet.lab.zones import ROOT
 
 _PAUSE = 0.02

@@ -17,8 +17,8 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
 
-from mailfleet.lab import plan
-from mailfleet.lab.authority import Certificate
+from mailfleet.lab import addresses
+from mailfleet.lab.ca import Certificate
 from mailfleet.lab.hostfiles import HostFile, service
 
 MAILBOX = "var/mail/inbox"
@@ -31,7 +31,7 @@ _SUFFIXES = ("test", "example", "com", "de", "eu", "fr", "jp", "co.jp", "net", "
 def files(certificate: Certificate) -> tuple[HostFile, ...]:
     """Everything that turns the image `receiver` into the lab's receiver."""
     return (
-        HostFile("etc/mailname", f"{plan.RECEIVER_NAME}\n"),
+        HostFile("etc/mailname", f"{addresses.RECEIVER_NAME}\n"),
         HostFile("etc/postfix/main.cf", _main_cf()),
         HostFile("etc/postfix/master.cf", _MASTER_CF),
         HostFile("etc/postfix/recipients", _RECIPIENTS),
@@ -81,7 +81,7 @@ def messages(root: Path, containing: str = "") -> Iterator[EmailMessage]:
 def _main_cf() -> str:
     return f"""\
 compatibility_level = 3.6
-myhostname = {plan.RECEIVER_NAME}
+myhostname = {addresses.RECEIVER_NAME}
 mydestination =
 mynetworks =
 inet_interfaces = all
@@ -89,7 +89,7 @@ inet_protocols = all
 alias_maps =
 maillog_file = /var/log/mail.log
 smtputf8_enable = yes
-virtual_mailbox_domains = {", ".join(plan.INBOX_DOMAINS)}
+virtual_mailbox_domains = {", ".join(addresses.INBOX_DOMAINS)}
 virtual_mailbox_base = /{Path(MAILBOX).parent}
 virtual_mailbox_maps = static:{Path(MAILBOX).name}/
 virtual_uid_maps = static:{_OWNER}
@@ -157,7 +157,7 @@ options {{
   disable_hyperscan = true;
   local_addrs = ["127.0.0.0/8"];
   dns {{
-    nameserver = ["{plan.RESOLVER[0]}:53"];
+    nameserver = ["{addresses.RESOLVER[0]}:53"];
     timeout = 5s;
     retransmits = 3;
     enable_dnssec = true;

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Literal
 
-from mailfleet.lab import plan
+from mailfleet.lab import addresses as plan
+from mailfleet.lab.addresses import Address
 from mailfleet.lab.errors import LabUsageError
-from mailfleet.lab.plan import Address
 
 SUITES = ("bookworm", "trixie")
 SUPPORT_SUITE = "bookworm"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mailfleet.lab import hosts, lifecycle, namespaces, readiness, requirements
+from mailfleet.lab.addresses import Address
 from mailfleet.lab.paths import LabPaths
-from mailfleet.lab.plan import Address
 from mailfleet.lab.spec import Host, check_name, hosts_of, spec_from_json
 
 

@@ -14,8 +14,8 @@ import dns.name
 from cryptography.hazmat.primitives.asymmetric import ec
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
 
-from mailfleet.lab import plan
-from mailfleet.lab.authority import private_pem
+from mailfleet.lab import addresses as plan
+from mailfleet.lab.ca import private_pem
 
 ROOT = "."
 TTL = 5

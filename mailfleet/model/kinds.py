@@ -22,7 +22,7 @@ _Defaults = TypeVar("_Defaults", bound="DataclassInstance")
 
 # Django, PHPMailer and nodemailer without a pool open a connection for each mail: 20 a second go on for
 # ever, 1,200 come at once. Ten at the same time are served beside everybody else's, since each one of an
-# attacker costs us a process; what is more waits for its turn (mailfleet/connections.py).
+# attacker costs us a process; what is more waits for its turn (mailfleet/host/connections.py).
 _CONNECTIONS = {"connections_per_minute": 1200, "concurrent_connections": 10}
 # RFC 5321 section 4.5.3.1.8 asks for 100 at least. Who is refused as the 51st of 60 recipients is
 # missing without a word in Django and nodemailer, so it is as many as Postfix takes.

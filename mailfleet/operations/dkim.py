@@ -10,9 +10,9 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from mailfleet.facts.dkim import DkimKeys, HostKey
 from mailfleet.facts.services import PENDING
-from mailfleet.hoststate import ConfigFile
+from mailfleet.host.signing import KEYS, StreamSigner
+from mailfleet.host.state import ConfigFile
 from mailfleet.operations.files import ship
-from mailfleet.signing import KEYS, StreamSigner
 
 # OpenDKIM refuses to sign with a key that others can read (RequireSafeKeys).
 _OWNER = "600 opendkim opendkim"

@@ -25,7 +25,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from mailfleet.facts.files import LATE, STATE, Tree, TreeState
 from mailfleet.facts.services import MANAGED, PENDING
-from mailfleet.hoststate import Check, ConfigFile, Directory, Service
+from mailfleet.host.state import Check, ConfigFile, Directory, Service
 
 FILES = "files"
 """The name that is pending while files wait."""

@@ -10,7 +10,7 @@ from pyinfra import host
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from mailfleet.facts.services import MANAGED, PENDING, Services, ServicesState
-from mailfleet.hoststate import Action, Service
+from mailfleet.host.state import Action, Service
 from mailfleet.operations.files import FILES, FINISH, GO_LIVE
 
 # Units that failed, or were started often of late, refuse another start until they are reset. And

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from mailfleet.certificates import fits, is_good
 from mailfleet.facts import files
 from mailfleet.facts.tls import CHAIN, KEY, WEB_CHAIN, OrderState, Tls, TlsState
+from mailfleet.host.certificates import fits, is_good
 
 LIBRARY = "/usr/local/lib/mailfleet"
 """Where the agent's modules are on a host, below the folder `agent`."""

@@ -20,7 +20,7 @@ _TIMEOUT = 10
 class Access:
     """Connections to hosts, one shared SSH connection each; `close` ends them.
 
-    `connections` is what `mailfleet.inventory.read_connections` returns. MailfleetError for hosts
+    `connections` is what `mailfleet.project.inventory.read_connections` returns. MailfleetError for hosts
     that pyinfra reaches with a password: OpenSSH takes none without a terminal.
     """
 

@@ -6,7 +6,7 @@ import json
 import shlex
 from pathlib import Path
 
-from mailfleet.authentication import SOCKET, UNIT
+from mailfleet.host.authentication import SOCKET, UNIT
 from mailfleet.verify import milter_session
 
 _LOOK = f"inbound mail comes in without: see 'systemctl status {UNIT}' on the host"

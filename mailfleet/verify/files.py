@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from mailfleet.facts.files import FileState, TreeState
-from mailfleet.hoststate import ConfigFile, Directory
+from mailfleet.host.state import ConfigFile, Directory
 
 
 def content_problems(files: Iterable[ConfigFile], tree: TreeState) -> list[str]:

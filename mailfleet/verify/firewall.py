@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from mailfleet.hoststate import Listener
+from mailfleet.host.state import Listener
 from mailfleet.model import Address, Network
 
 _ROW = re.compile(

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mailfleet.host.signing import StreamSigner, stream_signers
 from mailfleet.model import Fleet, Host
-from mailfleet.signing import StreamSigner, stream_signers
 from mailfleet.verify import milter_session
 
 Headers = list[tuple[str, str]]

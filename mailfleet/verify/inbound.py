@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
-from mailfleet.mailboxes import FOLDER, FULL_KEY, FULL_TABLE, ROLES
+from mailfleet.host.mailboxes import FOLDER, FULL_KEY, FULL_TABLE, ROLES
 from mailfleet.model import Fleet, Host
 from mailfleet.verify.ports import Look, Port, from_here, ports_of
 

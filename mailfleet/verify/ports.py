@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mailfleet.host.tls_guideline import SUITES
 from mailfleet.model import Address, Fleet, Host, Stream
-from mailfleet.tls_guideline import SUITES
 from mailfleet.verify import smtp_session
 from mailfleet.verify.relay_forms import STRANGER, relay_attempts
 from mailfleet.verify.smuggling import ENDS

@@ -14,11 +14,11 @@ from mailfleet.facts.dkim import DkimKeys, HostKey
 from mailfleet.facts.files import Tree, TreeState
 from mailfleet.facts.packages import Packages, PackageState
 from mailfleet.facts.services import Services, ServicesState
+from mailfleet.facts.sshd import EXCEPTIONS
 from mailfleet.facts.tls import STATE as ORDER_STATE
 from mailfleet.facts.tls import Tls, TlsState
-from mailfleet.hoststate import HostState
-from mailfleet.sshd import EXCEPTIONS
-from mailfleet.target import POLICY_SOCKET
+from mailfleet.host.state import HostState
+from mailfleet.host.target import POLICY_SOCKET
 from mailfleet.verify import capacity, inbound, local_sockets, resolver, signatures
 from mailfleet.verify.firewall import EGRESS
 

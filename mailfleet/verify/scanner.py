@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mailfleet.host.scanning import EICAR, GTUBE, Milter, inbound_milter, stream_milter
 from mailfleet.model import Fleet, Host
-from mailfleet.scanning import EICAR, GTUBE, Milter, inbound_milter, stream_milter
 from mailfleet.verify import milter_session
 
 # The virus is an attachment: ClamAV knows its test file only where a file begins with it.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mailfleet.hoststate import Listener
+from mailfleet.host.state import Listener
 from mailfleet.model import Address
 
 _ANY = {"0.0.0.0": ("any IPv4",), "[::]": ("any IPv6",), "*": ("any IPv4", "any IPv6")}  # noqa: S104

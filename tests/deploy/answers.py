@@ -13,11 +13,11 @@ from mailfleet.facts.preconditions import Preconditions
 from mailfleet.facts.release import Release
 from mailfleet.facts.services import Services
 from mailfleet.facts.tls import Tls
-from mailfleet.hoststate import ConfigFile, Directory, HostState
+from mailfleet.host.signing import stream_signers
+from mailfleet.host.state import ConfigFile, Directory, HostState
+from mailfleet.host.target import Target
 from mailfleet.operations.dkim import tables
 from mailfleet.operations.packages import REMAINS
-from mailfleet.signing import stream_signers
-from mailfleet.target import Target
 from roles import desired, opendkim, tls
 
 Answers = dict[str, Any]

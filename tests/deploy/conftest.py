@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mailfleet import inventory
-from mailfleet.deployment import target_of
-from mailfleet.hoststate import HostState
-from mailfleet.target import Target
+from mailfleet.deploy.host import target_of
+from mailfleet.host.state import HostState
+from mailfleet.host.target import Target
+from mailfleet.project import inventory
 from roles import desired, tls
 from tests.deploy.answers import Answers, converged, fresh
 

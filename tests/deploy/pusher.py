@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pyinfra_cli  # type: ignore[import-untyped]  # noqa: F401 - patches the standard library for gevent, so it comes first
 
-from mailfleet import push
+from mailfleet.deploy import dns
 
 
 def lookup(name: str, rtype: str) -> tuple[str, ...]:
@@ -19,6 +19,6 @@ def lookup(name: str, rtype: str) -> tuple[str, ...]:
     return ("1 13 2 00",) if (name, rtype) == ("shop.example", "DS") else ()
 
 
-patch.object(push, "resolver_of", lambda _: lookup).start()
-patch.object(push, "answers_of", lambda _: lambda _zone, _wanted: ()).start()
+patch.object(dns, "resolver_of", lambda _: lookup).start()
+patch.object(dns, "answers_of", lambda _: lambda _zone, _wanted: ()).start()
 runpy.run_path(str(Path(__file__).parent / "recorder.py"))

@@ -25,7 +25,7 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parents[2]
 # pyinfra's first module patches the standard library, so it comes first, as in a run of its own.
 _IMPORTS = {
-    "pyinfra": ("pyinfra_cli.main", "mailfleet.deployment", "mailfleet.push", "roles"),
+    "pyinfra": ("pyinfra_cli.main", "mailfleet.deploy.host", "mailfleet.deploy.dns", "roles"),
     "mailfleet": ("mailfleet.cli", "mailfleet.verify.reading", "pytest", "testinfra", "roles"),
 }
 

@@ -12,9 +12,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from mailfleet import certificates, lab
+from mailfleet import lab
 from mailfleet.dns.records import mta_sts
 from mailfleet.facts.tls import chains_of, spki_sha256
+from mailfleet.host import certificates
 
 if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab

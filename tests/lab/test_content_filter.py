@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.scanning import EICAR, GTUBE
+from mailfleet.host.scanning import EICAR, GTUBE
 from tests.lab.test_mail import LabSmtp, arrived, bounced, inbound
 from tests.lab.test_submission import connected, deliver, log_in, refusal
 from tests.lab.test_verify import change_dns

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailfleet.lab import plan
+from mailfleet.lab import addresses
 from mailfleet.secrets import secret
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ STATUS = "fail2ban-client status 2>&1 || true"
 
 def of_client(client: str, version: int) -> str:
     """A lab host's address that it connects from."""
-    pair = plan.RECEIVER if client == GUESSER else plan.NAMESERVER
+    pair = addresses.RECEIVER if client == GUESSER else addresses.NAMESERVER
     return str(pair[0 if version == 4 else 1])
 
 

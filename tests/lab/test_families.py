@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailfleet import inventory, lab
+from mailfleet import lab
 from mailfleet.cli.lab import spec_of
-from mailfleet.deployment import target_of
+from mailfleet.deploy.host import target_of
+from mailfleet.project import inventory
 from roles import desired
 from tests import labs
 from tests.lab import connections

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet import sandbox
-from mailfleet.deployment import target_of
-from mailfleet.signing import stream_signers
+from mailfleet.deploy.host import target_of
+from mailfleet.host import sandbox
+from mailfleet.host.signing import stream_signers
 from roles import postfix
 from tests.lab.test_mail import SUITES, arrived, submit
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailfleet import lab
-from mailfleet.connections import waiting_ports
-from mailfleet.lab import plan
+from mailfleet.host.connections import waiting_ports
+from mailfleet.lab import addresses
 from tests.lab.test_fail2ban import BYSTANDER, GUESSER, Target, shut_out, target, until
 from tests.lab.test_mail import connect
 from tests.lab.test_submission import connected
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.lab
 
-# Of 25 connections of an address, and of 75 of a network: at port 25 the limits of mailfleet/connections.py;
-# at the others all are let in, and all but ten of a client wait where nobody else is.
+# Of 25 connections of an address, and of 75 of a network: at port 25 the limits of
+# mailfleet/host/connections.py; at the others all are let in, and all but ten of a client wait where
+# nobody else is.
 ALLOWED = {465: (25, 75), 587: (25, 75), 25: (10, 50)}
 # The lab's name server has three addresses in each of its networks. With IPv6 they are one client.
-IPV4 = tuple(str(pair[0]) for pair in (plan.NAMESERVER, plan.RESOLVER, plan.ACME))
-IPV6 = tuple(str(pair[1]) for pair in (plan.NAMESERVER, plan.RESOLVER, plan.ACME))
+IPV4 = tuple(str(pair[0]) for pair in (addresses.NAMESERVER, addresses.RESOLVER, addresses.ACME))
+IPV6 = tuple(str(pair[1]) for pair in (addresses.NAMESERVER, addresses.RESOLVER, addresses.ACME))
 # Tells how many of 25 connections from each address are let in, and holds them until its input ends.
 IDLE = """
 import select, socket, sys
@@ -98,7 +99,7 @@ def test_who_never_speaks_is_banned_and_who_only_looks_is_not(target: Target) ->
     # As monitoring does, and as an application does that has nothing to say.
     for _ in range(4):
         assert target.reached(BYSTANDER, address, 465) == "open"
-    clients = tuple(str(a) for a in plan.RECEIVER if a.version == target.version)
+    clients = tuple(str(a) for a in addresses.RECEIVER if a.version == target.version)
     with idle(deployed, address, 465, clients, host=GUESSER):
         # After the ten seconds in which a client has to begin with TLS.
         until(lambda: target.banned("idle") == set(clients), f"{clients} are banned")

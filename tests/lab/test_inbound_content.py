@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.scanning import EICAR
+from mailfleet.host.scanning import EICAR
 from mailfleet.secrets import secret
 from tests.lab.test_mail import LabSmtp, bounced, inbound
 

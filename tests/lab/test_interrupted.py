@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mailfleet import inventory, lab
+from mailfleet import lab
 from mailfleet.cli.lab import spec_of
+from mailfleet.project import inventory
 from roles import postfix
 from tests import labs
 from tests.lab.test_mail import SUITES

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailfleet import lab
-from mailfleet.lab import namespaces, plan
+from mailfleet.lab import addresses, namespaces
 from roles import opendkim
 from tests.lab.message_kinds import FROM, HEADERS, Kind
 from tests.lab.test_mail import DEADLINE, LabSmtp
@@ -203,7 +203,7 @@ def mail_dkim(deployed: DeployedLab, files: dict[int, Path]) -> set[int]:
     """Those whose signature of the stream Mail::DKIM finds good."""
     network = namespaces.handle(namespaces.internet(deployed.name))
     done = subprocess.run(
-        ["nsenter", f"--net={network}", "perl", str(FOLDER / "mail_dkim.pl"), str(plan.RESOLVER[0])],
+        ["nsenter", f"--net={network}", "perl", str(FOLDER / "mail_dkim.pl"), str(addresses.RESOLVER[0])],
         input="".join(f"{path}\n" for path in files.values()), capture_output=True, text=True, check=True,
     )  # fmt: skip
     lines = done.stdout.splitlines()

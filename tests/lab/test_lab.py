@@ -17,7 +17,7 @@ from typing import TypeVar
 import pytest
 
 from mailfleet import lab
-from mailfleet.lab import cgroups, mirror, namespaces, plan, requirements
+from mailfleet.lab import addresses, cgroups, mirror, namespaces, requirements
 from tests import labs
 
 NAME, OTHER, KILLED = (labs.of_process(f"own{number}") for number in (1, 2, 3))
@@ -324,7 +324,7 @@ def proxied(request: str) -> int:
     """The status that the package proxy answers a request line with."""
 
     def ask() -> int:
-        proxy = (str(plan.PACKAGES[0]), plan.PACKAGES_PORT)
+        proxy = (str(addresses.PACKAGES[0]), addresses.PACKAGES_PORT)
         with socket.create_connection(proxy, timeout=10) as connection:
             connection.sendall(
                 f"{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()

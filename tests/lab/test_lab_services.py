@@ -21,7 +21,7 @@ import dns.update
 import pytest
 
 from mailfleet import lab
-from mailfleet.lab import namespaces, plan, readiness, requirements
+from mailfleet.lab import addresses, namespaces, readiness, requirements
 from tests import labs
 
 NAME = labs.of_process("own4")
@@ -150,7 +150,7 @@ def test_an_update_without_the_labs_key_is_refused(running: str) -> None:
 def test_changes_survive_a_restart_of_the_name_server(running: str) -> None:
     update("shop.test", ("kept", "TXT", '"x"'))
     lab.restart_host(running, "ns")
-    assert validated("kept.shop.test", "TXT", str(plan.RESOLVER[0])) == ['"x"']
+    assert validated("kept.shop.test", "TXT", str(addresses.RESOLVER[0])) == ['"x"']
 
 
 def test_the_receiver_judges_what_it_takes(running: str) -> None:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet import lab, probe
+from mailfleet import lab
 from mailfleet.lab import namespaces
 from mailfleet.secrets import secret
+from mailfleet.verify import probe
 from roles import postfix
 
 if TYPE_CHECKING:

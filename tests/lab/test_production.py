@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet import inventory, lab
+from mailfleet import lab
 from mailfleet.cli.lab import spec_of
 from mailfleet.model import Fleet
+from mailfleet.project import inventory
 from tests import labs
 from tests.lab import connections
 from tests.lab.conftest import INVENTORY, ROOT

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet import probe
 from mailfleet.lab import namespaces
+from mailfleet.verify import probe
 
 if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab

@@ -12,7 +12,7 @@ import pytest
 
 from mailfleet import lab
 from mailfleet.facts.tls import spki_sha256
-from mailfleet.lab import acme, plan
+from mailfleet.lab import acme, addresses
 from tests.lab.test_mail import LabSmtp, arrived, connect, submit
 from tests.lab.test_verify import change_dns, verified
 
@@ -188,7 +188,7 @@ def test_a_name_that_leads_elsewhere_costs_no_order(deployed_lab: DeployedLab) -
 def test_a_service_that_passes_connections_on_ends_no_renewal(deployed_lab: DeployedLab) -> None:
     """As docs/security.md has it: a name leads to a service against floods, and it to the fleet."""
     name, host = "mta-sts.news.shop.test", deployed_lab.us
-    service, peer = plan.RESOLVER[0], deployed_lab.fleet.host(deployed_lab.eu).ipv4
+    service, peer = addresses.RESOLVER[0], deployed_lab.fleet.host(deployed_lab.eu).ipv4
     before = leaf(deployed_lab, host)
     deployed_lab.on(
         "ns",

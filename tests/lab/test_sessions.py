@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.render import render
+from mailfleet.host.templates import render
 from tests.lab.test_fail2ban import until
 from tests.lab.test_mail import LabSmtp, arrived
 from tests.lab.test_submission import SENDER, connected, deliver, log_in

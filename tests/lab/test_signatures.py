@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.render import render
-from mailfleet.sandbox import drop_in
-from mailfleet.scanning import Sizing
+from mailfleet.host.sandbox import drop_in
+from mailfleet.host.scanning import Sizing
+from mailfleet.host.templates import render
 from tests.lab.test_content_filter import awaited, receive, spam, submit
 
 if TYPE_CHECKING:

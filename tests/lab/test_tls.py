@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.tls_guideline import SUITES
+from mailfleet.host.tls_guideline import SUITES
 
 if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab

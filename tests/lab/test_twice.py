@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet import lab, probe
-from mailfleet.deployment import target_of
+from mailfleet import lab
+from mailfleet.deploy.host import target_of
 from mailfleet.lab import namespaces
+from mailfleet.verify import probe
 from roles import desired
 
 if TYPE_CHECKING:

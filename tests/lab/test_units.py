@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailfleet.cli.lab import spec_of
-from mailfleet.deployment import target_of
-from mailfleet.hoststate import HostState
+from mailfleet.deploy.host import target_of
+from mailfleet.host.state import HostState
 from mailfleet.lab import paths
 from mailfleet.lab.recipes import recipe_for
 from mailfleet.lab.spec import hosts_of

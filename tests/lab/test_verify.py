@@ -14,7 +14,7 @@ import pytest
 
 from mailfleet import lab
 from mailfleet.lab import namespaces
-from mailfleet.lab.plan import CORE_ZONE, REVERSE_ZONES
+from mailfleet.lab.addresses import CORE_ZONE, REVERSE_ZONES
 from tests.lab.breakages import ROUNDS
 from tests.lab.breakages import Breakage as Breakage
 

@@ -220,12 +220,14 @@ STRUCTURES = (
                 + f"--b{levels}\r\n{INNER}"
                 + "".join(f"--b{n}--\r\n" for n in range(levels, -1, -1)),
             ),
-            *refusal,
-            says="" if refusal else UTF8,
+            code,
+            text,
+            why,
+            says=UTF8 if code == 250 else "",
         )
-        for levels, refusal in (
-            (29, ()),
-            (90, (550, "5.6.0 the parts are nested more than 30", "to encode them takes seconds")),
+        for levels, code, text, why in (
+            (29, 250, "", ""),
+            (90, 550, "5.6.0 the parts are nested more than 30", "to encode them takes seconds"),
         )
     ),
     Kind(

@@ -29,15 +29,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from mailfleet import lab
-from mailfleet.lab import namespaces, plan
-from mailfleet.lab.authority import Authority, new_authority
+from mailfleet.lab import addresses, namespaces
+from mailfleet.lab.ca import Authority, new_authority
 
 if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab
 
-ZONE = plan.INBOX_ZONE
-GATEWAY = str(plan.CORE.gateways[0])
-RECEIVER = str(plan.RECEIVER[0])
+ZONE = addresses.INBOX_ZONE
+GATEWAY = str(addresses.CORE.gateways[0])
+RECEIVER = str(addresses.RECEIVER[0])
 # Mail server of each domain, and its MTA-STS policy's mode, if it has one.
 DOMAINS = {
     "dane-bad": ("mx-bad", None),

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailfleet.cli import cli
+from mailfleet.deploy.dns import _report
 from mailfleet.dns.publish.apply import publish
 from mailfleet.dns.publish.by_hand import ByHand, planned
 from mailfleet.dns.publish.plan import Publication
@@ -23,7 +24,6 @@ from mailfleet.dns.records.dkim import HostKeys, PublicKey
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, ConfigurationError, MailfleetError
 from mailfleet.model import Fleet, HostEntry, build_fleet
-from mailfleet.push import _report
 
 pytestmark = pytest.mark.unit
 

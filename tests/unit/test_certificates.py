@@ -13,8 +13,8 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfleet import certificates
-from mailfleet.certificates import fits, is_good
+from mailfleet.host import certificates
+from mailfleet.host.certificates import fits, is_good
 from mailfleet.model import Fleet, HostEntry, build_fleet
 
 pytestmark = pytest.mark.unit

@@ -11,8 +11,9 @@ from typing import Any
 import click
 import pytest
 
-from mailfleet import cli, inventory
+from mailfleet import cli
 from mailfleet.errors import MailfleetError
+from mailfleet.project import inventory
 
 pytestmark = pytest.mark.unit
 

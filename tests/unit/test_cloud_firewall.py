@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hcloud.firewalls.domain import FirewallRule
 
-from mailfleet.cloud_firewall import CloudRule, cloud_rules
-from mailfleet.hoststate import Listener
+from mailfleet.host.cloud_firewall import CloudRule, cloud_rules
+from mailfleet.host.state import Listener
 from roles import desired
 from roles.firewall import rules
 from tests.fakes.specification import Exchange, violations

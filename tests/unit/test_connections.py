@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailfleet.connections import concurrent, inbound_processes, stream_processes
+from mailfleet.host.connections import concurrent, inbound_processes, stream_processes
+from mailfleet.host.scanning import Capacity, reserved
 from mailfleet.model import Fleet, Host, HostEntry, build_fleet
-from mailfleet.scanning import Capacity, reserved
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from mailfleet.hoststate import (
+from mailfleet.host.state import (
     Action,
     Check,
     ConfigFile,

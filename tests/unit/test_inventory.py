@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet import inventory
 from mailfleet.errors import ConfigurationError
+from mailfleet.project import inventory
 
 pytestmark = pytest.mark.unit
 

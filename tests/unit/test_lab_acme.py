@@ -7,17 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.lab import acme, plan
-from mailfleet.lab.authority import new_authority
+from mailfleet.lab import acme, addresses
+from mailfleet.lab.ca import new_authority
 from mailfleet.lab.spec import NAMESERVER_HOST
 
 pytestmark = pytest.mark.unit
 
 
 def test_pebble_validates_over_the_labs_own_dns_without_waiting() -> None:
-    files = {file.path: file for file in acme.files(new_authority("lab").issue((plan.ACME_NAME,)))}
+    files = {
+        file.path: file for file in acme.files(new_authority("lab").issue((addresses.ACME_NAME,)))
+    }
     unit = files["etc/systemd/system/lab-acme.service"].text
-    assert f"-dnsserver {plan.RESOLVER[0]}:53" in unit
+    assert f"-dnsserver {addresses.RESOLVER[0]}:53" in unit
     assert "Environment=PEBBLE_VA_NOSLEEP=1\n" in unit
     assert "ALWAYS_VALID" not in unit, "validation is real"
     settings = json.loads(files["etc/lab-acme/pebble.json"].text)["pebble"]
@@ -28,7 +30,7 @@ def test_pebble_validates_over_the_labs_own_dns_without_waiting() -> None:
 
 
 def test_it_lives_beside_the_name_server() -> None:
-    assert set(plan.ACME) <= set(NAMESERVER_HOST.addresses)
+    assert set(addresses.ACME) <= set(NAMESERVER_HOST.addresses)
     assert acme.DIRECTORY == "https://acme.core.test/dir"
 
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from mailfleet.lab import LabSpec, Machine, receiver
-from mailfleet.lab.authority import new_authority, new_ssh_key
+from mailfleet.lab.ca import new_authority, new_ssh_key
 from mailfleet.lab.hostfiles import common_files, known_hosts_lines
 from mailfleet.lab.mirror import Mirrors
 from mailfleet.lab.network import default_routes, mac_of

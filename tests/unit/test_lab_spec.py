@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from mailfleet.lab import LabError, LabSpec, LabUsageError, Machine, plan
+from mailfleet.lab import LabError, LabSpec, LabUsageError, Machine, addresses
 from mailfleet.lab.lifecycle import find_host
 from mailfleet.lab.spec import check_name, check_spec, hosts_of, spec_from_json, spec_to_json
 
@@ -46,7 +46,7 @@ def test_a_spec_survives_being_written_down() -> None:
         (Machine("a.test", "sid", "eu", EU.addresses), "suite 'sid'"),
         (Machine("a.test", "trixie", "core", EU.addresses), "neither eu nor us"),
         (Machine("a.test", "trixie", "us", EU.addresses), "198.51.100.10 is no host address of us"),
-        (Machine("a.test", "trixie", "eu", (plan.EU.v4[1],)), "no host address of eu"),
+        (Machine("a.test", "trixie", "eu", (addresses.EU.v4[1],)), "no host address of eu"),
         (Machine("a.test", "trixie", "eu", ()), "has no address"),
     ],
 )

@@ -9,7 +9,7 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
-from mailfleet.lab import nameserver, plan, zones
+from mailfleet.lab import addresses, nameserver, zones
 from mailfleet.lab.zones import ROOT, ZoneKey
 
 pytestmark = pytest.mark.unit
@@ -33,9 +33,9 @@ def parsed(keys: dict[str, ZoneKey]) -> dict[str, dns.zone.Zone]:
 
 
 def test_reverse_zones_end_at_the_networks() -> None:
-    assert plan.reverse_zone(plan.EU.v4) == "100.51.198.in-addr.arpa"
-    assert plan.reverse_zone(plan.US.v6) == "0.0.0.0.0.5.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
-    assert len(plan.REVERSE_ZONES) == 6
+    assert addresses.reverse_zone(addresses.EU.v4) == "100.51.198.in-addr.arpa"
+    assert addresses.reverse_zone(addresses.US.v6) == "0.0.0.0.0.5.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
+    assert len(addresses.REVERSE_ZONES) == 6
 
 
 def test_every_zone_hangs_on_its_parent_by_a_ds_record(
@@ -65,9 +65,9 @@ def test_a_forward_zone_starts_empty(parsed: dict[str, dns.zone.Zone]) -> None:
 def test_inbox_domains_lead_to_hosts_of_the_family_in_their_name(
     parsed: dict[str, dns.zone.Zone],
 ) -> None:
-    zone = parsed[plan.INBOX_ZONE]
+    zone = parsed[addresses.INBOX_ZONE]
     families = {}
-    for domain in plan.INBOX_DOMAINS:
+    for domain in addresses.INBOX_DOMAINS:
         (mx,) = zone.find_rdataset(dns.name.from_text(domain), dns.rdatatype.MX)
         node = zone.find_node(mx.exchange)
         families[domain] = {
@@ -85,11 +85,11 @@ def test_inbox_domains_lead_to_hosts_of_the_family_in_their_name(
 def test_the_receivers_addresses_point_back_to_its_name(
     keys: dict[str, ZoneKey], parsed: dict[str, dns.zone.Zone]
 ) -> None:
-    for address in plan.RECEIVER:
+    for address in addresses.RECEIVER:
         zone = parsed[zones.parent_of(address.reverse_pointer, keys)]
         owner = dns.name.from_text(address.reverse_pointer)
         (ptr,) = zone.find_rdataset(owner, dns.rdatatype.PTR)
-        assert ptr.target == dns.name.from_text(plan.RECEIVER_NAME)
+        assert ptr.target == dns.name.from_text(addresses.RECEIVER_NAME)
 
 
 def test_the_trust_anchor_is_the_key_of_the_root(keys: dict[str, ZoneKey]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailfleet.errors import ConfigurationError
-from mailfleet.mailboxes import Mailboxes, mailboxes
+from mailfleet.host.mailboxes import Mailboxes, mailboxes
 from mailfleet.model import Fleet, HostEntry, build_fleet
 
 pytestmark = pytest.mark.unit

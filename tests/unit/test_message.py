@@ -15,7 +15,7 @@ import pytest
 from agent import milter
 from agent.message import Stream, main
 from agent.milter import Message, Verdict
-from mailfleet.signing import StreamSigner
+from mailfleet.host.signing import StreamSigner
 from mailfleet.verify import milter_session
 from roles import message as role
 

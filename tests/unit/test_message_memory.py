@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from mailfleet.errors import MailfleetError
+from mailfleet.host.scanning import Capacity
+from mailfleet.host.signing import StreamSigner, check_memory, stream_signers
 from mailfleet.model import Fleet
-from mailfleet.scanning import Capacity
-from mailfleet.signing import StreamSigner, check_memory, stream_signers
 from tests.unit.test_scanning import NAME, fleet
 
 pytestmark = pytest.mark.unit

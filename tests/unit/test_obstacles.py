@@ -6,10 +6,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from mailfleet import obstacles
+from mailfleet.deploy import obstacles
 from mailfleet.facts.preconditions import Preconditions, PreconditionState
 from mailfleet.facts.programs import Owner, Owners
-from mailfleet.hoststate import HostState, Listener, Service
+from mailfleet.host.state import HostState, Listener, Service
 
 pytestmark = pytest.mark.unit
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mailfleet.cloud_firewall import CloudRule, cloud_rules
-from mailfleet.firewall_rules import foreign_rules
-from mailfleet.hoststate import ConfigFile, HostState, Listener
+from mailfleet.host.cloud_firewall import CloudRule, cloud_rules
+from mailfleet.host.firewall_rules import foreign_rules
+from mailfleet.host.state import ConfigFile, HostState, Listener
 from mailfleet.verify import firewall, sockets
 from tests.unit.test_model_schema import HOST, problems
 from tests.unit.test_roles_firewall import BOTH, state_of, text

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mailfleet.facts.files import STATE, FileState, TreeState
-from mailfleet.hoststate import Check, ConfigFile, Directory, Service
+from mailfleet.host.state import Check, ConfigFile, Directory, Service
 from mailfleet.operations import files as operation
 from mailfleet.operations.files import differing, pack
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from mailfleet.facts.services import PENDING, ServicesState
-from mailfleet.hoststate import Action, Service
+from mailfleet.host.signing import StreamSigner
+from mailfleet.host.state import Action, Service
 from mailfleet.operations.dkim import WantedKey, not_signing, signing_keys, tables
 from mailfleet.operations.services import steps
-from mailfleet.signing import StreamSigner
 
 pytestmark = pytest.mark.unit
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from mailfleet.errors import ConfigurationError
-from mailfleet.hoststate import HostState
+from mailfleet.host.state import HostState
+from mailfleet.host.target import Target
+from mailfleet.host.tls_guideline import SUITES, server_tls
 from mailfleet.model import Fleet, HostEntry, build_fleet
-from mailfleet.target import Target
-from mailfleet.tls_guideline import SUITES, server_tls
 from roles import desired
 
 pytestmark = pytest.mark.unit

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet import inventory
-from mailfleet.probe import Probe, Verdict, probes
+from mailfleet.project import inventory
+from mailfleet.verify.probe import Probe, Verdict, probes
 
 pytestmark = pytest.mark.unit
 

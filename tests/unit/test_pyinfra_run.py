@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from mailfleet import inventory
+from mailfleet.project import inventory
 from tests.unit.test_inventory import DECLARE, HOSTS, ROOT, project, pyinfra, write
 
 pytestmark = pytest.mark.unit

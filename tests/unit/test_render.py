@@ -8,8 +8,8 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from mailfleet.mailboxes import Mailboxes
-from mailfleet.render import FOLDER, render
+from mailfleet.host.mailboxes import Mailboxes
+from mailfleet.host.templates import FOLDER, render
 
 pytestmark = pytest.mark.unit
 
@@ -37,7 +37,7 @@ def test_text_is_taken_as_it_is() -> None:
 def test_no_template_is_forgotten() -> None:
     sources = "".join(path.read_text() for path in ROLES.glob("*.py"))
     # The drop-ins of all roles' units.
-    sources += (ROLES.parent / "mailfleet/sandbox.py").read_text()
+    sources += (ROLES.parent / "mailfleet/host/sandbox.py").read_text()
     named = set(re.findall(r'"(?:etc/|f?)([^"]*)"', sources))
     texts = "".join(path.read_text() for path in FOLDER.rglob("*.j2"))
     named |= set(re.findall(r'include "etc/([^"]*)\.j2"', texts))

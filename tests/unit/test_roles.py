@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from agent import certificate_order as order
-from mailfleet import inventory
-from mailfleet.hoststate import HostState
+from mailfleet.host.sandbox import path_of
+from mailfleet.host.state import HostState
+from mailfleet.host.target import Authority, Roots, Target
+from mailfleet.host.templates import FOLDER
 from mailfleet.model import Fleet, HostEntry, build_fleet
-from mailfleet.render import FOLDER
-from mailfleet.sandbox import path_of
-from mailfleet.target import Authority, Roots, Target
+from mailfleet.project import inventory
 from roles import desired, postfix, tls
 
 pytestmark = pytest.mark.unit

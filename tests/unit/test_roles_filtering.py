@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from mailfleet.errors import MailfleetError
-from mailfleet.hoststate import HostState
-from mailfleet.scanning import EICAR, Capacity
-from mailfleet.target import Target
-from mailfleet.urilists import checked_key, uri_lists
+from mailfleet.host.scanning import EICAR, Capacity
+from mailfleet.host.state import HostState
+from mailfleet.host.target import Target
+from mailfleet.host.uri_lists import checked_key, uri_lists
 from roles import desired, filtering
 from tests.unit.test_scanning import NAME, fleet
 

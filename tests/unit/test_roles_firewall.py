@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mailfleet.hoststate import HostState, Listener
+from mailfleet.host.state import HostState, Listener
+from mailfleet.host.target import Target
 from mailfleet.model import HostEntry, build_fleet
-from mailfleet.target import Target
 from roles import desired
 from roles.firewall import rules
 

@@ -8,8 +8,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from mailfleet import sandbox
-from mailfleet.hoststate import HostState
+from mailfleet.host import sandbox
+from mailfleet.host.state import HostState
 from roles import desired, fail2ban, postfix
 from tests.unit.test_roles import HOSTS, SUITES, content, target_of
 

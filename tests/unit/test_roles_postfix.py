@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mailfleet.hoststate import HostState
+from mailfleet.host.state import HostState
+from mailfleet.host.target import Target
 from mailfleet.model import HostEntry, build_fleet
-from mailfleet.target import Target
 from roles import desired
 
 pytestmark = pytest.mark.unit

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from mailfleet.errors import ConfigurationError, MailfleetError
-from mailfleet.model import Fleet, HostEntry, build_fleet
-from mailfleet.scanning import (
+from mailfleet.host.scanning import (
     FULL_DATABASE,
     Capacity,
     check_memory,
@@ -19,6 +18,7 @@ from mailfleet.scanning import (
     sizing,
     stream_milter,
 )
+from mailfleet.model import Fleet, HostEntry, build_fleet
 
 pytestmark = pytest.mark.unit
 

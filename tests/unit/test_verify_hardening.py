@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from mailfleet.sandbox import SANDBOXES, limit
+from mailfleet.host.sandbox import SANDBOXES, limit
 from mailfleet.verify import firewall, jails, kernel, sandbox, ssh
 
 pytestmark = pytest.mark.unit

@@ -8,7 +8,7 @@ import pytest
 
 from agent.message import Stream
 from agent.milter import Message
-from mailfleet.signing import StreamSigner
+from mailfleet.host.signing import StreamSigner
 from mailfleet.verify import identity
 from mailfleet.verify.identity import Question
 

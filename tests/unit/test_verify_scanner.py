@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailfleet.scanning import EICAR, GTUBE, Milter
+from mailfleet.host.scanning import EICAR, GTUBE, Milter
 from mailfleet.verify import scanner
 from mailfleet.verify.scanner import Answer
 from tests.unit.test_scanning import NAME, fleet

@@ -14,16 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet import certificates, inventory, sandbox
-from mailfleet.deployment import target_of
+from mailfleet.deploy.host import target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Release
 from mailfleet.facts.tls import issuers
-from mailfleet.hoststate import ConfigFile, HostState
+from mailfleet.host import certificates, sandbox
+from mailfleet.host.signing import KEYS, stream_signers
+from mailfleet.host.state import ConfigFile, HostState
+from mailfleet.host.target import Target
 from mailfleet.model import Address, Fleet, Host
 from mailfleet.operations.dkim import WantedKey, tables
-from mailfleet.signing import KEYS, stream_signers
-from mailfleet.target import Target
+from mailfleet.project import inventory
 from mailfleet.verify import (
     authentication,
     identity,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.sandbox import limit
+from mailfleet.host.sandbox import limit
 from mailfleet.verify import sandbox
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet import certificates
 from mailfleet.facts.tls import order_state
+from mailfleet.host import certificates
 from mailfleet.verify import chains, smtp
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet import certificates
+from mailfleet.host import certificates
 from mailfleet.verify import web
 from roles.web import PROBE
 

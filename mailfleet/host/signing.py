@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mailfleet.errors import MailfleetError
+from mailfleet.host.scanning import Capacity
 from mailfleet.model import Fleet, Host, Stream
-from mailfleet.scanning import Capacity
 
 KEYS = "/etc/opendkim/keys"
 """The folder of the private keys: KEYS/DOMAIN/SELECTOR.private."""

@@ -28,14 +28,14 @@ from typing import Any
 
 import click
 
-from mailfleet.domain_files import read_domain_files
+from mailfleet.deploy.login_hashes import check_logins
 from mailfleet.errors import ConfigurationError, MailfleetError, Problem
-from mailfleet.login_hashes import check_logins
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.model.checks import deploy_problems
 from mailfleet.model.names import domain_name
 from mailfleet.model.values import shown
-from mailfleet.texts import mark_fault
+from mailfleet.project.domain_files import read_domain_files
+from mailfleet.project.encoding import mark_fault
 
 
 @dataclass

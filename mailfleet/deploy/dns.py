@@ -16,7 +16,6 @@ from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 from pyinfra.context import ctx_host, host, state
 
-from mailfleet import inventory
 from mailfleet.dns.plan.render import lines, zone_lines
 from mailfleet.dns.publish.by_hand import answers_of
 from mailfleet.dns.publish.prepare import Publication, prepare, publish
@@ -26,6 +25,7 @@ from mailfleet.dns.records.dkim import keys_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.public_keys import HostPublicKeys, PublicKeys
 from mailfleet.model.names import domain_name
+from mailfleet.project import inventory
 
 _AT_ONCE = 100
 

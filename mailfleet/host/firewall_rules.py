@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from mailfleet.hoststate import HostState
+from mailfleet.host.state import HostState
 
 _MARK = "### tuple ### "
 _FILES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")

@@ -10,17 +10,18 @@ from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 
-from mailfleet import inventory, scanning, signing
+from mailfleet.deploy.login_hashes import login_hashes
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Machine, Release
-from mailfleet.hoststate import HostState
-from mailfleet.login_hashes import login_hashes
+from mailfleet.host import scanning, signing
+from mailfleet.host.state import HostState
+from mailfleet.host.target import Authority, Roots, Target
+from mailfleet.host.uri_lists import KEY, UriList, checked_key, uri_lists
 from mailfleet.model import Address, Fleet, Host
 from mailfleet.model.names import domain_name
 from mailfleet.operations import files, packages, services
+from mailfleet.project import inventory
 from mailfleet.secrets import optional_secret, variable
-from mailfleet.target import Authority, Roots, Target
-from mailfleet.urilists import KEY, UriList, checked_key, uri_lists
 
 SUITES = ("bookworm", "trixie", "noble")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mailfleet.host.scanning import Capacity
+from mailfleet.host.uri_lists import UriList
 from mailfleet.model import Fleet, Host
-from mailfleet.scanning import Capacity
-from mailfleet.urilists import UriList
 
 _SMALL = Capacity(memory=4096, cores=2)
 

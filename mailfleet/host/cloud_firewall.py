@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mailfleet.hoststate import Listener
+from mailfleet.host.state import Listener
 
 _ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from mailfleet.facts.preconditions import OpenSocket, PreconditionState, Process
 from mailfleet.facts.programs import Owner
-from mailfleet.hoststate import HostState, Listener
+from mailfleet.host.state import HostState, Listener
 from mailfleet.model import Address
 
 _DEFAULT_POSTFIX = ("postfix.service", "postfix@-.service")

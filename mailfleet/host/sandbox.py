@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mailfleet.hoststate import ConfigFile
-from mailfleet.render import render
+from mailfleet.host.state import ConfigFile
+from mailfleet.host.templates import render
 
 RELOAD = "units"
 """The action that lets systemd read its units again; the role `base` declares it."""

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from mailfleet.hoststate import ConnectionLimit
+from mailfleet.host.scanning import Capacity, reserved
+from mailfleet.host.state import ConnectionLimit
 from mailfleet.model import Fleet, Host, Stream
-from mailfleet.scanning import Capacity, reserved
 
 INBOUND = ConnectionLimit(concurrent=10, per_minute=600, concurrent_network=50)
 """Of port 25. A client that is let in costs a process only once postscreen(8) has passed it. Google sends

@@ -8,7 +8,7 @@ from typing import Any
 
 from mailfleet.errors import Problem
 from mailfleet.model.names import domain_name
-from mailfleet.texts import mark_fault
+from mailfleet.project.encoding import mark_fault
 
 DomainFiles = dict[str, tuple[str, dict[str, Any]]]
 """For each domain the path as a user writes it, and the file's content."""

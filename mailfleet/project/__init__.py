@@ -1,0 +1,1 @@
+"""A user's folder: the inventory and the domain files."""

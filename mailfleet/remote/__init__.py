@@ -1,0 +1,1 @@
+"""Hosts, reached outside of a run of pyinfra."""
