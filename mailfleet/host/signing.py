@@ -16,7 +16,7 @@ KEYS = "/etc/opendkim/keys"
 """The folder of the private keys: KEYS/DOMAIN/SELECTOR.private."""
 _MB = 2**20
 # Of a judge, in MB: the program, a small message from each of Postfix's processes, and parts in a
-# hundred thousand lines. tests/unit/test_message_memory.py holds both figures.
+# hundred thousand lines. tests/unit/agent/test_message_memory.py holds both figures.
 _JUDGE = 80
 _TIMES = 14
 """How many times its octets a message takes while it is encoded, and another one comes in."""

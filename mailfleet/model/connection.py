@@ -1,7 +1,7 @@
 """pyinfra's own keys of a host's data: how it connects, and as whom it works there.
 
 pyinfra ignores a key that it does not know, and ends with a traceback where a value has the wrong
-type, so both are checked here. Which keys pyinfra has, `tests/unit/test_model_connection.py` compares
+type, so both are checked here. Which keys pyinfra has, `tests/unit/model/test_model_connection.py` compares
 with the release in use.
 """
 
