@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bench import site
 from bench.figures import Figure, Result, Target, median_ratio
 from mailfleet import lab
-from mailfleet.deploy.host import target_of
+from mailfleet.deploy.target import target_of
 from roles import desired
 
 NAME = "cold"

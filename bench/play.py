@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import site
-from mailfleet.deploy.host import target_of
+from mailfleet.deploy.target import target_of
 from mailfleet.host.state import HostState
 from mailfleet.model import Fleet
 from roles import desired

@@ -11,6 +11,8 @@ from mailfleet.cli.dns import dns
 from mailfleet.cli.failure import as_document, wants_document
 from mailfleet.cli.lab import lab
 from mailfleet.cli.probe import probe
+from mailfleet.cli.render import render
+from mailfleet.cli.validate import validate
 from mailfleet.cli.verify import verify
 from mailfleet.errors import EXIT_FAILED, MailfleetError
 
@@ -29,6 +31,8 @@ def cli() -> None:
 cli.add_command(dns)
 cli.add_command(lab)
 cli.add_command(probe)
+cli.add_command(render)
+cli.add_command(validate)
 cli.add_command(verify)
 
 

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from mailfleet.cli.dns_records import dns_records
+from mailfleet.cli.options import as_document, domain, inventory_path, known_domain
 from mailfleet.dns.plan.render import Row, columns, rows, zone_lines
 from mailfleet.dns.publish.by_hand import answers_of
 from mailfleet.dns.publish.prepare import (
@@ -28,7 +30,6 @@ from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, MailfleetError
 from mailfleet.model import Fleet
 from mailfleet.model.addresses import parse_address
 from mailfleet.model.checks import deploy_problems
-from mailfleet.model.names import domain_name
 from mailfleet.project import inventory
 from mailfleet.remote.facts import read_facts
 
@@ -37,26 +38,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def _common(function: _Function) -> _Function:
-    for option in (
-        click.option("--json", "as_document", is_flag=True, help="Print one JSON document."),
-        click.option(
-            "--domain",
-            metavar="NAME",
-            callback=lambda _, __, name: _kept(name) if name else None,
-            help="Only the records of dns/NAME.toml.",
-        ),
-        click.argument("inventory_path", metavar="INVENTORY"),
-    ):
+    for option in (as_document, domain, inventory_path):
         function = option(function)
     return function
-
-
-def _kept(name: str) -> str:
-    """A domain as the fleet knows it, however it is written."""
-    try:
-        return domain_name(name)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--domain") from None
 
 
 def _planning(function: _Function) -> _Function:
@@ -76,6 +60,9 @@ def _planning(function: _Function) -> _Function:
 @click.group()
 def dns() -> None:
     """Plan, publish and check a fleet's DNS records."""
+
+
+dns.add_command(dns_records)
 
 
 @dns.command()
@@ -177,10 +164,7 @@ def _read(
     path: str, domain: str | None, *, examples: bool = False
 ) -> tuple[Fleet, Keys, Certificates]:
     fleet = inventory.read(path) if examples else inventory.read_for_deploy(path)
-    known = [one.name for one in fleet.domains]
-    if domain is not None and domain not in known:
-        message = f"{domain} is no domain of {path}; known are {', '.join(known)}"
-        raise click.BadParameter(message, param_hint="--domain")
+    known_domain(fleet, domain)
     if deploy_problems(fleet):
         return fleet, {}, {}
     if fleet.lab is not None:

@@ -6,15 +6,16 @@ import json
 
 import click
 
+from mailfleet.cli.options import as_document, inventory_path, limit
 from mailfleet.errors import EXIT_FAILED, ConfigurationError, Problem
 from mailfleet.project import inventory
 from mailfleet.verify.probe import Verdict, probes, run
 
 
 @click.command()
-@click.argument("inventory_path", metavar="INVENTORY")
-@click.option("--limit", metavar="GROUP", help="Only hosts of this region, or one host.")
-@click.option("--json", "as_document", is_flag=True, help="Print one JSON document.")
+@inventory_path
+@limit
+@as_document
 def probe(inventory_path: str, limit: str | None, as_document: bool) -> None:
     """Send one mail per host, stream and IP family, and show what the receiver judged.
 

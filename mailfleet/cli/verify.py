@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import click
 
+from mailfleet.cli.options import as_document, inventory_path, limit
 from mailfleet.errors import EXIT_FAILED, MailfleetError
 from mailfleet.project import inventory
 from mailfleet.verify.selection import chosen
@@ -19,9 +20,9 @@ _SKIPPED = click.style("skip  ", fg="yellow")
 
 
 @click.command()
-@click.argument("inventory_path", metavar="INVENTORY")
-@click.option("--limit", metavar="GROUP", help="Only hosts of this region, or one host.")
-@click.option("--json", "as_document", is_flag=True, help="Print one JSON document.")
+@inventory_path
+@limit
+@as_document
 def verify(inventory_path: str, limit: str | None, as_document: bool) -> None:
     """Compare live hosts and their DNS with the plan; changes nothing.
 

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 
 from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 
-from mailfleet.deploy.login_hashes import login_hashes
+from mailfleet.deploy.target import target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Machine, Release
-from mailfleet.host import scanning, signing
 from mailfleet.host.state import HostState
-from mailfleet.host.target import Authority, Roots, Target
-from mailfleet.host.uri_lists import KEY, UriList, checked_key, uri_lists
-from mailfleet.model import Address, Fleet, Host
+from mailfleet.host.target import Target
+from mailfleet.model import Address
 from mailfleet.model.names import domain_name
 from mailfleet.operations import files, packages, services
 from mailfleet.project import inventory
-from mailfleet.secrets import optional_secret, variable
-
-SUITES = ("bookworm", "trixie", "noble")
 
 
 def current_target() -> Target:
@@ -39,37 +33,6 @@ def current_target() -> Target:
     except MailfleetError as error:
         # pyinfra shows a traceback for every error but its own.
         raise PyinfraError(str(error)) from None
-
-
-def target_of(
-    fleet: Fleet, name: str, suite: str | None, capacity: scanning.Capacity | None = None
-) -> Target:
-    """The Target of one host of a fleet.
-
-    MailfleetError where a secret is missing, or memory for what the host has to scan.
-    """
-    try:
-        machine = fleet.host(name)
-    except KeyError:
-        raise MailfleetError(
-            f"{name} is no host of the fleet that {fleet.source} declares",
-            "name all hosts above the call of declare, which is the inventory's last line",
-        ) from None
-    if suite is not None and suite not in SUITES:
-        raise MailfleetError(
-            f"{name} runs {suite!r}, for which mailfleet has no configuration",
-            f"install one of {', '.join(SUITES)}",
-        )
-    logins = login_hashes(fleet, machine)
-    roots, authority = _lab_trust(fleet)
-    target = Target(
-        fleet, machine, suite or "", logins, roots, authority, uri_lists=_uri_lists(fleet, machine)
-    )
-    if capacity is None:
-        return target
-    scanning.check_memory(fleet, machine, capacity)
-    signing.check_memory(fleet, machine, capacity)
-    return replace(target, capacity=capacity)
 
 
 def apply(
@@ -99,24 +62,6 @@ def apply(
     )
     if last is not None:
         last()
-
-
-def _uri_lists(fleet: Fleet, machine: Host) -> tuple[UriList, ...]:
-    if machine.inbound_scan != "full":
-        return ()
-    key = optional_secret(KEY, lab=fleet.lab)
-    checked = checked_key(key.reveal(), variable(KEY)) if key else None
-    return uri_lists(lab=fleet.lab is not None, key=checked)
-
-
-def _lab_trust(fleet: Fleet) -> tuple[Roots | None, Authority | None]:
-    if fleet.lab is None:
-        return None, None
-    from mailfleet.lab import files as lab_files
-
-    lab = lab_files(fleet.lab)
-    roots = Roots(lab.root_hints.read_text("ascii"), lab.trust_anchor.read_text("ascii"))
-    return roots, Authority(lab.acme_directory, lab.own_ca.read_text("ascii"))
 
 
 def _no_delay() -> None:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from mailfleet.deploy.host import target_of
+from mailfleet.deploy.target import target_of
 from mailfleet.host.state import HostState
 from mailfleet.host.target import Target
 from mailfleet.project import inventory

@@ -16,7 +16,7 @@ import pytest
 
 from mailfleet import lab
 from mailfleet.cli.lab import spec_of
-from mailfleet.deploy.host import target_of
+from mailfleet.deploy.target import target_of
 from mailfleet.project import inventory
 from roles import desired
 from tests import labs

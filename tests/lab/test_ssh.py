@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import paramiko
 import pytest
 
-from mailfleet.deploy.host import target_of
+from mailfleet.deploy.target import target_of
 from roles import desired
 from tests.lab.test_mail import SUITES, connect
 

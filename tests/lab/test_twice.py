@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailfleet import lab
-from mailfleet.deploy.host import target_of
+from mailfleet.deploy.target import target_of
 from mailfleet.lab import namespaces
 from mailfleet.verify import probe
 from roles import desired

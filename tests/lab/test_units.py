@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailfleet.cli.lab import spec_of
-from mailfleet.deploy.host import target_of
+from mailfleet.deploy.target import target_of
 from mailfleet.host.state import HostState
 from mailfleet.lab import paths
 from mailfleet.lab.recipes import recipe_for

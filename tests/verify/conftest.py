@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.deploy.host import target_of
+from mailfleet.deploy.target import target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Release
 from mailfleet.facts.tls import issuers

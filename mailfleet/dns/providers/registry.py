@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from mailfleet.dns.providers.base import Driver
 from mailfleet.dns.providers.rfc2136 import open_rfc2136
+from mailfleet.dns.providers.rfc2136.driver import tsig_secret
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Fleet, ProviderSettings
+from mailfleet.secrets import variable
 
 
 def _hetzner(settings: ProviderSettings, fleet: Fleet) -> Driver:
@@ -37,6 +39,26 @@ _DRIVERS: dict[str, Callable[[ProviderSettings, Fleet], Driver]] = {
     "cloudflare": _cloudflare,
     "octodns": _octodns,
 }
+
+
+def secrets_of(settings: ProviderSettings) -> tuple[tuple[str, str], ...]:
+    """The secrets that a provider's driver looks up: environment variable and purpose of each."""
+    if settings.provider == "hetzner":
+        from mailfleet.dns.providers.hetzner.failures import PERMISSION, VARIABLE
+
+        return ((VARIABLE, PERMISSION),)
+    if settings.provider == "cloudflare":
+        from mailfleet.dns.providers.cloudflare.keys import PURPOSE, SECRET
+
+        return ((variable(SECRET), PURPOSE),)
+    if settings.provider == "octodns":
+        from mailfleet.dns.providers.octodns.keys import references
+
+        return tuple(references(settings))
+    if settings.provider == "rfc2136":
+        name, purpose = tsig_secret(settings)
+        return ((variable(name), purpose),)
+    return ()
 
 
 def open_driver(settings: ProviderSettings, fleet: Fleet) -> Driver:

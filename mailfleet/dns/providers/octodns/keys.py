@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -14,6 +14,7 @@ from mailfleet.model import ProviderSettings
 from mailfleet.secrets import Secret, secret
 
 _OWN = "MAILFLEET_"
+_ENV = "env/"
 _EXTRA = "pip install 'mailfleet[octodns]'"
 _SINCE = (1, 22)
 # Shorter lines of a secret stand in other texts as well.
@@ -58,11 +59,20 @@ def arguments(settings: ProviderSettings, lab: str | None = None) -> Arguments:
     plain: dict[str, Any] = {}
     secrets: dict[str, Secret] = {}
     for name, value in given.items():
-        if isinstance(value, str) and value.startswith("env/"):
-            secrets[name] = _looked_up(value.removeprefix("env/"), name, path, lab)
+        if isinstance(value, str) and value.startswith(_ENV):
+            secrets[name] = _looked_up(value.removeprefix(_ENV), _purpose(name, path), lab)
         else:
             plain[name] = list(value) if isinstance(value, tuple) else value
     return Arguments(path, plain, secrets)
+
+
+def references(settings: ProviderSettings) -> Iterator[tuple[str, str]]:
+    """The environment variables that the table names as env/NAME, and what each is for."""
+    given = dict(settings.octodns)
+    path = str(given.pop("class", ""))
+    for name, value in given.items():
+        if isinstance(value, str) and value.startswith(_ENV):
+            yield value.removeprefix(_ENV), _purpose(name, path)
 
 
 def part(name: str) -> Any:
@@ -95,8 +105,11 @@ def provider_class(path: str) -> Any:
         raise MailfleetError(problem, "compare class in [dns] with the provider's README") from None
 
 
-def _looked_up(variable: str, argument: str, path: str, lab: str | None) -> Secret:
-    purpose = f"the argument {argument} of {path}"
+def _purpose(argument: str, path: str) -> str:
+    return f"the argument {argument} of {path}"
+
+
+def _looked_up(variable: str, purpose: str, lab: str | None) -> Secret:
     if variable.startswith(_OWN):
         return secret(variable.removeprefix(_OWN), purpose, lab=lab)
     if text := os.environ.get(variable, "").strip():

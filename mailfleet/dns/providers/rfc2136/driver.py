@@ -39,12 +39,16 @@ _MAINTAINED = frozenset(
 _Exact = dict[tuple[str, str], dict[str, list[dns.rdata.Rdata]]]
 
 
+def tsig_secret(settings: ProviderSettings) -> tuple[str, str]:
+    """Name and purpose of the secret that a server's settings name."""
+    purpose = f"the TSIG key {settings.key} of the name server {settings.server}"
+    return f"tsig-{settings.key}", purpose
+
+
 def open_rfc2136(settings: ProviderSettings, fleet: Fleet) -> Rfc2136:
     """The driver of a server for a fleet; looks the TSIG secret up."""
     server, name = settings.server or "", settings.key or ""
-    found = secret(
-        f"tsig-{name}", f"the TSIG key {name} of the name server {server}", lab=fleet.lab
-    )
+    found = secret(*tsig_secret(settings), lab=fleet.lab)
     return Rfc2136(Peer(server, settings.port, name), tsig_key(name, found), fleet.name)
 
 

@@ -1,0 +1,54 @@
+"""Every secret that a fleet's deploy and push look up, and whether it is set; nothing is revealed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailfleet.dns.providers.registry import secrets_of
+from mailfleet.model import Fleet, ProviderSettings
+from mailfleet.secrets import optional_secret, variable
+
+_OWN = "MAILFLEET_"
+
+
+@dataclass(frozen=True)
+class RequiredSecret:
+    """`variable` is the environment variable, or the key of the sops file."""
+
+    variable: str
+    purpose: str
+    is_set: bool
+
+
+def required_secrets(fleet: Fleet) -> tuple[RequiredSecret, ...]:
+    """The password hashes of logins, then what the DNS providers want, each once.
+
+    None for a fleet in a lab, which makes its own. MailfleetError where the sops file that the
+    environment names cannot be read.
+    """
+    if fleet.lab is not None:
+        return ()
+    found = dict(_wanted(fleet))
+    return tuple(RequiredSecret(key, purpose, _is_set(key)) for key, purpose in found.items())
+
+
+def _wanted(fleet: Fleet) -> Iterator[tuple[str, str]]:
+    for stream in fleet.streams:
+        for login in stream.logins:
+            yield variable(f"login-{login}"), f"password hash of the {stream.name} login {login}"
+    for settings in _providers(fleet):
+        yield from secrets_of(settings)
+
+
+def _providers(fleet: Fleet) -> tuple[ProviderSettings, ...]:
+    settings = [domain.dns for domain in fleet.domains]
+    settings += [host.reverse_dns for host in fleet.hosts if host.reverse_dns is not None]
+    return tuple(dict.fromkeys(settings))
+
+
+def _is_set(key: str) -> bool:
+    if not key.startswith(_OWN):
+        return bool(os.environ.get(key, "").strip())
+    return optional_secret(key.removeprefix(_OWN)) is not None

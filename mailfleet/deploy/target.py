@@ -1,0 +1,76 @@
+"""One host's Target: the fleet's values joined by secrets, and by a lab's own trust."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mailfleet.deploy.login_hashes import login_hashes
+from mailfleet.errors import MailfleetError
+from mailfleet.host import scanning, signing
+from mailfleet.host.target import Authority, Roots, Target
+from mailfleet.host.uri_lists import KEY, UriList, checked_key, uri_lists
+from mailfleet.model import Fleet, Host
+from mailfleet.secrets import optional_secret, variable
+
+SUITES = ("bookworm", "trixie", "noble")
+_HIDDEN = "***"
+
+
+def target_of(
+    fleet: Fleet, name: str, suite: str | None, capacity: scanning.Capacity | None = None
+) -> Target:
+    """The Target of one host of a fleet.
+
+    MailfleetError where a secret is missing, or memory for what the host has to scan.
+    """
+    try:
+        machine = fleet.host(name)
+    except KeyError:
+        raise MailfleetError(
+            f"{name} is no host of the fleet that {fleet.source} declares",
+            "name all hosts above the call of declare, which is the inventory's last line",
+        ) from None
+    if suite is not None and suite not in SUITES:
+        raise MailfleetError(
+            f"{name} runs {suite!r}, for which mailfleet has no configuration",
+            f"install one of {', '.join(SUITES)}",
+        )
+    logins = login_hashes(fleet, machine)
+    roots, authority = _lab_trust(fleet)
+    target = Target(
+        fleet, machine, suite or "", logins, roots, authority, uri_lists=_uri_lists(fleet, machine)
+    )
+    if capacity is None:
+        return target
+    scanning.check_memory(fleet, machine, capacity)
+    signing.check_memory(fleet, machine, capacity)
+    return replace(target, capacity=capacity)
+
+
+def preview_of(fleet: Fleet, host: Host, suite: str) -> Target:
+    """The Target of a host that nobody has asked, without secrets: each is `***`.
+
+    The scanners' sizes are those of the smallest host that may scan.
+    """
+    logins = {login: _HIDDEN for _, stream in fleet.host_streams(host) for login in stream.logins}
+    roots, authority = _lab_trust(fleet)
+    lists = uri_lists(lab=fleet.lab is not None, key=None) if host.inbound_scan == "full" else ()
+    return Target(fleet, host, suite, logins, roots, authority, uri_lists=lists)
+
+
+def _uri_lists(fleet: Fleet, machine: Host) -> tuple[UriList, ...]:
+    if machine.inbound_scan != "full":
+        return ()
+    key = optional_secret(KEY, lab=fleet.lab)
+    checked = checked_key(key.reveal(), variable(KEY)) if key else None
+    return uri_lists(lab=fleet.lab is not None, key=checked)
+
+
+def _lab_trust(fleet: Fleet) -> tuple[Roots | None, Authority | None]:
+    if fleet.lab is None:
+        return None, None
+    from mailfleet.lab import files as lab_files
+
+    lab = lab_files(fleet.lab)
+    roots = Roots(lab.root_hints.read_text("ascii"), lab.trust_anchor.read_text("ascii"))
+    return roots, Authority(lab.acme_directory, lab.own_ca.read_text("ascii"))
