@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import click
 
+from mailfleet.cli.deploy import deploy
 from mailfleet.cli.dns import dns
 from mailfleet.cli.failure import as_document, wants_document
 from mailfleet.cli.lab import lab
@@ -22,12 +23,14 @@ from mailfleet.errors import EXIT_FAILED, MailfleetError
 def cli() -> None:
     """Build, prove and run a fleet of sending mail servers.
 
-    Hosts are configured with pyinfra itself: pyinfra inventories/NAME deploys/mta.py
+    Hosts are configured with pyinfra: mailfleet deploy inventories/NAME, or pyinfra itself,
+    pyinfra inventories/NAME deploys/mta.py
 
     Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage or configuration, 3 changes pending.
     """
 
 
+cli.add_command(deploy)
 cli.add_command(dns)
 cli.add_command(lab)
 cli.add_command(probe)

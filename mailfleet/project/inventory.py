@@ -87,8 +87,7 @@ def declare(names: object = None, *more: object, **options: Any) -> None:
         return
     try:
         fleet = _load(source, entries, options, problems)
-        # pyinfra's @fake and other connectors reach no address of the fleet.
-        real = [entry for entry in entries if not entry.name.startswith("@")]
+        real = _real(entries)
         if real:
             _check_deployable(fleet)
             if _configures_hosts():
@@ -130,8 +129,9 @@ def read_connections(path: str | Path) -> dict[str, dict[str, Any]]:
     """
     fleet, entries = _executed(path)
     _check_deployable(fleet)
-    _add_connections(fleet, list(entries))
-    return {domain_name(e.name): dict(e.data) for e in entries if isinstance(e.data, dict)}
+    real = _real(entries)
+    _add_connections(fleet, real)
+    return {domain_name(e.name): dict(e.data) for e in real if isinstance(e.data, dict)}
 
 
 def _executed(path: str | Path) -> tuple[Fleet, tuple[HostEntry, ...]]:
@@ -203,6 +203,11 @@ def _check_limits(source: str, names: Mapping[str, Any], limits: Iterable[str]) 
     ]
     if problems and entries:
         raise ConfigurationError(problems)
+
+
+def _real(entries: Iterable[HostEntry]) -> list[HostEntry]:
+    """Without those of pyinfra's @fake connector, which reach no address of the fleet."""
+    return [entry for entry in entries if not entry.name.startswith("@")]
 
 
 def _check_whole(source: str, names: Mapping[str, Any]) -> None:

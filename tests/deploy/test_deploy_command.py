@@ -1,0 +1,106 @@
+"""`mailfleet deploy`: the deploy as pyinfra runs it, checked before and counted after."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.deploy.conftest import INVENTORY
+
+if TYPE_CHECKING:
+    from tests.deploy.conftest import Project
+
+pytestmark = pytest.mark.deploy
+
+# Example addresses forbid to connect.
+PUBLIC = (
+    INVENTORY.replace('"192.0.2.', '"193.0.6.')
+    .replace('"203.0.113.', '"193.0.7.')
+    .replace('"2001:db8:', '"2001:67c:2e8:')
+)
+
+
+@pytest.fixture
+def fleet(project: Project) -> Project:
+    project.write("inventories/prod", PUBLIC)
+    project.wipe()
+    return project
+
+
+def run(fleet: Project, *arguments: str, logins: bool = True) -> subprocess.CompletedProcess[str]:
+    secrets = {f"MAILFLEET_LOGIN_{name.upper()}": text for name, text in fleet.logins.items()}
+    return subprocess.run(
+        [sys.executable, "-P", "-c", "import mailfleet.cli; mailfleet.cli.main()", *arguments],
+        cwd=fleet.folder,
+        env={
+            **{k: v for k, v in os.environ.items() if not k.startswith("MAILFLEET_")},
+            **(secrets if logins else {}),
+            "PYINFRA_FAKE_DELAY": "0",
+            "PYINFRA_FAKE_DELAY_JITTER": "0",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+def test_every_host_is_counted(fleet: Project) -> None:
+    done = run(fleet, "deploy", "inventories/prod")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [word for host in fleet.hosts for word in ("changed", host)]
+    assert "--> Beginning operation run" in done.stderr
+
+
+def test_a_region_alone(fleet: Project) -> None:
+    eu, _ = fleet.hosts
+    done = run(fleet, "deploy", "inventories/prod", "--limit", "eu", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["changed"], result["failed"], result["missing"]) == ([eu], [], [])
+
+
+def test_a_host_that_fails_is_named(fleet: Project) -> None:
+    eu, us = fleet.hosts
+    answers = fleet.answers()
+    answers[us] = {"apt-get": {"success": False, "stderr": ["E: Unable to locate"]}, **answers[us]}
+    fleet.answer(answers)
+    done = run(fleet, "deploy", "inventories/prod", "--json")
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    assert (result["changed"], result["failed"]) == ([eu], [us])
+    assert "E: Unable to locate" in done.stderr
+
+
+@pytest.mark.parametrize("path", ["inventories/prd", "inventories"])
+def test_a_mistyped_inventory_is_no_success(fleet: Project, path: str) -> None:
+    done = run(fleet, "deploy", path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{path}: " in done.stderr
+
+
+def test_a_mistyped_limit_is_no_success(fleet: Project) -> None:
+    done = run(fleet, "deploy", "inventories/prod", "--limit", "asia")
+    assert done.returncode == 2
+    assert "no host is called or grouped 'asia'" in done.stderr
+
+
+def test_missing_secrets_are_told_before_anything_starts(fleet: Project) -> None:
+    done = run(fleet, "deploy", "inventories/prod", "--json", logins=False)
+    assert done.returncode == 1
+    for name in fleet.logins:
+        assert f"MAILFLEET_LOGIN_{name.upper()}" in json.loads(done.stdout)["error"]["text"]
+    assert "-->" not in done.stderr
+
+
+def test_an_inventory_that_raises_shows_no_traceback(fleet: Project) -> None:
+    fleet.write("inventories/prod", "1 / 0\n" + PUBLIC)
+    done = run(fleet, "deploy", "inventories/prod")
+    assert done.returncode == 2
+    assert "line 1: cannot be executed: ZeroDivisionError" in done.stderr
+    assert "Traceback" not in done.stderr
