@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailfleet.host import authentication, connections
 from mailfleet.host.mailboxes import FOLDER, FULL_KEY, FULL_TABLE, mailboxes
+from mailfleet.host.releases import release_of
 from mailfleet.host.sandbox import RELOAD, drop_in
 from mailfleet.host.scanning import inbound_milter, stream_milter
 from mailfleet.host.signing import stream_signer
@@ -28,14 +29,11 @@ CLOCK_CHANGE = "mailfleet-clock-change.timer"
 # may then still write a message of 10 MB each, twice (queue and maildir), and the streams have theirs.
 INBOUND_FREE = 1_500_000_000
 STREAM_FREE = 250_000_000
-# Debian 13 names the instance after what follows "postfix-", and its default instance is the plain
-# unit; before, the unit was named after the whole instance and "-" was the default one.
-_OLD_UNITS = ("bookworm", "noble")
 
 
 def unit(suite: str, instance: str) -> str:
     """The systemd unit of an instance, e.g. `postfix@postfix-orders.service` on Debian 12."""
-    if suite in _OLD_UNITS:
+    if release_of(suite).has_postfix_parent_unit:
         return f"postfix@{'-' if instance == INBOUND else instance}.service"
     if instance == INBOUND:
         return "postfix.service"
@@ -88,7 +86,7 @@ def desired(target: Target) -> HostState:
             ),
         ),
         services=(
-            *((Service("postfix.service"),) if target.suite in _OLD_UNITS else ()),
+            *((Service("postfix.service"),) if target.release.has_postfix_parent_unit else ()),
             # smtpd reads main.cf when it starts, and asks signers and scanners from then on.
             *(
                 Service(name, on_change="reload", reads_certificate=True, late=True)
@@ -195,10 +193,10 @@ def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> li
             if name == stream.name
         },
         "retry": stream.retry,
-        "old_postfix": target.suite in _OLD_UNITS,
+        "has_tls_required": target.release.has_tls_required,
         "domains": domains,
         "protocols": _protocols(sending.addresses),
-        "tls": server_tls(target.suite),
+        "tls": server_tls(target.release),
         "outbound_tls": target.fleet.outbound_tls,
         "policy_socket": POLICY_SOCKET,
         "scanner": stream_milter(stream),
@@ -248,7 +246,7 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         "listen": _listen(host),
         "uid": _MAIL_UID,
         "processes": connections.inbound_processes(target.fleet, host, target.capacity),
-        "tls": server_tls(target.suite),
+        "tls": server_tls(target.release),
         "authentication": authentication.SOCKET,
         "scanner": inbound_milter(host),
     }

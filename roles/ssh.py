@@ -23,30 +23,35 @@ _KEY_EXCHANGE = (
     "diffie-hellman-group16-sha512",
     "diffie-hellman-group18-sha512",
 )
-# sshd refuses a file with an algorithm or a keyword that it does not know. This is OpenSSH 10.
-_NEW = ("trixie",)
 
 
 def desired(target: Target) -> HostState:
     """sshd's settings and its port. The daemon itself is as the host came: enabled in its own way."""
-    new = target.suite in _NEW
+    release = target.release
     text = render(
         "etc/ssh/sshd_config.d/10-mailfleet.conf",
-        key_exchange=(*(("mlkem768x25519-sha256",) if new else ()), *_KEY_EXCHANGE),
-        exempt=target.fleet.own_networks if new else (),
+        key_exchange=(
+            *(("mlkem768x25519-sha256",) if release.has_ssh_mlkem else ()),
+            *_KEY_EXCHANGE,
+        ),
+        exempt=target.fleet.own_networks if release.has_ssh_penalties else (),
     )
     return HostState(
         files=(
             ConfigFile(PATH, text, mode=0o600, affects=("sshd",)),
             # An empty file masks a generator (systemd.generator(7)): this one would make sockets of
             # sshd, for every local user and for the hypervisor, besides the port.
-            *((ConfigFile(_GENERATOR, "", affects=("ssh-sockets",)),) if new else ()),
+            *(
+                (ConfigFile(_GENERATOR, "", affects=("ssh-sockets",)),)
+                if release.has_ssh_generator
+                else ()
+            ),
         ),
         checks=(Check("SSH", _CHECK), Check("the operator's key", _CHECK_KEY)),
         # Sessions go on. Where systemd starts sshd for the first connection, there may be none.
         actions=(
             Action("sshd", "systemctl try-reload-or-restart ssh.service"),
-            *((Action("ssh-sockets", _CLOSE_SOCKETS),) if new else ()),
+            *((Action("ssh-sockets", _CLOSE_SOCKETS),) if release.has_ssh_generator else ()),
         ),
         listeners=(Listener("SSH", "tcp", target.host.ssh_port, served_by="host"),),
     )

@@ -8,8 +8,6 @@ from mailfleet.host.target import Target
 from mailfleet.host.templates import render
 
 UNIT = "dovecot.service"
-# Dovecot 2.4 (Debian 13) reads another language than 2.3 (Debian 12, Ubuntu 24.04).
-_OLD_SYNTAX = ("bookworm", "noble")
 
 
 def desired(target: Target) -> HostState:
@@ -20,7 +18,8 @@ def desired(target: Target) -> HostState:
     streams = target.fleet.host_streams(target.host)
     if not streams:
         return HostState()
-    template = "dovecot-2.3.conf" if target.suite in _OLD_SYNTAX else "dovecot-2.4.conf"
+    is_new = target.release.has_dovecot_24_syntax
+    template = "dovecot-2.4.conf" if is_new else "dovecot-2.3.conf"
     users = "".join(
         f"{login}:{target.logins[login]}\n" for _, stream in streams for login in stream.logins
     )

@@ -38,7 +38,7 @@ def desired(target: Target) -> HostState:
         folder=_POLICIES,
         webroot=WEBROOT,
         chain=WEB_CHAIN,
-        tls=server_tls(target.suite),
+        tls=server_tls(target.release),
     )
     listeners = [Listener("certificate challenges", "tcp", 80, unit=UNIT)]
     if policies:

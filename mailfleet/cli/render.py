@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from mailfleet.cli.options import inventory_path, limit
-from mailfleet.deploy.target import SUITES, preview_of
+from mailfleet.deploy.target import preview_of
 from mailfleet.errors import MailfleetError
+from mailfleet.host.releases import RELEASES
 from mailfleet.host.state import HostState
 from mailfleet.project import inventory
 from mailfleet.verify.selection import chosen
@@ -21,7 +22,7 @@ from roles import desired
 @limit
 @click.option(
     "--release",
-    type=click.Choice(SUITES),
+    type=click.Choice(list(RELEASES)),
     help="The release of all hosts. Default: what the inventory says of each, else bookworm.",
 )
 def render(inventory_path: str, folder: Path, limit: str | None, release: str | None) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from mailfleet.deploy.login_hashes import login_hashes
 from mailfleet.errors import MailfleetError
 from mailfleet.host import scanning, signing
+from mailfleet.host.releases import RELEASES
 from mailfleet.host.target import Authority, Roots, Target
 from mailfleet.host.uri_lists import KEY, UriList, checked_key, uri_lists
 from mailfleet.model import Fleet, Host
 from mailfleet.secrets import optional_secret, variable
 
-SUITES = ("bookworm", "trixie", "noble")
 _HIDDEN = "***"
 
 
@@ -30,10 +30,10 @@ def target_of(
             f"{name} is no host of the fleet that {fleet.source} declares",
             "name all hosts above the call of declare, which is the inventory's last line",
         ) from None
-    if suite is not None and suite not in SUITES:
+    if suite is not None and suite not in RELEASES:
         raise MailfleetError(
             f"{name} runs {suite!r}, for which mailfleet has no configuration",
-            f"install one of {', '.join(SUITES)}",
+            f"install one of {', '.join(RELEASES)}",
         )
     logins = login_hashes(fleet, machine)
     roots, authority = _lab_trust(fleet)

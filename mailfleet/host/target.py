@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mailfleet.host.releases import Release, release_of
 from mailfleet.host.scanning import Capacity
 from mailfleet.host.uri_lists import UriList
 from mailfleet.model import Fleet, Host
@@ -51,3 +52,8 @@ class Target:
     """What the sizes of the scanners follow from."""
     uri_lists: tuple[UriList, ...] = field(default=(), repr=False)
     """Whom to ask about links in inbound mail; a zone may hold a key."""
+
+    @property
+    def release(self) -> Release:
+        """What the packages of the host's release can do."""
+        return release_of(self.suite)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailfleet.host.releases import Release
+
 SUITES = (
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-RSA-AES128-GCM-SHA256",
@@ -20,11 +22,7 @@ SUITES = (
 PROTOCOLS = ("TLSv1.2", "TLSv1.3")
 
 _CURVES = ("X25519", "prime256v1", "secp384r1")
-# What needs OpenSSL 3.5: the key exchange that a quantum computer does not break.
 _NEW_CURVES = ("X25519MLKEM768", *_CURVES)
-_WITHOUT_MLKEM = ("bookworm", "noble")
-# Postfix 3.7 has no finite-field groups other than by a file, and no parameter to switch off.
-_WITHOUT_FFDHE_GROUPS = ("bookworm",)
 
 
 @dataclass(frozen=True)
@@ -39,10 +37,10 @@ class ServerTls:
     """Whether Postfix knows tls_ffdhe_auto_groups (3.8), which has to be empty then."""
 
 
-def server_tls(suite: str) -> ServerTls:
-    """The guideline for the Postfix and OpenSSL of a release, by its code name."""
+def server_tls(release: Release) -> ServerTls:
+    """The guideline for the Postfix and OpenSSL of a release."""
     return ServerTls(
         ciphers=":".join(SUITES),
-        curves=" ".join(_CURVES if suite in _WITHOUT_MLKEM else _NEW_CURVES),
-        ffdhe_groups=suite not in _WITHOUT_FFDHE_GROUPS,
+        curves=" ".join(_NEW_CURVES if release.has_mlkem else _CURVES),
+        ffdhe_groups=release.has_ffdhe_groups,
     )

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Literal
 
+from mailfleet.host.releases import TESTED
 from mailfleet.lab import addresses as plan
 from mailfleet.lab.addresses import Address
 from mailfleet.lab.errors import LabUsageError
 
-SUITES = ("bookworm", "trixie")
+SUITES = TESTED
 SUPPORT_SUITE = "bookworm"
 Kind = Literal["mta", "nameserver", "receiver"]
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mailfleet.errors import ConfigurationError
+from mailfleet.host.releases import release_of
 from mailfleet.host.state import HostState
 from mailfleet.host.target import Target
 from mailfleet.host.tls_guideline import SUITES, server_tls
@@ -132,4 +133,4 @@ def test_the_guidelines_suites_are_six_with_forward_secrecy() -> None:
     assert len(SUITES) == 6
     assert all(suite.startswith("ECDHE-") for suite in SUITES)
     assert not [suite for suite in SUITES if "GCM" not in suite and "CHACHA20" not in suite]
-    assert server_tls("forky").curves.startswith("X25519MLKEM768 ")
+    assert server_tls(release_of("trixie")).curves.startswith("X25519MLKEM768 ")

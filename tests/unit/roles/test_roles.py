@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from agent import certificate_order as order
+from mailfleet.host.releases import RELEASES
 from mailfleet.host.sandbox import path_of
 from mailfleet.host.state import HostState
 from mailfleet.host.target import Authority, Roots, Target
@@ -23,7 +24,7 @@ from roles import desired, postfix, tls
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[3]
-SUITES = ("bookworm", "trixie", "noble")
+SUITES = tuple(RELEASES)
 NAME = "mta1.eu.shop.example"
 HOSTS: dict[str, dict[str, Any]] = {
     "both": {
