@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from mailfleet.cli.options import as_document, inventory_path, limit
-from mailfleet.deploy.login_hashes import login_hashes
 from mailfleet.errors import EXIT_FAILED
 from mailfleet.host.templates import FOLDER
 from mailfleet.project import inventory
+from mailfleet.project.login_hashes import login_hashes
 from mailfleet.remote.pyinfra import DeployResult
 from mailfleet.remote.pyinfra import deploy as run
 from mailfleet.verify.selection import chosen

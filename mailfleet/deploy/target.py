@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mailfleet.deploy.login_hashes import login_hashes
 from mailfleet.errors import MailfleetError
 from mailfleet.host import scanning, signing
 from mailfleet.host.releases import RELEASES
 from mailfleet.host.target import Authority, Roots, Target
 from mailfleet.host.uri_lists import KEY, UriList, checked_key, uri_lists
 from mailfleet.model import Fleet, Host
+from mailfleet.project.login_hashes import login_hashes
 from mailfleet.secrets import optional_secret, variable
 
 _HIDDEN = "***"

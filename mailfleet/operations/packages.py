@@ -12,13 +12,13 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from mailfleet.deploy import obstacles
 from mailfleet.facts.package_locks import LockHolder, PackageLocks
 from mailfleet.facts.preconditions import Preconditions, PreconditionState
 from mailfleet.facts.programs import Owners
 from mailfleet.host.firewall_rules import foreign_rules
 from mailfleet.host.state import HostState
 from mailfleet.model import Address
+from mailfleet.operations import obstacles
 from mailfleet.operations.package_script import INSTALL
 
 LONGEST_WAIT = 900

@@ -28,7 +28,6 @@ from typing import Any
 
 import click
 
-from mailfleet.deploy.login_hashes import check_logins
 from mailfleet.errors import ConfigurationError, MailfleetError, Problem
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.model.checks import deploy_problems
@@ -36,6 +35,7 @@ from mailfleet.model.names import domain_name
 from mailfleet.model.values import shown
 from mailfleet.project.domain_files import read_domain_files
 from mailfleet.project.encoding import mark_fault
+from mailfleet.project.login_hashes import check_logins
 
 
 @dataclass

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from mailfleet.deploy.login_hashes import check_logins, login_hashes
 from mailfleet.dns.records.desired import records
 from mailfleet.dns.rrset import octets
 from mailfleet.errors import MailfleetError
 from mailfleet.host.target import Target
 from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.project.login_hashes import check_logins, login_hashes
 from roles import desired
 from tests.unit.model.test_model_checks import INVENTORY, MTA1, SHOP, build, problems, stream
 

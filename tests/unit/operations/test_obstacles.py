@@ -6,10 +6,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from mailfleet.deploy import obstacles
 from mailfleet.facts.preconditions import Preconditions, PreconditionState
 from mailfleet.facts.programs import Owner, Owners
 from mailfleet.host.state import HostState, Listener, Service
+from mailfleet.operations import obstacles
 
 pytestmark = pytest.mark.unit
 
