@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE = ("mailfleet", "roles", "deploys", "dns", "agent", "tests", "bench")
 TEXT = (*CODE, "inventories", "templates", "docs", "script", ".ci")
 MODULES = sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
-PURE = ("mailfleet/model", "mailfleet/dns/records")
+PURE = ("mailfleet/model", "mailfleet/dns/records", "mailfleet/dns/spf", "mailfleet/dns/plan")
 IMPURE_IMPORTS = {"pyinfra", "socket", "subprocess", "os", "pathlib", "shutil", "requests", "httpx"}
 
 
@@ -161,6 +161,45 @@ def test_the_layers_import_downwards_only() -> None:
             if upwards or sideways or target[0] == "deploys":
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")
     assert wrong == []
+
+
+def _package(module: str) -> str:
+    """The package of the library that a module is in, e.g. "host" or "dns.plan"."""
+    parts = module.split(".")[1:]
+    return ".".join(parts[: 2 if parts[0] == "dns" else 1])
+
+
+def _arrows() -> dict[str, set[str]]:
+    """Which package of the library imports which others."""
+    arrows: dict[str, set[str]] = {}
+    for path in (ROOT / "mailfleet").rglob("*.py"):
+        module = ".".join(_layer(path)).removesuffix(".__init__")
+        if module == "mailfleet":
+            continue
+        for name in imports(parsed(path)):
+            if name.startswith("mailfleet.") and _package(name) != _package(module):
+                arrows.setdefault(_package(module), set()).add(_package(name))
+    return arrows
+
+
+def test_the_library_has_packages_by_subject() -> None:
+    loose = {path.name for path in (ROOT / "mailfleet").glob("*.py")}
+    assert loose == {"__init__.py", "errors.py", "secrets.py"}
+
+
+def test_no_two_packages_import_each_other_in_a_circle() -> None:
+    arrows = _arrows()
+    assert {"host", "dns.plan", "deploy", "verify"} <= arrows.keys()
+
+    def reached(package: str) -> set[str]:
+        found, left = set(), [package]
+        while left:
+            for other in arrows.get(left.pop(), set()) - found:
+                found.add(other)
+                left.append(other)
+        return found
+
+    assert [package for package in sorted(arrows) if package in reached(package)] == []
 
 
 def test_the_model_and_the_records_are_pure() -> None:
