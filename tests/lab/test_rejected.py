@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PYINFRA = """
 import pathlib, sys
 from pyinfra_cli.main import main
-from mailfleet import render
-render.FOLDER = pathlib.Path(sys.argv.pop(1))
+from mailfleet.host import templates
+templates.FOLDER = pathlib.Path(sys.argv.pop(1))
 main()
 """
 # All that a run could touch: contents, owners and modes, units with their processes, firewall rules. A

@@ -83,15 +83,15 @@ def test_dane_is_kept(deployed_lab: DeployedLab, host: str) -> None:
 def test_a_wrong_tlsa_record_defers_the_mail_until_it_is_right(
     deployed_lab: DeployedLab, host: str
 ) -> None:
-    recipient, _, line = sent(deployed_lab, host, "dane-bad")
+    recipient, _, line = sent(deployed_lab, host, "dane-mended")
     assert "status=deferred (Server certificate not verified)" in line, line
     good = deployed_lab.on("receiver", _SPKI).strip()
     try:
-        update_dns(deployed_lab, {"_25._tcp.mx-bad": (("TLSA", f"3 1 1 {good}"),)})
+        update_dns(deployed_lab, {"_25._tcp.mx-mended": (("TLSA", f"3 1 1 {good}"),)})
         # What the resolver remembers of the wrong one lasts for a second.
         outcome(deployed_lab, host, recipient, "status=sent", flush=True)
     finally:
-        update_dns(deployed_lab, {"_25._tcp.mx-bad": (("TLSA", "3 1 1 " + "00" * 32),)})
+        update_dns(deployed_lab, {"_25._tcp.mx-mended": (("TLSA", "3 1 1 " + "00" * 32),)})
     arrived(deployed_lab, recipient)
 
 

@@ -192,7 +192,8 @@ def test_no_two_packages_import_each_other_in_a_circle() -> None:
     assert {"host", "dns.plan", "deploy", "verify"} <= arrows.keys()
 
     def reached(package: str) -> set[str]:
-        found, left = set(), [package]
+        found: set[str] = set()
+        left = [package]
         while left:
             for other in arrows.get(left.pop(), set()) - found:
                 found.add(other)
