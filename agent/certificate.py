@@ -94,8 +94,8 @@ def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool, tim
     from agent.certificate_reach import problems
 
     # A peer that is down for weeks must not be what a good host's certificate ends by.
-    pressing = present is not None and present.pressing(_now())
-    if found := problems(config.names, config.addresses, WEBROOT, one_address=pressing):
+    is_urgent = present is not None and present.is_urgent(_now())
+    if found := problems(config.names, config.addresses, WEBROOT, one_address=is_urgent):
         raise NotGoodError(order.listed(found), waiting=True)
     if held is None and lineage == config.lineages[0]:
         files.adopt(lineage.name)
@@ -149,10 +149,10 @@ def install(config: Config) -> None:
             held = files.lineage(one.name)
             if held is None or not (new := files.described(held)).issued:
                 continue
-            flaw = files.flaw(held, public=config.public)
-            flaw = flaw or order.refusal(new, files.serving(), config.names, now)
-            if flaw:
-                raise NotGoodError(f"the certificate {one.name} is not put into service: {flaw}")
+            problem = files.problem(held, public=config.public)
+            problem = problem or order.refusal(new, files.serving(), config.names, now)
+            if problem:
+                raise NotGoodError(f"the certificate {one.name} is not put into service: {problem}")
             parts.append(held)
         if not parts:
             raise NotGoodError("certbot holds no certificate yet")

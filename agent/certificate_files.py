@@ -91,7 +91,7 @@ def described(material: Material, directory: str = "") -> Certificate:
     )
 
 
-def flaw(material: Material, *, public: bool) -> str:
+def problem(material: Material, *, public: bool) -> str:
     """What is wrong with key and chain; empty if they fit, as far as certbot got the chain.
 
     `public`: the chain has to end at a root that this host trusts.

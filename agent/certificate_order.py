@@ -71,7 +71,7 @@ class Certificate:
         """When to renew: with a third of its life left, whatever that is (30 days of 90)."""
         return self.ends - (self.ends - self.begins) / 3
 
-    def pressing(self, now: dt.datetime) -> bool:
+    def is_urgent(self, now: dt.datetime) -> bool:
         """Whether so little of its life is left that a renewal which may fail is better than none.
 
         That is less than a ninth (10 days of 90). One that the host made itself can wait: nobody

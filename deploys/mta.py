@@ -7,7 +7,7 @@ from roles import desired, opendkim, tls
 
 target = current_target()
 state = desired(target)
-need = tls.Need()
+need = tls.OrderNeeded()
 apply(
     state,
     target.host.all_addresses,

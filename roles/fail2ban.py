@@ -37,7 +37,7 @@ def desired(target: Target) -> HostState:
             "/etc/fail2ban/jail.d/mailfleet.local",
             render(
                 "etc/fail2ban/jail.d/mailfleet.local",
-                spared=target.fleet.own_networks,
+                ignore_networks=target.fleet.own_networks,
                 submission_ports=ports,
                 submission_logs=logs.get("submission", ()),
                 inbound_log="".join(logs.get("inbound", ())),

@@ -23,7 +23,7 @@ from mailfleet.host.state import ConfigFile, Directory, HostState, Service
 from mailfleet.host.target import Target
 from mailfleet.host.templates import render
 from mailfleet.operations import tls
-from mailfleet.operations.tls import Need as Need
+from mailfleet.operations.tls import OrderNeeded as OrderNeeded
 
 TIMER = "mailfleet-certificate.timer"
 CONFIG = "/etc/mailfleet/certificate.json"
@@ -104,10 +104,10 @@ def config(target: Target, units: tuple[str, ...]) -> str:
 
 
 @deploy("TLS")
-def apply(target: Target, state: HostState, need: Need) -> None:
+def apply(target: Target, state: HostState, need: OrderNeeded) -> None:
     """Let the services of `state` have a certificate to start with; `need` tells if it will do."""
     (content,) = (file.content for file in state.files if file.path == CONFIG)
-    tls.stand_in(
+    tls.self_signed(
         name="Certificate to start with",
         names=names(target),
         affects=readers(state.services),
@@ -117,6 +117,6 @@ def apply(target: Target, state: HostState, need: Need) -> None:
 
 
 @deploy("TLS")
-def order(need: Need) -> None:
+def order(need: OrderNeeded) -> None:
     """Order the authority's certificate where one is needed, once the services of all hosts run."""
     tls.order(name="Certificate of the authority", need=need)

@@ -46,15 +46,15 @@ mv {CHAIN}.new {CHAIN}
 
 
 @dataclass
-class Need:
+class OrderNeeded:
     """Whether a host needs an order: found out before its services start, acted on afterwards."""
 
     order: bool = False
 
 
 @operation()
-def stand_in(
-    names: tuple[str, ...], affects: tuple[str, ...], settled: str, need: Need
+def self_signed(
+    names: tuple[str, ...], affects: tuple[str, ...], settled: str, need: OrderNeeded
 ) -> Generator[StringCommand, None, None]:
     """Let there be a key and a certificate that services can start with; `need` tells if it will do.
 
@@ -77,7 +77,7 @@ def stand_in(
 
 
 @operation()
-def order(need: Need) -> Generator[StringCommand, None, None]:
+def order(need: OrderNeeded) -> Generator[StringCommand, None, None]:
     """Have the agent order the certificate where `need` says so.
 
     Names that do not lead here yet are no failure: DNS is published after the first deploy.

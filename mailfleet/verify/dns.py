@@ -13,7 +13,7 @@ import dns.resolver
 from dns.exception import DNSException
 
 from mailfleet.dns.query.authoritative import Authority, ask, authorities
-from mailfleet.dns.records.desired import pointer
+from mailfleet.dns.records.desired import reverse_name
 from mailfleet.dns.records.dkim import PublicKey
 from mailfleet.dns.rrset import octets
 from mailfleet.model import Fleet, Host
@@ -66,9 +66,9 @@ def address_problems(names: Names, host: Host) -> list[str]:
     wanted |= {address: s.helo for s in host.sending for address in s.addresses}
     found = []
     for address, name in wanted.items():
-        pointers, problems = names.answers(pointer(address), "PTR")
+        reverse_names, problems = names.answers(reverse_name(address), "PTR")
         found += problems
-        for server, values in pointers.items():
+        for server, values in reverse_names.items():
             if values != [f"{name}."]:
                 shown = ", ".join(values) or "no PTR record"
                 found.append(f"{address} has {shown} at {server}, expected PTR {name}.")

@@ -30,5 +30,5 @@ def test_one_remote_command_tells_all_that_is_published(project: Project, certif
         line for line in run.output.splitlines() if "no certificate that can be read" in line
     ]
     assert (eu in note, us in note) == (False, True)
-    _, _, pointers = run.output.partition("ask the company")
-    assert pointers.count(".arpa. PTR ") == 6
+    _, _, reverse_names = run.output.partition("ask the company")
+    assert reverse_names.count(".arpa. PTR ") == 6

@@ -29,7 +29,7 @@ from mailfleet.dns.providers.rfc2136.failures import Peer
 from mailfleet.dns.providers.rfc2136.keys import tsig_key
 from mailfleet.dns.publish.plan import Publication, ZonePlan
 from mailfleet.dns.publish.prepare import PublishError, publish
-from mailfleet.dns.records.desired import pointer
+from mailfleet.dns.records.desired import reverse_name
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address
@@ -200,7 +200,7 @@ def push(driver: Rfc2136, zone: str, wanted: list[RRset], **options: object) -> 
 
 def reverse_zone(driver: Driver, address: Address) -> str | None:
     """The zone of one address's PTR record."""
-    return driver.reverse_zones({address: pointer(address)}).get(address)
+    return driver.reverse_zones({address: reverse_name(address)}).get(address)
 
 
 def test_a_second_push_changes_nothing(server: Server) -> None:
@@ -309,9 +309,9 @@ def test_reverse_zones_are_found_at_the_server(server: Server) -> None:
     assert reverse_zone(driver, v4) == "100.51.198.in-addr.arpa"
     assert reverse_zone(driver, v6) == "0.e.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
     assert reverse_zone(driver, ip_address("203.0.113.7")) is None
-    pointers = [rrset("7.100.51.198.in-addr.arpa", "PTR", 300, "mta1.eu.example.test.")]
-    push(driver, "100.51.198.in-addr.arpa", pointers)
-    assert plan(driver.read("100.51.198.in-addr.arpa"), pointers).is_empty
+    reverse_names = [rrset("7.100.51.198.in-addr.arpa", "PTR", 300, "mta1.eu.example.test.")]
+    push(driver, "100.51.198.in-addr.arpa", reverse_names)
+    assert plan(driver.read("100.51.198.in-addr.arpa"), reverse_names).is_empty
 
 
 @pytest.mark.parametrize(

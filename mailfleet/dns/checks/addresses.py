@@ -26,9 +26,9 @@ def _confirmed(
 ) -> Iterator[Finding]:
     name = record.values[0].rstrip(".")
     subject = str(address)
-    pointers = resolver(record.name, "PTR")
-    if list(pointers) != list(record.values):
-        shown = ", ".join(pointers) or "no PTR record"
+    reverse_names = resolver(record.name, "PTR")
+    if list(reverse_names) != list(record.values):
+        shown = ", ".join(reverse_names) or "no PTR record"
         asked = f"{record.name}. PTR {record.values[0]}"
         remedy = (
             f"{scope.push}; where its reverse zone is another company's, ask that for: {asked}"

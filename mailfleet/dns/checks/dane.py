@@ -11,7 +11,7 @@ from mailfleet.dns.records import dane
 from mailfleet.dns.records.transport import tlsa
 
 
-def uncertified(scope: Scope) -> Iterator[Finding]:
+def missing_certificates(scope: Scope) -> Iterator[Finding]:
     """The receiving hosts in signed zones that were read and have no certificate."""
     for host in _hosts(scope):
         if host in scope.keys and host not in scope.certificates:

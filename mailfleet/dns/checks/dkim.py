@@ -21,7 +21,7 @@ from mailfleet.dns.rrset import octets
 _LEAST_BITS = 2048
 
 
-def keyless(scope: Scope) -> Iterator[Finding]:
+def missing_keys(scope: Scope) -> Iterator[Finding]:
     """The hosts whose keys are unknown or missing."""
     deploy = f"run: pyinfra {scope.fleet.source} deploys/mta.py"
     for host in scope.fleet.hosts:

@@ -31,25 +31,25 @@ def _zone(scope: Scope, name: str, resolver: Resolver) -> Iterator[Finding]:
 
 def _reachable(scope: Scope, name: str, resolver: Resolver) -> Iterator[Finding]:
     """Somewhere to answer to (RFC 5321 §5.1): an MX whose names have addresses, or an address."""
-    exchangers = [value.split()[1].rstrip(".") for value in resolver(name, "MX")]
-    if not exchangers:
+    mx_hosts = [value.split()[1].rstrip(".") for value in resolver(name, "MX")]
+    if not mx_hosts:
         if not _addresses(resolver, name):
             problem = (
                 f"has neither MX nor address at {resolver.label}, so receivers refuse its mail"
             )
             yield Finding(name, problem, scope.push)
         return
-    if NULL_MX.split()[1].rstrip(".") in exchangers:
+    if NULL_MX.split()[1].rstrip(".") in mx_hosts:
         yield Finding(name, f"has a null MX at {resolver.label}, so nobody can answer", scope.push)
         return
-    for exchanger in exchangers:
-        if not _addresses(resolver, exchanger):
+    for mx_host in mx_hosts:
+        if not _addresses(resolver, mx_host):
             remedy = (
                 scope.push
-                if scope.fleet.domain_of(exchanger)
+                if scope.fleet.domain_of(mx_host)
                 else "correct mx in its domain file, and push"
             )
-            yield Finding(name, f"its MX {exchanger} has no address at {resolver.label}", remedy)
+            yield Finding(name, f"its MX {mx_host} has no address at {resolver.label}", remedy)
 
 
 def _addresses(resolver: Resolver, name: str) -> bool:

@@ -48,7 +48,7 @@ def check(
         for zone, wanted in desired.zones.items()
         if any(scope.includes(record.name) for record in wanted)
     ]
-    findings = [*dkim.keyless(scope), *dane.uncertified(scope)]
+    findings = [*dkim.missing_keys(scope), *dane.missing_certificates(scope)]
     with ThreadPoolExecutor(_THREADS) as pool:
         servers: dict[str, list[Authority]] = {}
         asked = pool.map(lambda zone: authorities(zone, resolvers[0].dnspython), zones)

@@ -55,10 +55,10 @@ class Driver(Protocol):
         half way, reading and planning again finds the rest.
         """
 
-    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+    def reverse_zones(self, reverse_names: Mapping[Address, str]) -> dict[Address, str]:
         """The zone for `read` and `apply` in which each PTR record lies; without those elsewhere.
 
-        `pointers` are the records' names: the address's own in the reverse tree, or what that is an
+        `reverse_names` are the records' names: the address's own in the reverse tree, or what that is an
         alias of (RFC 2317). A provider that has no reverse zones, but names each address, invents
         one for all of them.
         """

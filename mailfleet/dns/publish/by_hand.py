@@ -51,7 +51,7 @@ class ByHand:
     def apply(self, plan: Plan) -> None:
         raise MailfleetError(f"{plan.zone} is kept by hand", "enter the records there")
 
-    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:  # noqa: ARG002
+    def reverse_zones(self, ptr_records: Mapping[Address, str]) -> dict[Address, str]:  # noqa: ARG002
         return {}
 
 

@@ -18,7 +18,7 @@ from mailfleet.dns.publish import by_hand, reverse
 from mailfleet.dns.publish.apply import PublishError, ZoneOutcome, publish
 from mailfleet.dns.publish.notes import Keys, unread_notes, unsure_notes
 from mailfleet.dns.publish.plan import Publication, UnreadZone, ZonePlan, relying
-from mailfleet.dns.publish.spf_limits import excesses
+from mailfleet.dns.publish.spf_limits import spf_limit_problems
 from mailfleet.dns.records import dane
 from mailfleet.dns.records.dane import Certificates
 from mailfleet.dns.records.desired import Desired, records
@@ -86,18 +86,18 @@ def prepare(
             run.zones.append(by_hand.planned(name, own, answers))
         elif own:
             run.add(settings, name, own, keep)
-    pointers = {a: r for a, r in desired.reverse.items() if in_scope(r.values[0].rstrip("."))}
-    if pointers:
-        progress(f"looking for the PTR records of {len(pointers)} addresses")
-    placed = reverse.located(pointers, reverse.real(fleet, pointers), lookup)
+    ptr_records = {a: r for a, r in desired.reverse.items() if in_scope(r.values[0].rstrip("."))}
+    if ptr_records:
+        progress(f"looking for the PTR records of {len(ptr_records)} addresses")
+    placed = reverse.located(ptr_records, reverse.real(fleet, ptr_records), lookup)
     # Which domain a stale PTR record belonged to, its name does not tell; nor, where an alias could
     # not be followed, which record is the address's.
-    run.add_reverse(placed.pointers, lambda _: domain is not None or bool(placed.unknown))
+    run.add_reverse(placed.ptr_records, lambda _: domain is not None or bool(placed.unknown))
     if lookup is not None:
         run.count(desired, in_scope)
     run.notes += _unused(adopt, run.zones)
     wanted_records = [r for zone in desired.zones.values() for r in zone]
-    needs = needs_of([*wanted_records, *placed.pointers.values()])
+    needs = needs_of([*wanted_records, *placed.ptr_records.values()])
     return Publication(run.held(needs), tuple(run.notes), tuple(run.unread), needs)
 
 
@@ -171,9 +171,9 @@ class _Run:
         stops = tuple(f"{text}; {how}" for text in entry.plan.unsafe)
         return replace(entry, stops=(*entry.stops, *stops))
 
-    def add_reverse(self, pointers: reverse.Pointers, keep: Callable[[str], bool]) -> None:
+    def add_reverse(self, ptr_records: reverse.PtrRecords, keep: Callable[[str], bool]) -> None:
         """Plan the reverse zones, and note the PTR records that only others can make."""
-        for settings, own in reverse.by_provider(self._fleet, pointers).items():
+        for settings, own in reverse.by_provider(self._fleet, ptr_records).items():
             if settings is None:
                 reason = f"{self._fleet.source} names no reverse_dns"
                 known = reverse.real(self._fleet, own)
@@ -182,11 +182,14 @@ class _Run:
                 self._add_reverse_of(settings, own, keep)
 
     def _add_reverse_of(
-        self, settings: ProviderSettings, pointers: reverse.Pointers, keep: Callable[[str], bool]
+        self,
+        settings: ProviderSettings,
+        ptr_records: reverse.PtrRecords,
+        keep: Callable[[str], bool],
     ) -> None:
-        known = reverse.real(self._fleet, pointers)
+        known = reverse.real(self._fleet, ptr_records)
         try:
-            zones, elsewhere = reverse.by_zone(self._open(settings), pointers)
+            zones, elsewhere = reverse.by_zone(self._open(settings), ptr_records)
         except MailfleetError as error:
             label = self._label(settings)
             self.unread.append(UnreadZone(f"reverse zones at {label}", label, str(error)))
@@ -220,7 +223,7 @@ class _Run:
         """Hold the SPF records back that receivers could not read."""
         assert self._lookup is not None
         reasons: dict[Key, str] = {}
-        for name, text, stops in excesses(self._fleet, desired, self._lookup, in_scope):
+        for name, text, stops in spf_limit_problems(self._fleet, desired, self._lookup, in_scope):
             if stops:
                 reasons[name, "TXT"] = text
             else:

@@ -21,14 +21,14 @@ _MOST_ALIASES = 8
 _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
 
-Pointers = Mapping[Address, RRset]
+PtrRecords = Mapping[Address, RRset]
 
 
-def by_provider(fleet: Fleet, pointers: Pointers) -> dict[ProviderSettings | None, Pointers]:
+def by_provider(fleet: Fleet, ptr_records: PtrRecords) -> dict[ProviderSettings | None, PtrRecords]:
     """The records by who serves the address, None for those of nobody that we could ask."""
     serving = {a: host.reverse_dns for host in fleet.hosts for a in host.all_addresses}
     found: dict[ProviderSettings | None, dict[Address, RRset]] = {}
-    for address, record in pointers.items():
+    for address, record in ptr_records.items():
         found.setdefault(serving[address], {})[address] = record
     return dict(found)
 
@@ -37,60 +37,60 @@ def by_provider(fleet: Fleet, pointers: Pointers) -> dict[ProviderSettings | Non
 class Located:
     """PTR records at the names that answer for their addresses."""
 
-    pointers: Pointers
+    ptr_records: PtrRecords
     """An address whose name is an alias has its record where that leads (RFC 2317)."""
     unknown: Mapping[Address, str] = field(default_factory=dict)
     """The addresses of which that could not be found out, and why."""
 
 
-def real(fleet: Fleet, pointers: Pointers) -> frozenset[Address]:
+def real(fleet: Fleet, ptr_records: PtrRecords) -> frozenset[Address]:
     """The addresses that DNS can be asked about: not those that are reserved for documentation.
 
     In a lab they are real.
     """
-    return frozenset(a for a in pointers if fleet.lab is not None or not is_documentation(a))
+    return frozenset(a for a in ptr_records if fleet.lab is not None or not is_documentation(a))
 
 
-def located(pointers: Pointers, known: Collection[Address], lookup: Lookup | None) -> Located:
+def located(ptr_records: PtrRecords, known: Collection[Address], lookup: Lookup | None) -> Located:
     """Follow the aliases of the addresses that are in `known`, all asked side by side."""
-    asked = {a: record.name for a, record in pointers.items() if lookup and a in known}
-    found = dict(pointers)
+    asked = {a: record.name for a, record in ptr_records.items() if lookup and a in known}
+    found = dict(ptr_records)
     unknown: dict[Address, str] = {}
     answers = _side_by_side(lambda name: _end(name, lookup), asked.values())
     for address, answer in zip(asked, answers, strict=True):
         if isinstance(answer, LookupFailedError):
             unknown[address] = answer.problem
         else:
-            found[address] = replace(pointers[address], name=answer)
+            found[address] = replace(ptr_records[address], name=answer)
     return Located(found, unknown)
 
 
-def by_zone(driver: Driver, pointers: Pointers) -> tuple[dict[str, list[RRset]], Pointers]:
+def by_zone(driver: Driver, ptr_records: PtrRecords) -> tuple[dict[str, list[RRset]], PtrRecords]:
     """The records by reverse zone, and those that lie in no zone of the provider.
 
     MailfleetError where the provider cannot tell: a zone with some of its records left out would
     lose them.
     """
-    zones = driver.reverse_zones({address: record.name for address, record in pointers.items()})
+    zones = driver.reverse_zones({address: record.name for address, record in ptr_records.items()})
     found: dict[str, list[RRset]] = {}
     for address, zone in zones.items():
-        found.setdefault(zone, []).append(pointers[address])
-    return found, {a: record for a, record in pointers.items() if a not in zones}
+        found.setdefault(zone, []).append(ptr_records[address])
+    return found, {a: record for a, record in ptr_records.items() if a not in zones}
 
 
 def requests(
-    pointers: Pointers, reason: str, known: Collection[Address], lookup: Lookup | None
+    ptr_records: PtrRecords, reason: str, known: Collection[Address], lookup: Lookup | None
 ) -> list[str]:
     """What to ask the owners of the addresses for, unless `lookup` finds exactly that already.
 
     `reason` tells why we do not do it ourselves. What could not be looked up is told apart.
     """
-    asked = {a: record for a, record in pointers.items() if lookup and a in known}
+    asked = {a: record for a, record in ptr_records.items() if lookup and a in known}
     answers = _side_by_side(lambda record: _answer(record, lookup), asked.values())
     answered = dict(zip(asked, answers, strict=True))
     missing: list[str] = []
     unknown: dict[str, str] = {}
-    for address, record in pointers.items():
+    for address, record in ptr_records.items():
         answer = answered.get(address, ())
         if isinstance(answer, LookupFailedError):
             unknown[str(address)] = answer.problem

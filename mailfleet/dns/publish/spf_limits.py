@@ -11,7 +11,7 @@ from mailfleet.dns.spf import budget
 from mailfleet.model import Fleet
 
 
-def excesses(
+def spf_limit_problems(
     fleet: Fleet, desired: Desired, lookup: Lookup, in_scope: Callable[[str], bool]
 ) -> Iterator[tuple[str, str, bool]]:
     """Name, text, and whether it must not be published, for each record that costs too much.

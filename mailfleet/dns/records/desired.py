@@ -127,10 +127,10 @@ def reverse_records(fleet: Fleet) -> dict[Address, RRset]:
         domain = fleet.domain_of(host.name)
         ttl = domain.ttl if domain else 3600
         for address, name in names.items():
-            found[address] = rrset(pointer(address), "PTR", ttl, f"{name}.")
+            found[address] = rrset(reverse_name(address), "PTR", ttl, f"{name}.")
     return found
 
 
-def pointer(address: Address) -> str:
+def reverse_name(address: Address) -> str:
     """The name of an address in the reverse tree (RFC 1035 §3.5, RFC 3596 §2.5)."""
     return address.reverse_pointer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mailfleet.dns.records import dmarc, mta_sts, transport
-from mailfleet.dns.records.mx import NULL_MX, exchangers
+from mailfleet.dns.records.mx import NULL_MX, mx_hosts
 from mailfleet.dns.records.spf import PARKED
 from mailfleet.dns.rrset import txt
 from mailfleet.model import Bimi, Domain, Fleet
@@ -22,7 +22,7 @@ def identity(fleet: Fleet, domain: Domain) -> Iterator[Entry]:
     if not domain.sends:
         yield domain.name, "MX", NULL_MX
         yield domain.name, "TXT", txt(PARKED)
-    for name, servers in exchangers(fleet, domain).items():
+    for name, servers in mx_hosts(fleet, domain).items():
         if domain.mta_sts is not None:
             text = mta_sts.policy_text(domain.mta_sts, servers)
             yield f"_mta-sts.{name}", "TXT", txt(mta_sts.record(text))
@@ -39,7 +39,7 @@ def policies(domain: Domain, fleet: Fleet) -> dict[str, str]:
         return {}
     return {
         f"mta-sts.{name}": mta_sts.policy_text(domain.mta_sts, servers)
-        for name, servers in exchangers(fleet, domain).items()
+        for name, servers in mx_hosts(fleet, domain).items()
     }
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from mailfleet.model import MtaSts
 
 
-def policy_text(policy: MtaSts, exchangers: Iterable[str]) -> str:
+def policy_text(policy: MtaSts, mx_hosts: Iterable[str]) -> str:
     """What `https://mta-sts.<domain>/.well-known/mta-sts.txt` answers (§3.2)."""
-    names = [f"mx: {name}" for name in sorted(set(exchangers))] if policy.mode != "none" else []
+    names = [f"mx: {name}" for name in sorted(set(mx_hosts))] if policy.mode != "none" else []
     lines = ["version: STSv1", f"mode: {policy.mode}", *names, f"max_age: {policy.max_age}"]
     return "".join(f"{line}\r\n" for line in lines)
 

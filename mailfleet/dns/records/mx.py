@@ -14,7 +14,7 @@ def mail_names(domain: Domain) -> tuple[str, ...]:
     return domain.mail_names
 
 
-def exchangers(fleet: Fleet, domain: Domain) -> dict[str, tuple[str, ...]]:
+def mx_hosts(fleet: Fleet, domain: Domain) -> dict[str, tuple[str, ...]]:
     """The mail servers of each of the file's mail names, best first.
 
     Bounces come back to this fleet's hosts, whoever takes the domain's other mail.
@@ -35,7 +35,7 @@ def host_mx_values(fleet: Fleet, host: Host) -> list[str]:
 
 def mx_values(fleet: Fleet, domain: Domain, name: str) -> list[str]:
     """The MX values of a mail name: foreign servers in their order, the fleet's all alike."""
-    servers = exchangers(fleet, domain)[name]
+    servers = mx_hosts(fleet, domain)[name]
     ranked = domain.mx is not None and name in domain.from_domains
     return [
         f"{_PREFERENCE * (at if ranked else 1)} {server}."

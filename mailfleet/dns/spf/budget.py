@@ -120,11 +120,11 @@ def _node(term: Term, name: str, lookup: Lookup, path: tuple[str, ...]) -> Node:
         children, fault = _children(target, lookup, (*path, target))
         return Node(term.text, 1, fault=fault, children=children)
     if term.name == "mx":
-        exchangers = [value.split()[1].rstrip(".") for value in lookup(target, "MX")]
-        if not exchangers:
+        mx_hosts = [value.split()[1].rstrip(".") for value in lookup(target, "MX")]
+        if not mx_hosts:
             return Node(term.text, 1, 1, 1)
         # Whether one without address counts, §4.6.4 leaves open; one of a single family does not.
-        void = sum(not (lookup(one, "A") or lookup(one, "AAAA")) for one in exchangers)
+        void = sum(not (lookup(one, "A") or lookup(one, "AAAA")) for one in mx_hosts)
         return Node(term.text, 1, void, void)
     if term.name == "ptr":  # it asks about the client, not about a name that stands here
         return Node(term.text, 1)

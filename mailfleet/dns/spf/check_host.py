@@ -93,10 +93,10 @@ class _Run:
             return bool(self._ask(target, "A"))
         if term.name == "a":
             return self._is_one_of([target], term)
-        exchangers = [value.split()[1] for value in self._ask(target, "MX")]
-        if len(exchangers) > _MOST_EXCHANGERS:
+        mx_hosts = [value.split()[1] for value in self._ask(target, "MX")]
+        if len(mx_hosts) > _MOST_EXCHANGERS:
             raise _PermanentError(f"{target} has more than {_MOST_EXCHANGERS} mail exchangers")
-        return self._is_one_of([name.rstrip(".") for name in exchangers], term)
+        return self._is_one_of([name.rstrip(".") for name in mx_hosts], term)
 
     def _count(self) -> None:
         self.lookups += 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from mailfleet.dns.plan.zone import Plan, plan
 from mailfleet.dns.providers.cloudflare import Cloudflare
-from mailfleet.dns.providers.cloudflare.holdings import Rules
+from mailfleet.dns.providers.cloudflare.snapshot import Rules
 from mailfleet.dns.rrset import RRset
 from mailfleet.secrets import Secret
 from tests.fakes.cloudflare.account import Account, FakeZone

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from mailfleet.dns.plan.zone import Plan, plan
 from mailfleet.dns.providers.hetzner import Hetzner
 from mailfleet.dns.providers.hetzner.connection import Clock, Connection
-from mailfleet.dns.records.desired import pointer
+from mailfleet.dns.records.desired import reverse_name
 from mailfleet.dns.rrset import RRset, rrset
 from mailfleet.model import Address
 from mailfleet.secrets import Secret
@@ -51,13 +51,13 @@ def driver(
     fleet: str = "prod",
     token: str = TOKEN,
     timeout: float = 5.0,
-    pointers: Mapping[Address, str] | None = None,
+    reverse_names: Mapping[Address, str] | None = None,
 ) -> Hetzner:
     clock = (time or Time()).clock()
     connection = Connection(Secret(token), fake.endpoint, clock, (timeout, timeout))
     wanted = {
-        address: rrset(pointer(address), "PTR", 300, f"{name}.")
-        for address, name in (pointers or {}).items()
+        address: rrset(reverse_name(address), "PTR", 300, f"{name}.")
+        for address, name in (reverse_names or {}).items()
     }
     return Hetzner(connection, fleet, lambda: wanted, lambda name: name.endswith(ZONE))
 

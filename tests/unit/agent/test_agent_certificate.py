@@ -76,11 +76,11 @@ def test_it_is_renewed_with_a_third_of_its_life_left(life: int) -> None:
 def test_with_a_ninth_of_its_life_left_it_is_pressing(life: int) -> None:
     begins = NOW - dt.timedelta(days=life * 8 / 9)
     late = replace(GOOD, begins=begins, ends=begins + dt.timedelta(days=life))
-    assert not late.pressing(NOW - dt.timedelta(minutes=1))
-    assert late.pressing(NOW + dt.timedelta(minutes=1))
-    assert late.pressing(NOW + life * DAY), "it has ended"
+    assert not late.is_urgent(NOW - dt.timedelta(minutes=1))
+    assert late.is_urgent(NOW + dt.timedelta(minutes=1))
+    assert late.is_urgent(NOW + life * DAY), "it has ended"
     # Before the first order nothing is lost by waiting for every host.
-    assert not replace(late, issued=False).pressing(NOW + dt.timedelta(minutes=1))
+    assert not replace(late, issued=False).is_urgent(NOW + dt.timedelta(minutes=1))
 
 
 def at(*minutes_ago: float) -> list[float]:

@@ -60,7 +60,7 @@ GOOD = Material(key_pem(OWN), LEAF + INTERMEDIATE)
 
 
 def test_a_chain_that_fits_together() -> None:
-    assert files.flaw(GOOD, public=False) == ""
+    assert files.problem(GOOD, public=False) == ""
     found = files.described(GOOD, "https://ca.example/dir")
     assert found.names == {"a.example"}
     assert (found.begins, found.ends) == (NOW - dt.timedelta(days=1), NOW + dt.timedelta(days=89))
@@ -83,11 +83,11 @@ def test_a_chain_that_fits_together() -> None:
     ids=["another key", "no key", "no intermediate", "another intermediate"],
 )  # fmt: skip
 def test_a_chain_that_does_not(material: Material, reason: str) -> None:
-    assert re.search(reason, files.flaw(material, public=False))
+    assert re.search(reason, files.problem(material, public=False))
 
 
 def test_a_public_authority_has_to_lead_to_a_root_of_the_system() -> None:
-    assert "unable to get" in files.flaw(GOOD, public=True)
+    assert "unable to get" in files.problem(GOOD, public=True)
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from mailfleet.dns.providers.base import Refusal, RefusedError
 from mailfleet.dns.providers.cloudflare.calls import Calls, Clock, ZoneInfo
 from mailfleet.dns.providers.cloudflare.checks import problems_with
 from mailfleet.dns.providers.cloudflare.failures import changed_meanwhile, failure, is_refusal
-from mailfleet.dns.providers.cloudflare.holdings import Holdings, Rules, held
 from mailfleet.dns.providers.cloudflare.keys import ENDPOINT, PURPOSE, SECRET, open_client
 from mailfleet.dns.providers.cloudflare.messages import Batch, batches
+from mailfleet.dns.providers.cloudflare.snapshot import Rules, Snapshot, held
 from mailfleet.dns.providers.cloudflare.zones import Zones, problems_of
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, ProviderSettings
@@ -65,23 +65,23 @@ class Cloudflare:
         weakref.finalize(self, client.close)
         self._calls = Calls(client, clock)
         self._zones = Zones(self._calls, expected)
-        self._holdings: dict[str, Holdings] = {}
+        self._snapshots: dict[str, Snapshot] = {}
 
     def read(self, zone: str) -> Zone:
         """The zone by one request per 5,000 records."""
-        self._holdings[zone] = self._list(self._zones.get(zone))
-        return self._holdings[zone].view()
+        self._snapshots[zone] = self._list(self._zones.get(zone))
+        return self._snapshots[zone].view()
 
     def audit(self, plan: Plan) -> tuple[Refusal, ...]:
         """What keeps the zone or the token from being written, and values that it would refuse."""
-        holdings = self._holdings.get(plan.zone) or self._list(self._zones.get(plan.zone))
+        snapshot = self._snapshots.get(plan.zone) or self._list(self._zones.get(plan.zone))
         writable = () if plan.is_empty else problems_of(self._zones.get(plan.zone))
-        return (*map(Refusal, writable), *problems_with(plan, holdings))
+        return (*map(Refusal, writable), *problems_with(plan, snapshot))
 
     def apply(self, plan: Plan) -> None:
         """One batch per 200 records, each all or nothing, then the zone is read back."""
         zone = self._zones.get(plan.zone)
-        before = self._holdings.pop(plan.zone, None) or self._list(zone)
+        before = self._snapshots.pop(plan.zone, None) or self._list(zone)
         todo = batches(plan, before)
         if not todo:
             return
@@ -101,15 +101,15 @@ class Cloudflare:
             written += len(batch)
         self._read_back(zone, todo)
 
-    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+    def reverse_zones(self, reverse_names: Mapping[Address, str]) -> dict[Address, str]:
         """The account's own zones below in-addr.arpa and ip6.arpa, or of RFC 2317."""
-        found = {address: self._zones.enclosing(name) for address, name in pointers.items()}
+        found = {address: self._zones.enclosing(name) for address, name in reverse_names.items()}
         return {address: zone for address, zone in found.items() if zone is not None}
 
-    def _list(self, zone: ZoneInfo) -> Holdings:
-        return Holdings(zone.name, map(held, self._calls.records(zone)), self._rules)
+    def _list(self, zone: ZoneInfo) -> Snapshot:
+        return Snapshot(zone.name, map(held, self._calls.records(zone)), self._rules)
 
-    def _carry_out(self, zone: ZoneInfo, batch: Batch, before: Holdings) -> None:
+    def _carry_out(self, zone: ZoneInfo, batch: Batch, before: Snapshot) -> None:
         for attempt in range(_TRIES):
             try:
                 return self._calls.batch(zone, batch)

@@ -14,7 +14,7 @@ from typing import Any
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned
 from mailfleet.dns.plan.zone import Plan
-from mailfleet.dns.providers.cloudflare.holdings import AUTOMATIC, Held, Holdings, Rules
+from mailfleet.dns.providers.cloudflare.snapshot import AUTOMATIC, Held, Rules, Snapshot
 from mailfleet.dns.providers.cloudflare.values import PROXIABLE, fields_of
 from mailfleet.dns.rrset import RRset
 
@@ -70,13 +70,13 @@ class Batch:
         writes = (*self.puts, *self.posts)
         return frozenset({*(r.name for r in self.deletes), *(w.name for w in writes)})
 
-    def is_done(self, holdings: Holdings) -> bool:
+    def is_done(self, snapshot: Snapshot) -> bool:
         """Whether the zone is as the batch leaves it."""
         return (
-            not any(record.id in holdings.by_id for record in self.deletes)
-            and all(any(map(put.is_held, _same_id(put, holdings))) for put in self.puts)
+            not any(record.id in snapshot.by_id for record in self.deletes)
+            and all(any(map(put.is_held, _same_id(put, snapshot))) for put in self.puts)
             and all(
-                any(map(post.is_held, holdings.at((post.name, post.type)))) for post in self.posts
+                any(map(post.is_held, snapshot.at((post.name, post.type)))) for post in self.posts
             )
         )
 
@@ -84,7 +84,7 @@ class Batch:
         return Batch(self.deletes + other.deletes, self.puts + other.puts, self.posts + other.posts)
 
 
-def batches(plan: Plan, holdings: Holdings) -> list[Batch]:
+def batches(plan: Plan, snapshot: Snapshot) -> list[Batch]:
     """The calls that carry a plan out in its order, of 200 records at most each.
 
     What follows one another at one name stays together, so that a CNAME can take the place of
@@ -95,7 +95,7 @@ def batches(plan: Plan, holdings: Holdings) -> list[Batch]:
     moved = {slot for slot in (*before, *after) if before.get(slot) != after.get(slot)}
     parts: list[tuple[str, Batch]] = []
     for key in dict.fromkeys([*changes, *((slot.name, slot.type) for slot in sorted(moved))]):
-        part = _Part(holdings, after)
+        part = _Part(snapshot, after)
         part.work_out(key, changes.get(key))
         made = Batch(tuple(part.deletes), tuple(part.puts), tuple(part.posts))
         if parts and parts[-1][0] == key[0]:
@@ -109,7 +109,7 @@ def batches(plan: Plan, holdings: Holdings) -> list[Batch]:
 class _Part:
     """The work at one name and type."""
 
-    holdings: Holdings
+    snapshot: Snapshot
     owned: Owned
     """What is ours afterwards."""
     deletes: list[Held] = field(default_factory=list)
@@ -118,25 +118,25 @@ class _Part:
 
     @property
     def rules(self) -> Rules:
-        return self.holdings.rules
+        return self.snapshot.rules
 
     def work_out(self, key: tuple[str, str], change: Change | None) -> None:
-        present = self.holdings.at(key)
+        present = self.snapshot.at(key)
         new = change.new if change else None
         wanted = frozenset(new.values) if new else frozenset()
         leaving = []
         for record in present:
-            if change is None or self.holdings.shown(record) in wanted:
+            if change is None or self.snapshot.shown(record) in wanted:
                 self._keep(record, new)
             else:
                 leaving.append(record)
-        for value in sorted(wanted - {self.holdings.shown(record) for record in present}):
+        for value in sorted(wanted - {self.snapshot.shown(record) for record in present}):
             if new is not None:
                 self._add(new, value, leaving)
         self.deletes += leaving
 
     def _keep(self, record: Held, new: RRset | None) -> None:
-        owned = self.holdings.shown(record) in self.owned.get(self.holdings.slot(record), ())
+        owned = self.snapshot.shown(record) in self.owned.get(self.snapshot.slot(record), ())
         if not owned and not self.rules.is_ours(record.comment):
             return
         ttl = record.ttl if new is None or new.ttl == record.seconds else new.ttl
@@ -167,8 +167,8 @@ class _Part:
         )
 
 
-def _same_id(put: Write, holdings: Holdings) -> list[Held]:
-    record = holdings.by_id.get(put.over.id) if put.over else None
+def _same_id(put: Write, snapshot: Snapshot) -> list[Held]:
+    record = snapshot.by_id.get(put.over.id) if put.over else None
     return [record] if record else []
 
 

@@ -79,12 +79,12 @@ class Connection:
             if problem is not None:
                 raise problem
 
-    def told_to_wait(self) -> float | None:
+    def retry_after(self) -> float | None:
         """Seconds to stay away, where the last answer says so."""
         after = self._headers.get("retry-after", "")
         return float(after) if after.isdecimal() else None
 
-    def full_in(self) -> float:
+    def reset_in(self) -> float:
         """Seconds until all of the limit is there again, which the next few requests need not."""
         reset = self._headers.get("ratelimit-reset", "")
         return float(reset) - self.clock.now() if reset.isdecimal() else 0.0
@@ -105,9 +105,9 @@ class Patience:
         """Wait until it makes sense to try again; what to raise instead, where it makes none."""
         clock, found, tries = self._connection.clock, kind(error), next(self._tries)
         pause = 2.0 ** (tries - 1)
-        told = self._connection.told_to_wait() if found is Kind.LIMITED else None
+        told = self._connection.retry_after() if found is Kind.LIMITED else None
         if found is Kind.LIMITED:
-            pause = max(pause, self._connection.full_in())
+            pause = max(pause, self._connection.reset_in())
         pause = min(pause, _LONGEST) if told is None else told
         over = clock.now() + pause > self._until or tries >= _TRIES.get(found, tries + 1)
         if found is Kind.REFUSED or over:

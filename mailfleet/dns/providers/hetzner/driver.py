@@ -14,6 +14,7 @@ from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.zone import Plan, Zone
 from mailfleet.dns.providers.base import Refusal
 from mailfleet.dns.providers.hetzner.audit import may_write, refusals
+from mailfleet.dns.providers.hetzner.batches import batches
 from mailfleet.dns.providers.hetzner.connection import ENDPOINT, Connection
 from mailfleet.dns.providers.hetzner.failures import (
     PERMISSION,
@@ -23,11 +24,10 @@ from mailfleet.dns.providers.hetzner.failures import (
     secondary,
 )
 from mailfleet.dns.providers.hetzner.messages import Content, Held, Mark, held
-from mailfleet.dns.providers.hetzner.phases import phases
-from mailfleet.dns.providers.hetzner.pointers import POINTERS, Pointers
+from mailfleet.dns.providers.hetzner.ptr_records import PTR_RECORDS, PtrRecords
 from mailfleet.dns.providers.hetzner.sending import Sender
 from mailfleet.dns.providers.hetzner.writes import claims, writes
-from mailfleet.dns.records.desired import pointer, reverse_records
+from mailfleet.dns.records.desired import reverse_name, reverse_records
 from mailfleet.dns.rrset import RRset
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, ProviderSettings
@@ -56,7 +56,7 @@ def open_hetzner(settings: ProviderSettings, fleet: Fleet) -> Hetzner:
 class Hetzner:
     """A Hetzner project; see `mailfleet.dns.providers.base.Driver`.
 
-    `pointers` are the PTR records that the fleet wants; `ours` tells whether a name lies in one of
+    `ptr_records` are the PTR records that the fleet wants; `ours` tells whether a name lies in one of
     its domains.
     """
 
@@ -66,19 +66,19 @@ class Hetzner:
         self,
         connection: Connection,
         fleet: str,
-        pointers: Callable[[], Mapping[Address, RRset]] = dict,
+        ptr_records: Callable[[], Mapping[Address, RRset]] = dict,
         ours: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._connection = connection
         self._mark = Mark(fleet)
-        self._pointers = Pointers(connection, pointers, ours)
+        self._ptr_records = PtrRecords(connection, ptr_records, ours)
         self._zones: dict[str, tuple[ApiZone, Content]] = {}
         self._writable: bool | None = None
 
     def read(self, zone: str) -> Zone:
         """The zone's RRsets, 100 in a request."""
-        if zone == POINTERS:
-            return self._pointers.read()
+        if zone == PTR_RECORDS:
+            return self._ptr_records.read()
         api = self._zone(zone)
         content = self._content(zone, api)
         self._zones[zone] = api, content
@@ -88,8 +88,8 @@ class Hetzner:
     def audit(self, plan: Plan) -> tuple[Refusal, ...]:
         """What the API does not take, protected RRsets, and a token that may only read."""
         problems: list[Refusal] = []
-        if plan.zone == POINTERS:
-            problems += self._pointers.audit(plan)
+        if plan.zone == PTR_RECORDS:
+            problems += self._ptr_records.audit(plan)
         elif plan.zone in self._zones:
             problems += refusals(plan, self._zones[plan.zone][1], self._mark)
         if not plan.is_empty:
@@ -101,8 +101,8 @@ class Hetzner:
 
     def apply(self, plan: Plan) -> None:
         """Phase by phase; nothing is sent if an RRset of the plan is not as it was planned for."""
-        if plan.zone == POINTERS:
-            self._pointers.apply(plan)
+        if plan.zone == PTR_RECORDS:
+            self._ptr_records.apply(plan)
             return
         known = self._zones.pop(plan.zone, None)
         api = known[0] if known else self._zone(plan.zone)
@@ -112,20 +112,20 @@ class Hetzner:
             now = content.get(change.key)
             if (now.rrset if now else None) != change.old:
                 raise changed(plan.zone, " ".join(change.key))
-        for phase in phases((*plan.changes, *claims(plan, content))):
-            self._send(phase, api, content, plan)
+        for batch in batches((*plan.changes, *claims(plan, content))):
+            self._send(batch, api, content, plan)
 
-    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+    def reverse_zones(self, reverse_names: Mapping[Address, str]) -> dict[Address, str]:
         """The made-up zone of all PTR records for the addresses that the project holds."""
         # An alias leads away from Hetzner's own names (RFC 2317).
-        own = (address for address, name in pointers.items() if name == pointer(address))
-        return {address: POINTERS for address in own if self._pointers.holds(address)}
+        own = (address for address, name in reverse_names.items() if name == reverse_name(address))
+        return {address: PTR_RECORDS for address in own if self._ptr_records.holds(address)}
 
-    def _send(self, phase: tuple[Change, ...], api: ApiZone, content: Content, plan: Plan) -> None:
+    def _send(self, batch: tuple[Change, ...], api: ApiZone, content: Content, plan: Plan) -> None:
         sender = Sender(self._connection, api, partial(self._look, plan.zone, api))
         problem: MailfleetError | None = None
         try:
-            for change in phase:
+            for change in batch:
                 now = content.get(change.key)
                 for write in writes(plan.zone, change, now, plan.owned_after, self._mark):
                     sender.send(write)

@@ -104,13 +104,13 @@ class OctoDns:
         now = self._step(plan.zone, now, plan.changes)
         self._step(plan.zone, now, self._list_changes(plan.zone, now, plan.owned_after))
 
-    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+    def reverse_zones(self, reverse_names: Mapping[Address, str]) -> dict[Address, str]:
         """The longest fitting zones of those that the class lists; not every class can list."""
         if not hasattr(self._provider, "list_zones"):
             return {}
         with explained(self._given, "list the zones"):
             zones = frozenset(canonical_name(str(name)) for name in self._provider.list_zones())
-        found = {address: enclosing(name, zones) for address, name in pointers.items()}
+        found = {address: enclosing(name, zones) for address, name in reverse_names.items()}
         return {address: zone for address, zone in found.items() if zone is not None}
 
     def _unchanged(self, plan: Plan, before: _Content, now: _Content) -> None:

@@ -123,11 +123,11 @@ class Rfc2136:
                 # An update is all or nothing, and so is a server's policy about names and types.
                 raise RefusedError(told.problem, told.hint)
 
-    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+    def reverse_zones(self, reverse_names: Mapping[Address, str]) -> dict[Address, str]:
         """The zones in which the server would look the names up, all asked side by side."""
         with ThreadPoolExecutor(_THREADS) as pool:
-            zones = list(pool.map(self._find_zone, pointers.values()))
-        return {a: zone for a, zone in zip(pointers, zones, strict=True) if zone is not None}
+            zones = list(pool.map(self._find_zone, reverse_names.values()))
+        return {a: zone for a, zone in zip(reverse_names, zones, strict=True) if zone is not None}
 
     def _find_zone(self, name: str) -> str | None:
         """The zone that the server answers from: a query for a name in it brings its SOA."""

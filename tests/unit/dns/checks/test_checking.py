@@ -103,7 +103,7 @@ def findings(zone: Zone) -> list[Finding]:
 
 def test_a_fleet_that_is_right() -> None:
     assert findings(right()) == []
-    assert list(dkim.keyless(scope(right()))) == []
+    assert list(dkim.missing_keys(scope(right()))) == []
 
 
 def without(*keys: tuple[str, str]) -> Callable[[Zone], Zone]:
@@ -239,22 +239,22 @@ def test_keys(values: list[str], fault: str) -> None:
 
 def test_hosts_without_keys() -> None:
     checked = scope(right())
-    [unread] = dkim.keyless(replace(checked, keys={}))
+    [unread] = dkim.missing_keys(replace(checked, keys={}))
     assert "could not be read" in unread.problem
-    [keyless] = dkim.keyless(replace(checked, keys={HOST: HostKeys((), False)}))
-    assert keyless.problem == "has no DKIM key for shop.example"
+    [missing_keys] = dkim.missing_keys(replace(checked, keys={HOST: HostKeys((), False)}))
+    assert missing_keys.problem == "has no DKIM key for shop.example"
 
 
 def test_hosts_without_certificates() -> None:
     checked = scope(right())
-    assert list(dane.uncertified(checked)) == []
-    [found] = dane.uncertified(replace(checked, certificates={}))
+    assert list(dane.missing_certificates(checked)) == []
+    [found] = dane.missing_certificates(replace(checked, certificates={}))
     assert str(found) == (
         f"{HOST}: has no certificate: its TLSA records are unchecked; "
         "run: pyinfra inventories/prod deploys/mta.py"
     )
     # A host that was not read is a finding already.
-    assert list(dane.uncertified(replace(checked, certificates={}, keys={}))) == []
+    assert list(dane.missing_certificates(replace(checked, certificates={}, keys={}))) == []
 
 
 def test_one_tlsa_record_that_matches_is_enough() -> None:
@@ -265,7 +265,7 @@ def test_one_tlsa_record_that_matches_is_enough() -> None:
 def test_in_a_zone_that_is_not_signed_there_is_no_dane() -> None:
     plain = replace(scope(without((TLSA, "TLSA"))(right())), signed=[])
     assert list(dane.tasks(plain)) == []
-    assert list(dane.uncertified(replace(plain, certificates={}))) == []
+    assert list(dane.missing_certificates(replace(plain, certificates={}))) == []
 
 
 DS = ("shop.example", "DS")

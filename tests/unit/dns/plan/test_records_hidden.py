@@ -86,14 +86,14 @@ def test_aliases_that_lead_to_each_other_end() -> None:
 def test_the_advice_breaks_no_delegation_of_a_reverse_zone() -> None:
     reverse, child = "113.0.203.in-addr.arpa", "1.0-63.113.0.203.in-addr.arpa"
     alias = rrset(f"1.{reverse}", "CNAME", 60, f"{child}.")
-    pointers = [rrset(f"{n}.{reverse}", "PTR", 300, f"mta{n}.{ZONE}.") for n in (1, 2)]
-    made = plan(Zone(reverse, (alias,)), pointers, lookup=answering())
-    assert created(made) == {pointers[1].key}
+    reverse_names = [rrset(f"{n}.{reverse}", "PTR", 300, f"mta{n}.{ZONE}.") for n in (1, 2)]
+    made = plan(Zone(reverse, (alias,)), reverse_names, lookup=answering())
+    assert created(made) == {reverse_names[1].key}
     [conflict] = made.conflicts
     assert "--adopt" not in str(conflict)
     assert f"have {child}. PTR mta1.{ZONE}. entered there" in conflict.remedy
     right = answering(rrset(f"1.{reverse}", "PTR", 60, f"mta1.{ZONE}."))
-    assert plan(Zone(reverse, (alias,)), pointers, lookup=right).conflicts == ()
+    assert plan(Zone(reverse, (alias,)), reverse_names, lookup=right).conflicts == ()
 
 
 def test_an_alias_is_replaced_on_request_also_where_it_leads_right() -> None:
@@ -125,15 +125,15 @@ def test_what_is_held_back_stays_owned_as_it_is() -> None:
 
 def test_only_what_relies_on_a_record_waits_for_it() -> None:
     mail = rrset(ZONE, "MX", 300, f"10 {HOST.name}.")
-    pointer = rrset("1.113.0.203.in-addr.arpa", "PTR", 300, f"{HOST.name}.")
+    reverse_name = rrset("1.113.0.203.in-addr.arpa", "PTR", 300, f"{HOST.name}.")
     pointer6 = rrset("1.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "PTR", 300, f"{HOST.name}.")
     helo = rrset(HOST.name, "TXT", 300, txt("v=spf1 a -all"))
     sender = rrset(ZONE, "TXT", 300, txt(f"v=spf1 include:_spf.{ZONE} -all"))
     part = rrset(f"_spf.{ZONE}", "TXT", 300, txt("v=spf1 ip4:203.0.113.1 -all"))
     sts = rrset(f"_mta-sts.{ZONE}", "TXT", 300, txt("v=STSv1; id=1"))
     six = rrset(HOST.name, "AAAA", 300, "2001:db8::1")
-    needs = needs_of([*WANTED, mail, pointer, pointer6, helo, sender, part, sts, six])
-    assert set(waiting(needs, [HOST.key])) == {mail.key, pointer.key, helo.key, sts.key}
+    needs = needs_of([*WANTED, mail, reverse_name, pointer6, helo, sender, part, sts, six])
+    assert set(waiting(needs, [HOST.key])) == {mail.key, reverse_name.key, helo.key, sts.key}
     assert set(waiting(needs, [part.key])) == {sender.key}
     assert set(waiting(needs, [sender.key])) == {part.key}
     assert set(waiting(needs, [KEY.key, POLICY.key, helo.key])) == set()

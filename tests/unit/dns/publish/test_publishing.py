@@ -75,9 +75,9 @@ class Memory:
                 self.zones[plan.zone][change.key] = change.new
         self.owned[plan.zone] = plan.owned_after
 
-    def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
+    def reverse_zones(self, reverse_names: Mapping[Address, str]) -> dict[Address, str]:
         served = (REVERSE, *self.reverse)
-        found = {address: enclosing(name, served) for address, name in pointers.items()}
+        found = {address: enclosing(name, served) for address, name in reverse_names.items()}
         return {address: zone for address, zone in found.items() if zone is not None}
 
 

@@ -32,8 +32,11 @@ def _server(monkeypatch: pytest.MonkeyPatch) -> Memory:
 
 def world(name: str, rtype: str) -> tuple[str, ...]:
     """DNS in which the first address has its name, and the second one another."""
-    pointers = {"1.113.0.203.in-addr.arpa": ORDERS_EU, "2.113.0.203.in-addr.arpa": "old.example."}
-    return (pointers[name],) if rtype == "PTR" and name in pointers else ()
+    reverse_names = {
+        "1.113.0.203.in-addr.arpa": ORDERS_EU,
+        "2.113.0.203.in-addr.arpa": "old.example.",
+    }
+    return (reverse_names[name],) if rtype == "PTR" and name in reverse_names else ()
 
 
 def asked(notes: tuple[str, ...]) -> list[str]:
@@ -223,9 +226,9 @@ def test_each_provider_gets_the_pointers_of_its_own_addresses(
             super().__init__()
             self.provider = provider
 
-        def reverse_zones(self, pointers: Mapping[Address, str]) -> dict[Address, str]:
-            asked[self.provider] = [str(address) for address in pointers]
-            return dict.fromkeys(pointers, f"{self.provider}.in-addr.arpa")
+        def reverse_zones(self, reverse_names: Mapping[Address, str]) -> dict[Address, str]:
+            asked[self.provider] = [str(address) for address in reverse_names]
+            return dict.fromkeys(reverse_names, f"{self.provider}.in-addr.arpa")
 
     monkeypatch.setattr(publishing, "open_driver", lambda settings, _: One(settings.provider))
     whole = fleet(dns=DNS)

@@ -11,7 +11,7 @@ from mailfleet.dns.plan.ownership import Slot
 from mailfleet.dns.plan.zone import plan
 from mailfleet.dns.providers.base import Driver
 from mailfleet.dns.providers.registry import open_driver
-from mailfleet.dns.records.desired import pointer
+from mailfleet.dns.records.desired import reverse_name
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Domain, Fleet, ProviderSettings
@@ -48,7 +48,7 @@ def desired(*extra: RRset) -> list[RRset]:
 
 def reverse_zone(driver: Driver, address: Address) -> str | None:
     """The zone of one address's PTR record."""
-    return driver.reverse_zones({address: pointer(address)}).get(address)
+    return driver.reverse_zones({address: reverse_name(address)}).get(address)
 
 
 def test_traffic_is_checked_against_the_specification() -> None:
@@ -352,9 +352,9 @@ def test_reverse_zones(at: Setting) -> None:
     v6 = reverse_zone(driver, ip_address("2001:db8:e0::7"))
     assert v6 == "0.e.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
     assert at.fake.requests.count("GET /zones") == 2
-    pointers = [rrset("7.100.51.198.in-addr.arpa", "PTR", TTL, f"{MTA}.")]
-    driver.apply(plan(driver.read("100.51.198.in-addr.arpa"), pointers))
-    assert plan(driver.read("100.51.198.in-addr.arpa"), pointers).is_empty
+    reverse_names = [rrset("7.100.51.198.in-addr.arpa", "PTR", TTL, f"{MTA}.")]
+    driver.apply(plan(driver.read("100.51.198.in-addr.arpa"), reverse_names))
+    assert plan(driver.read("100.51.198.in-addr.arpa"), reverse_names).is_empty
 
 
 def test_ownership_is_read_from_comments(at: Setting) -> None:

@@ -25,7 +25,7 @@ texts = st.one_of(
         txt
     ),
 )
-exchangers = st.sampled_from([f"10 mx1.{ZONE}.", f"20 mx1.{ZONE}.", "0 ."])
+mx_hosts = st.sampled_from([f"10 mx1.{ZONE}.", f"20 mx1.{ZONE}.", "0 ."])
 tlsa = st.binary(min_size=32, max_size=32).map(lambda raw: f"3 1 1 {raw.hex()}")
 issuers = st.sampled_from(['0 issue "ca.example"', '0 issue ";"', '128 iodef "mailto:a@b.example"'])
 ttls = st.sampled_from([60, 300, 3600])
@@ -46,7 +46,7 @@ def _sets(types: Iterable[tuple[str, st.SearchStrategy[str]]]) -> st.SearchStrat
     return st.lists(one, max_size=6, unique_by=lambda record: record.key)
 
 
-ours = _sets([("A", addresses), ("TXT", texts), ("MX", exchangers), ("TLSA", tlsa)])
+ours = _sets([("A", addresses), ("TXT", texts), ("MX", mx_hosts), ("TLSA", tlsa)])
 
 # Records of others, as other programs write them: texts without quotes, any comment, the proxy on.
 raw_texts = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1, max_size=40)

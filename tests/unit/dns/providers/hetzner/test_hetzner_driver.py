@@ -11,13 +11,13 @@ from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Slot
 from mailfleet.dns.plan.zone import Plan, plan
 from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.providers.hetzner.batches import batches
 from mailfleet.dns.providers.hetzner.messages import Mark
-from mailfleet.dns.providers.hetzner.phases import phases
-from mailfleet.dns.providers.hetzner.pointers import POINTERS
+from mailfleet.dns.providers.hetzner.ptr_records import PTR_RECORDS
 from mailfleet.dns.providers.hetzner.sending import Sender
 from mailfleet.dns.providers.hetzner.writes import Write
 from mailfleet.dns.providers.registry import open_driver
-from mailfleet.dns.records.desired import pointer
+from mailfleet.dns.records.desired import reverse_name
 from mailfleet.dns.rrset import RRset, octets, rrset, txt
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, ProviderSettings
@@ -52,7 +52,7 @@ def _fake() -> Iterator[HetznerFake]:
 
 def reverse_zone(driver: Driver, address: Address) -> str | None:
     """The zone of one address's PTR record."""
-    return driver.reverse_zones({address: pointer(address)}).get(address)
+    return driver.reverse_zones({address: reverse_name(address)}).get(address)
 
 
 def test_messages_are_checked_against_the_description_of_the_api() -> None:
@@ -226,8 +226,8 @@ def test_phases_keep_the_order_of_the_plan(fake: HetznerFake) -> None:
     old = [rrset(f"old.{ZONE}", "A", 300, "203.0.113.9")]
     push(driver(fake), old)
     made = plan(driver(fake).read(ZONE), WANTED)
-    found = list(phases(made.changes))
-    assert [change for phase in found for change in phase] == list(made.changes)
+    found = list(batches(made.changes))
+    assert [change for batch in found for change in batch] == list(made.changes)
     fake.requests.clear()
     push(driver(fake), WANTED)
     writes = [(method, path) for method, path in fake.requests if method != "GET"]
@@ -239,7 +239,7 @@ def test_parts_of_an_spf_record_are_waited_for() -> None:
     part = Change(None, rrset(f"_spf.{ZONE}", "TXT", 300, txt("v=spf1 ip4:203.0.113.1 -all")))
     whole = Change(None, rrset(ZONE, "TXT", 300, txt(f"v=spf1 include:_spf.{ZONE} -all")))
     other = Change(None, rrset(f"mta1.{ZONE}", "TXT", 300, txt("v=spf1 a -all")))
-    assert list(phases([part, other, whole])) == [(part, other), (whole,)]
+    assert list(batches([part, other, whole])) == [(part, other), (whole,)]
 
 
 def test_actions_are_waited_for_together(fake: HetznerFake) -> None:
@@ -323,7 +323,7 @@ def test_the_registry_opens_it(monkeypatch: pytest.MonkeyPatch, fake: HetznerFak
     assert open_driver(settings, fleet).read(ZONE).records == ()
 
 
-def _pointers(made: Plan) -> dict[str, str]:
+def _ptr_records(made: Plan) -> dict[str, str]:
     return {change.key[0]: change.kind for change in made.changes}
 
 
@@ -345,42 +345,42 @@ def test_pointers_of_all_that_carries_addresses(fake: HetznerFake) -> None:
         ip_address("192.0.2.1"): f"mta2.{ZONE}",
         ip_address("2001:db8:3::1"): f"mta2.{ZONE}",
     }
-    to = driver(fake, pointers=names)
-    assert {reverse_zone(to, address) for address in names} == {POINTERS}
+    to = driver(fake, reverse_names=names)
+    assert {reverse_zone(to, address) for address in names} == {PTR_RECORDS}
     assert reverse_zone(to, ip_address("192.0.2.200")) is None
-    wanted = to._pointers._wanted().values()
-    assert push(to, wanted, zone=POINTERS).count("create") == 6
+    wanted = to._ptr_records._wanted().values()
+    assert push(to, wanted, zone=PTR_RECORDS).count("create") == 6
     assert {"ip": "2001:db8:1::25", "dns_ptr": f"mta1.{ZONE}"} in fake.project.primary_ips[1][
         "dns_ptr"
     ]
-    again = driver(fake, pointers=names)
-    assert plan(again.read(POINTERS), wanted).is_empty
+    again = driver(fake, reverse_names=names)
+    assert plan(again.read(PTR_RECORDS), wanted).is_empty
     renamed = dict.fromkeys(names, f"new.{ZONE}")
-    to = driver(fake, pointers=renamed)
-    made = push(to, to._pointers._wanted().values(), zone=POINTERS)
+    to = driver(fake, reverse_names=renamed)
+    made = push(to, to._ptr_records._wanted().values(), zone=PTR_RECORDS)
     assert made.count("update") == 6
-    push(driver(fake, pointers=names), [], zone=POINTERS)
+    push(driver(fake, reverse_names=names), [], zone=PTR_RECORDS)
     assert fake.project.floating_ips[1]["dns_ptr"] == []
 
 
 def test_a_foreign_pointer_is_a_conflict(fake: HetznerFake) -> None:
     address = ip_address("203.0.113.1")
     fake.project.primary_ips = [primary_ip(1, "203.0.113.1", {"203.0.113.1": "www.other.example"})]
-    to = driver(fake, pointers={address: f"mta1.{ZONE}"})
-    wanted = list(to._pointers._wanted().values())
-    made = plan(to.read(POINTERS), wanted)
+    to = driver(fake, reverse_names={address: f"mta1.{ZONE}"})
+    wanted = list(to._ptr_records._wanted().values())
+    made = plan(to.read(PTR_RECORDS), wanted)
     assert made.changes == ()
     assert "--adopt '1.113.0.203.in-addr.arpa/PTR'" in str(made.conflicts[0])
-    push(to, wanted, adopt=["*.in-addr.arpa/PTR"], zone=POINTERS)
+    push(to, wanted, adopt=["*.in-addr.arpa/PTR"], zone=PTR_RECORDS)
     assert fake.project.primary_ips[0]["dns_ptr"][0]["dns_ptr"] == f"mta1.{ZONE}"
 
 
 def test_pointers_are_listed_once_for_a_plan(fake: HetznerFake) -> None:
     address = ip_address("203.0.113.1")
     fake.project.primary_ips = [primary_ip(1, "203.0.113.1", {})]
-    to = driver(fake, pointers={address: f"mta1.{ZONE}"})
+    to = driver(fake, reverse_names={address: f"mta1.{ZONE}"})
     reverse_zone(to, address)
-    to.read(POINTERS)
+    to.read(PTR_RECORDS)
     assert [path for _, path in fake.requests] == ["/primary_ips", "/floating_ips"]
 
 

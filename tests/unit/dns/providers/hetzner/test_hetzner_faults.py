@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mailfleet.dns.plan.zone import plan
-from mailfleet.dns.providers.hetzner.pointers import POINTERS
+from mailfleet.dns.providers.hetzner.ptr_records import PTR_RECORDS
 from mailfleet.dns.rrset import rrset, txt
 from mailfleet.errors import MailfleetError
 from tests.fakes.hetzner.faults import Fault
@@ -293,15 +293,15 @@ def test_a_repeat_does_not_overwrite_what_came_after_the_lost_answer(fake: Hetzn
 def test_pointers_survive_faults(fake: HetznerFake) -> None:
     address = ip_address("203.0.113.1")
     fake.project.primary_ips = [primary_ip(1, "203.0.113.1", {})]
-    to = driver(fake, pointers={address: f"mta1.{ZONE}"})
-    wanted = list(to._pointers._wanted().values())
-    made = plan(to.read(POINTERS), wanted)
+    to = driver(fake, reverse_names={address: f"mta1.{ZONE}"})
+    wanted = list(to._ptr_records._wanted().values())
+    made = plan(to.read(PTR_RECORDS), wanted)
     fake.faults += [
         answers(423, "locked", path="dns_ptr"),
         Fault("drop", path="dns_ptr", after=True),
     ]
     to.apply(made)
-    assert plan(to.read(POINTERS), wanted).is_empty
+    assert plan(to.read(PTR_RECORDS), wanted).is_empty
     with pytest.raises(MailfleetError, match="changed by somebody else"):
         to.apply(made)
 
@@ -309,8 +309,8 @@ def test_pointers_survive_faults(fake: HetznerFake) -> None:
 def test_a_pointer_that_is_refused_is_told(fake: HetznerFake) -> None:
     address = ip_address("203.0.113.1")
     fake.project.primary_ips = [primary_ip(1, "203.0.113.1", {})]
-    to = driver(fake, pointers={address: f"mta1.{ZONE}"})
-    made = plan(to.read(POINTERS), list(to._pointers._wanted().values()))
+    to = driver(fake, reverse_names={address: f"mta1.{ZONE}"})
+    made = plan(to.read(PTR_RECORDS), list(to._ptr_records._wanted().values()))
     fake.faults.append(answers(422, "invalid_input", path="dns_ptr"))
     with pytest.raises(MailfleetError, match=r"PTR record of 203\.0\.113\.1.*invalid_input"):
         to.apply(made)

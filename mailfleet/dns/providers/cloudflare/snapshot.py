@@ -79,7 +79,7 @@ def held(record: Fields) -> Held:
     )
 
 
-class Holdings:
+class Snapshot:
     """All records of one zone, as they were at one moment."""
 
     def __init__(self, zone: str, records: Iterable[Held], rules: Rules) -> None:
@@ -126,7 +126,7 @@ class Holdings:
         ours = {slot: frozenset(values) for slot, values in owned.items()}
         return Zone(self.zone, tuple(found), ours)
 
-    def same_at(self, names: Collection[str], other: Holdings) -> bool:
+    def same_at(self, names: Collection[str], other: Snapshot) -> bool:
         """Whether both hold the same at these names."""
         return self._at_names(names) == other._at_names(names)
 

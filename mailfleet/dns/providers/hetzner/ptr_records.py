@@ -24,12 +24,12 @@ from mailfleet.dns.providers.base import Refusal
 from mailfleet.dns.providers.hetzner.connection import Connection
 from mailfleet.dns.providers.hetzner.failures import changed
 from mailfleet.dns.providers.hetzner.sending import Actions
-from mailfleet.dns.records.desired import pointer
+from mailfleet.dns.records.desired import reverse_name
 from mailfleet.dns.rrset import RRset, rrset
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address
 
-POINTERS = "PTR records"
+PTR_RECORDS = "PTR records"
 """The made-up zone."""
 
 # e.g. static.10.113.0.203.clients.your-server.de
@@ -50,7 +50,7 @@ class _Network:
 _Networks = Mapping[IPv4Network | IPv6Network, _Network]
 
 
-class Pointers:
+class PtrRecords:
     """The PTR records of a project. `wanted` tells the fleet's addresses, with names and TTLs."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Pointers:
         self._was_read = True
         records = tuple(self._current().values())
         ours = (r for r in records if all(self._ours(v.rstrip(".")) for v in r.values))
-        return Zone(POINTERS, records, {Slot(r.name, r.type): frozenset(r.values) for r in ours})
+        return Zone(PTR_RECORDS, records, {Slot(r.name, r.type): frozenset(r.values) for r in ours})
 
     def audit(self, plan: Plan) -> tuple[Refusal, ...]:
         """Several names for one address, which Hetzner does not have."""
@@ -93,12 +93,12 @@ class Pointers:
         """Set or reset the names, and wait until it is done."""
         self._networks = None
         now = self._current()
-        addresses = {pointer(address): address for address in self._wanted()}
+        addresses = {reverse_name(address): address for address in self._wanted()}
         for change in plan.changes:
             address = addresses.get(change.key[0])
             if address is None or now.get(address) != change.old:
-                raise changed(POINTERS, f"{change.key[0]} PTR")
-        actions = Actions(self._connection, POINTERS)
+                raise changed(PTR_RECORDS, f"{change.key[0]} PTR")
+        actions = Actions(self._connection, PTR_RECORDS)
         problem: MailfleetError | None = None
         try:
             for change in plan.changes:

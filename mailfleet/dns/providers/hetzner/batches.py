@@ -18,7 +18,7 @@ _PART = re.compile(r"_spf[0-9]*\.")
 _SPF = "spf1"
 
 
-def phases(changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
+def batches(changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
     """The changes in groups, in their order."""
     group: list[Change] = []
     for change in changes:
