@@ -8,7 +8,7 @@ import pytest
 
 from mailfleet.dns.plan.zone import plan
 from mailfleet.dns.providers.octodns import OctoDns
-from mailfleet.dns.providers.octodns.keys import Arguments
+from mailfleet.dns.providers.octodns.api import Arguments
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
 from mailfleet.secrets import Secret

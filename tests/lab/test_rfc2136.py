@@ -25,8 +25,8 @@ import pytest
 from mailfleet.dns.plan.zone import plan
 from mailfleet.dns.providers.base import Driver
 from mailfleet.dns.providers.rfc2136 import Rfc2136
-from mailfleet.dns.providers.rfc2136.failures import Peer
-from mailfleet.dns.providers.rfc2136.keys import tsig_key
+from mailfleet.dns.providers.rfc2136.api import tsig_key
+from mailfleet.dns.providers.rfc2136.errors import Peer
 from mailfleet.dns.publish.plan import Publication, ZonePlan
 from mailfleet.dns.publish.prepare import PublishError, publish
 from mailfleet.dns.records.desired import reverse_name

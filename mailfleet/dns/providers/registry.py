@@ -44,7 +44,7 @@ _DRIVERS: dict[str, Callable[[ProviderSettings, Fleet], Driver]] = {
 def secrets_of(settings: ProviderSettings) -> tuple[tuple[str, str], ...]:
     """The secrets that a provider's driver looks up: environment variable and purpose of each."""
     if settings.provider == "hetzner":
-        from mailfleet.dns.providers.hetzner.failures import PERMISSION, VARIABLE
+        from mailfleet.dns.providers.hetzner.errors import PERMISSION, VARIABLE
 
         return ((VARIABLE, PERMISSION),)
     if settings.provider == "cloudflare":
@@ -52,7 +52,7 @@ def secrets_of(settings: ProviderSettings) -> tuple[tuple[str, str], ...]:
 
         return ((variable(SECRET), PURPOSE),)
     if settings.provider == "octodns":
-        from mailfleet.dns.providers.octodns.keys import references
+        from mailfleet.dns.providers.octodns.api import references
 
         return tuple(references(settings))
     if settings.provider == "rfc2136":

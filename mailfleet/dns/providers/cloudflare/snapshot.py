@@ -12,7 +12,7 @@ from typing import Any
 
 from mailfleet.dns.plan.ownership import Slot, slot_of
 from mailfleet.dns.plan.zone import Zone
-from mailfleet.dns.providers.cloudflare.values import PROXIABLE, Fields, known_name, value_of
+from mailfleet.dns.providers.cloudflare.convert import PROXIABLE, Fields, known_name, value_of
 from mailfleet.dns.rrset import RRset
 
 AUTOMATIC = 1

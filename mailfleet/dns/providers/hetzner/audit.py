@@ -12,8 +12,8 @@ from mailfleet.dns.plan.ownership import Owned
 from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.providers.base import Refusal
 from mailfleet.dns.providers.hetzner.connection import Connection
-from mailfleet.dns.providers.hetzner.failures import READ_ONLY
-from mailfleet.dns.providers.hetzner.messages import TYPES, Content, Mark
+from mailfleet.dns.providers.hetzner.convert import TYPES, Content, Mark
+from mailfleet.dns.providers.hetzner.errors import READ_ONLY
 from mailfleet.dns.providers.hetzner.writes import MOST_RECORDS, writes
 
 _TTL = range(60, 2147483648)

@@ -13,7 +13,7 @@ import requests
 from hcloud import APIException, Client
 from requests import RequestException
 
-from mailfleet.dns.providers.hetzner.failures import (
+from mailfleet.dns.providers.hetzner.errors import (
     PERMISSION,
     VARIABLE,
     Error,

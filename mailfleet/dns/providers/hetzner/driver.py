@@ -16,15 +16,15 @@ from mailfleet.dns.providers.base import Refusal
 from mailfleet.dns.providers.hetzner.audit import may_write, refusals
 from mailfleet.dns.providers.hetzner.batches import batches
 from mailfleet.dns.providers.hetzner.connection import ENDPOINT, Connection
-from mailfleet.dns.providers.hetzner.failures import (
+from mailfleet.dns.providers.hetzner.convert import Content, Held, Mark, held
+from mailfleet.dns.providers.hetzner.errors import (
     PERMISSION,
     changed,
     missing,
     read_only,
     secondary,
 )
-from mailfleet.dns.providers.hetzner.messages import Content, Held, Mark, held
-from mailfleet.dns.providers.hetzner.ptr_records import PTR_RECORDS, PtrRecords
+from mailfleet.dns.providers.hetzner.ptr import PTR_RECORDS, PtrRecords
 from mailfleet.dns.providers.hetzner.sending import Sender
 from mailfleet.dns.providers.hetzner.writes import claims, writes
 from mailfleet.dns.records.desired import reverse_name, reverse_records

@@ -11,8 +11,8 @@ from hcloud.zones import Zone, ZoneRRSet
 from requests import RequestException
 
 from mailfleet.dns.providers.hetzner.connection import Connection, Patience
-from mailfleet.dns.providers.hetzner.failures import Error, Kind, changed, kind
-from mailfleet.dns.providers.hetzner.messages import Held
+from mailfleet.dns.providers.hetzner.convert import Held
+from mailfleet.dns.providers.hetzner.errors import Error, Kind, changed, kind
 from mailfleet.dns.providers.hetzner.writes import Write
 from mailfleet.errors import MailfleetError
 

@@ -15,7 +15,7 @@ from typing import Literal
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned, Slot, slot_of
 from mailfleet.dns.plan.zone import Plan
-from mailfleet.dns.providers.hetzner.messages import (
+from mailfleet.dns.providers.hetzner.convert import (
     Content,
     Held,
     Mark,

@@ -15,14 +15,14 @@ from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned, is_list, read_list, union, write_list
 from mailfleet.dns.plan.zone import Plan, Zone
 from mailfleet.dns.providers.base import Refusal, RefusedError
-from mailfleet.dns.providers.octodns.failures import (
+from mailfleet.dns.providers.octodns.api import Arguments, arguments, provider_class
+from mailfleet.dns.providers.octodns.convert import changed, empty_zone, refused, rrset_of
+from mailfleet.dns.providers.octodns.errors import (
     changed_meanwhile,
     explained,
     not_shown,
     would_change_more,
 )
-from mailfleet.dns.providers.octodns.keys import Arguments, arguments, provider_class
-from mailfleet.dns.providers.octodns.messages import changed, empty_zone, refused, rrset_of
 from mailfleet.dns.rrset import RRset, canonical_name, enclosing
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, ProviderSettings

@@ -18,9 +18,9 @@ import dns.zone
 from mailfleet.dns.plan.ownership import is_list, read_list
 from mailfleet.dns.plan.zone import Plan, Zone
 from mailfleet.dns.providers.base import Refusal, RefusedError
-from mailfleet.dns.providers.rfc2136.failures import Peer, explained, failure, refusal
-from mailfleet.dns.providers.rfc2136.keys import tsig_key
-from mailfleet.dns.providers.rfc2136.messages import batches, message
+from mailfleet.dns.providers.rfc2136.api import tsig_key
+from mailfleet.dns.providers.rfc2136.convert import batches, message
+from mailfleet.dns.providers.rfc2136.errors import Peer, explained, failure, refusal
 from mailfleet.dns.rrset import RRset, from_rdata
 from mailfleet.model import Address, Fleet, ProviderSettings
 from mailfleet.secrets import secret

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailfleet.dns.providers.cloudflare.values import fields_of
-from mailfleet.dns.providers.hetzner.messages import TYPES
+from mailfleet.dns.providers.cloudflare.convert import fields_of
+from mailfleet.dns.providers.hetzner.convert import TYPES
 from tests.existing_zones import Existing, check, fitting
 from tests.fakes.cloudflare.setting import setting
 from tests.fakes.hetzner.setup import ZONE, driver, running

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailfleet.dns.providers.cloudflare.values import fields_of, value_of
+from mailfleet.dns.providers.cloudflare.convert import fields_of, value_of
 from mailfleet.dns.rrset import RRset, octets, rrset, txt
 from tests.fakes.cloudflare.account import RefusedError
 from tests.fakes.cloudflare.setting import ZONE, Setting, setting

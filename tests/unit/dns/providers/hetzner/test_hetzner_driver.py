@@ -12,8 +12,8 @@ from mailfleet.dns.plan.ownership import Slot
 from mailfleet.dns.plan.zone import Plan, plan
 from mailfleet.dns.providers.base import Driver
 from mailfleet.dns.providers.hetzner.batches import batches
-from mailfleet.dns.providers.hetzner.messages import Mark
-from mailfleet.dns.providers.hetzner.ptr_records import PTR_RECORDS
+from mailfleet.dns.providers.hetzner.convert import Mark
+from mailfleet.dns.providers.hetzner.ptr import PTR_RECORDS
 from mailfleet.dns.providers.hetzner.sending import Sender
 from mailfleet.dns.providers.hetzner.writes import Write
 from mailfleet.dns.providers.registry import open_driver

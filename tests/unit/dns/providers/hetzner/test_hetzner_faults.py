@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mailfleet.dns.plan.zone import plan
-from mailfleet.dns.providers.hetzner.ptr_records import PTR_RECORDS
+from mailfleet.dns.providers.hetzner.ptr import PTR_RECORDS
 from mailfleet.dns.rrset import rrset, txt
 from mailfleet.errors import MailfleetError
 from tests.fakes.hetzner.faults import Fault

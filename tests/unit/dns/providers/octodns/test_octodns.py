@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mailfleet.dns.plan.zone import plan
 from mailfleet.dns.providers.octodns import OctoDns
-from mailfleet.dns.providers.octodns.keys import Arguments, arguments
+from mailfleet.dns.providers.octodns.api import Arguments, arguments
 from mailfleet.dns.providers.registry import open_driver
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError

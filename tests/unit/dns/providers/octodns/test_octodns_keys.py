@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from mailfleet.dns.providers.octodns.failures import explained
-from mailfleet.dns.providers.octodns.keys import Arguments, arguments, provider_class
+from mailfleet.dns.providers.octodns.api import Arguments, arguments, provider_class
+from mailfleet.dns.providers.octodns.errors import explained
 from mailfleet.errors import ConfigurationError, MailfleetError
 from mailfleet.model import HostEntry, ProviderSettings, build_fleet
 from mailfleet.model.options import octodns_options

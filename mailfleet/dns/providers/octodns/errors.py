@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mailfleet.dns.providers.octodns.keys import Arguments
+from mailfleet.dns.providers.octodns.api import Arguments
 from mailfleet.errors import MailfleetError
 
 _LONGEST = 500

@@ -14,8 +14,8 @@ from typing import Any
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned
 from mailfleet.dns.plan.zone import Plan
+from mailfleet.dns.providers.cloudflare.convert import PROXIABLE, fields_of
 from mailfleet.dns.providers.cloudflare.snapshot import AUTOMATIC, Held, Rules, Snapshot
-from mailfleet.dns.providers.cloudflare.values import PROXIABLE, fields_of
 from mailfleet.dns.rrset import RRset
 
 # What every plan of Cloudflare's allows in one call.

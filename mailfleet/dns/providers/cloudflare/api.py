@@ -10,9 +10,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 import cloudflare
 
-from mailfleet.dns.providers.cloudflare.failures import failure, is_refusal
-from mailfleet.dns.providers.cloudflare.messages import Batch
-from mailfleet.dns.providers.cloudflare.values import known_name
+from mailfleet.dns.providers.cloudflare.batches import Batch
+from mailfleet.dns.providers.cloudflare.convert import known_name
+from mailfleet.dns.providers.cloudflare.errors import failure, is_refusal
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.providers.cloudflare.convert import PROXIABLE, WRITABLE
 from mailfleet.dns.providers.cloudflare.snapshot import ALIAS, Snapshot
-from mailfleet.dns.providers.cloudflare.values import PROXIABLE, WRITABLE
 from mailfleet.dns.rrset import RRset, octets
 
 _LEAST_TTL, _MOST_TTL = 60, 86_400

@@ -22,7 +22,7 @@ from mailfleet.dns.plan.ownership import Slot
 from mailfleet.dns.plan.zone import Plan, Zone
 from mailfleet.dns.providers.base import Refusal
 from mailfleet.dns.providers.hetzner.connection import Connection
-from mailfleet.dns.providers.hetzner.failures import changed
+from mailfleet.dns.providers.hetzner.errors import changed
 from mailfleet.dns.providers.hetzner.sending import Actions
 from mailfleet.dns.records.desired import reverse_name
 from mailfleet.dns.rrset import RRset, rrset

@@ -12,7 +12,7 @@ from typing import Any
 from dns.exception import DNSException
 
 from mailfleet.dns.plan.change import Change
-from mailfleet.dns.providers.octodns.keys import part
+from mailfleet.dns.providers.octodns.api import part
 from mailfleet.dns.rrset import RRset, canonical_name, canonical_value, octets
 
 # Printable, without what octoDNS and provider classes quote in different ways.
