@@ -26,6 +26,10 @@ class MailfleetError(Exception):
         self.hint = hint
 
 
+class RefusedError(MailfleetError):
+    """A provider has answered, and refuses a change; it may well take others."""
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One thing that is wrong in a file: `file: key: text`, the text naming the remedy."""

@@ -25,8 +25,8 @@ import pytest
 from mailfleet.dns.plan.zone import plan
 from mailfleet.dns.providers.base import Driver
 from mailfleet.dns.providers.rfc2136 import Rfc2136
-from mailfleet.dns.providers.rfc2136.api import tsig_key
 from mailfleet.dns.providers.rfc2136.errors import Peer
+from mailfleet.dns.providers.rfc2136.tsig import tsig_key
 from mailfleet.dns.publish.plan import Publication, ZonePlan
 from mailfleet.dns.publish.prepare import PublishError, publish
 from mailfleet.dns.records.desired import reverse_name
@@ -126,7 +126,7 @@ class Server:
         return Rfc2136(peer, tsig_key(key, Secret(secret or self.secret)), fleet)
 
     def add(self, name: str, ttl: int, rtype: str, *values: str) -> None:
-        update = dns.update.UpdateMessage("example.test", keyring=self.driver()._key)
+        update = dns.update.UpdateMessage("example.test", keyring=self.driver()._server.key)
         update.add(name, ttl, rtype, *values)
         dns.query.tcp(update, "127.0.0.1", port=self.port, timeout=5)
 
@@ -332,6 +332,6 @@ def test_refusals_are_explained(
 
 
 def test_a_server_that_is_down_is_explained(server: Server) -> None:
-    driver = Rfc2136(Peer("127.0.0.1", 1, "fleet"), server.driver()._key, "prod")
+    driver = Rfc2136(Peer("127.0.0.1", 1, "fleet"), server.driver()._server.key, "prod")
     with pytest.raises(MailfleetError, match="refused"):
         driver.read("example.test")

@@ -214,6 +214,19 @@ def test_the_model_and_the_records_are_pure() -> None:
     assert wrong == []
 
 
+def test_every_dns_provider_has_the_same_files() -> None:
+    # So that whoever knows one knows where to look in another (docs/development.md).
+    wanted = {"__init__.py", "driver.py", "api.py", "convert.py", "audit.py", "errors.py"}
+    providers = [p for p in (ROOT / "mailfleet/dns/providers").iterdir() if p.is_dir()]
+    missing = {
+        folder.name: sorted(wanted - {path.name for path in folder.glob("*.py")})
+        for folder in providers
+        if folder.name != "__pycache__"
+    }
+    assert {"rfc2136", "hetzner", "cloudflare", "octodns"} <= missing.keys()
+    assert {name: files for name, files in missing.items() if files} == {}
+
+
 def registry_hosts() -> set[str]:
     """The package registries and mirrors that this machine is set up to use."""
     pip = subprocess.run(

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.errors import MailfleetError
 from mailfleet.model import Address
-
-
-class RefusedError(MailfleetError):
-    """The provider has answered, and refuses a change; it may well take others."""
 
 
 @dataclass(frozen=True)

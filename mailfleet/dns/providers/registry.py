@@ -44,11 +44,11 @@ _DRIVERS: dict[str, Callable[[ProviderSettings, Fleet], Driver]] = {
 def secrets_of(settings: ProviderSettings) -> tuple[tuple[str, str], ...]:
     """The secrets that a provider's driver looks up: environment variable and purpose of each."""
     if settings.provider == "hetzner":
-        from mailfleet.dns.providers.hetzner.errors import PERMISSION, VARIABLE
+        from mailfleet.apis.hetzner.errors import PERMISSION, VARIABLE
 
         return ((VARIABLE, PERMISSION),)
     if settings.provider == "cloudflare":
-        from mailfleet.dns.providers.cloudflare.keys import PURPOSE, SECRET
+        from mailfleet.dns.providers.cloudflare.errors import PURPOSE, SECRET
 
         return ((variable(SECRET), PURPOSE),)
     if settings.provider == "octodns":

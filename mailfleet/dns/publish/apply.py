@@ -10,10 +10,9 @@ from typing import Literal
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.compare import outstanding
 from mailfleet.dns.plan.needs import Key, Needs
-from mailfleet.dns.providers.base import RefusedError
 from mailfleet.dns.publish.parts import apply_in_parts
 from mailfleet.dns.publish.plan import Publication, ZonePlan, relying
-from mailfleet.errors import MailfleetError
+from mailfleet.errors import MailfleetError, RefusedError
 
 State = Literal["unchanged", "done", "by hand", "partial", "stopped", "failed"]
 

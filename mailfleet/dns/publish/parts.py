@@ -12,9 +12,9 @@ from dataclasses import replace
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.needs import Key, Needs
 from mailfleet.dns.plan.zone import Plan
-from mailfleet.dns.providers.base import Driver, RefusedError
+from mailfleet.dns.providers.base import Driver
 from mailfleet.dns.publish.plan import relying
-from mailfleet.errors import MailfleetError
+from mailfleet.errors import MailfleetError, RefusedError
 
 # So many refusals without one change that was taken: the provider refuses everything.
 _HOPELESS = 3

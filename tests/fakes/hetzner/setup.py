@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from mailfleet.apis.hetzner.client import Clock, Connection
 from mailfleet.dns.plan.zone import Plan, plan
 from mailfleet.dns.providers.hetzner import Hetzner
-from mailfleet.dns.providers.hetzner.connection import Clock, Connection
 from mailfleet.dns.records.desired import reverse_name
 from mailfleet.dns.rrset import RRset, rrset
 from mailfleet.model import Address

@@ -1,22 +1,29 @@
-"""Calls to the API: pages put together, and patience with rate limits and passing failures."""
+"""Calls to the API: the token in each request, pages put together, rate limits waited out."""
 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
 import cloudflare
+import httpx
 
 from mailfleet.dns.providers.cloudflare.batches import Batch
 from mailfleet.dns.providers.cloudflare.convert import known_name
-from mailfleet.dns.providers.cloudflare.errors import failure, is_refusal
+from mailfleet.dns.providers.cloudflare.errors import SECRET, failure, is_refusal
+from mailfleet.errors import MailfleetError
+from mailfleet.secrets import Secret, variable
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
+ENDPOINT = "https://api.cloudflare.com/client/v4"
+
+_CONNECT = 10.0
 _ZONES_PER_PAGE = 50
 _RECORDS_PER_PAGE = 5000
 _TRIES = 4
@@ -130,6 +137,37 @@ class Calls:
             _log.warning("Cloudflare's rate limit is reached; going on in %d s", wait)
             self._clock.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
+
+
+def open_client(token: Secret, endpoint: str, timeout: float) -> cloudflare.Cloudflare:
+    """The SDK's client: it neither retries nor knows the token.
+
+    With CLOUDFLARE_EMAIL or CLOUDFLARE_API_KEY in the environment the SDK sends those instead of a
+    token that it was given, and CLOUDFLARE_CUSTOM_HEADERS adds to every request. So the token is
+    put into a request last, when the SDK is done with it. MailfleetError for a text that can be no
+    token: as a header it would be refused in words that repeat it.
+    """
+
+    if not re.fullmatch(r"[!-~]+", token.reveal()):
+        raise MailfleetError(
+            f"the secret {variable(SECRET)} is no API token: it holds blanks, line breaks or letters "
+            "that no token has",
+            "copy it again, in one piece",
+        )
+
+    def authorise(request: httpx.Request) -> None:
+        for name in [name for name in request.headers if name.lower().startswith("x-auth-")]:
+            del request.headers[name]
+        request.headers["Authorization"] = f"Bearer {token.reveal()}"
+
+    timeouts = httpx.Timeout(timeout, connect=min(timeout, _CONNECT))
+    return cloudflare.Cloudflare(
+        api_token="set-later",  # noqa: S106 (the SDK wants one)
+        base_url=endpoint,
+        max_retries=0,
+        timeout=timeouts,
+        http_client=httpx.Client(event_hooks={"request": [authorise]}, timeout=timeouts),
+    )
 
 
 def _wait(error: cloudflare.RateLimitError, attempt: int) -> float:

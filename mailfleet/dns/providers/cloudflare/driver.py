@@ -10,15 +10,20 @@ from collections.abc import Mapping
 import cloudflare
 
 from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.dns.providers.base import Refusal, RefusedError
-from mailfleet.dns.providers.cloudflare.api import Calls, Clock, ZoneInfo
+from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.providers.cloudflare.api import ENDPOINT, Calls, Clock, ZoneInfo, open_client
 from mailfleet.dns.providers.cloudflare.audit import problems_with
 from mailfleet.dns.providers.cloudflare.batches import Batch, batches
-from mailfleet.dns.providers.cloudflare.errors import changed_meanwhile, failure, is_refusal
-from mailfleet.dns.providers.cloudflare.keys import ENDPOINT, PURPOSE, SECRET, open_client
+from mailfleet.dns.providers.cloudflare.errors import (
+    PURPOSE,
+    SECRET,
+    changed_meanwhile,
+    failure,
+    is_refusal,
+)
 from mailfleet.dns.providers.cloudflare.snapshot import Rules, Snapshot, held
 from mailfleet.dns.providers.cloudflare.zones import Zones, problems_of
-from mailfleet.errors import MailfleetError
+from mailfleet.errors import MailfleetError, RefusedError
 from mailfleet.model import Address, Fleet, ProviderSettings
 from mailfleet.secrets import Secret, secret
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import cloudflare
 
-from mailfleet.dns.providers.cloudflare.keys import SECRET
 from mailfleet.errors import MailfleetError
 from mailfleet.secrets import variable
+
+SECRET = "cloudflare"  # noqa: S105 (the secret's name)
+PURPOSE = "the Cloudflare API token, with Zone:Read and DNS:Edit on the fleet's zones"
 
 Failure = cloudflare.CloudflareError | ValueError
 """What a call may raise: ValueError where the answer is no JSON."""

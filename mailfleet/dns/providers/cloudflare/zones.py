@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailfleet.dns.providers.cloudflare.api import Calls, ZoneInfo
-from mailfleet.dns.providers.cloudflare.keys import SECRET
+from mailfleet.dns.providers.cloudflare.errors import SECRET
 from mailfleet.dns.rrset import enclosing, u_labels
 from mailfleet.errors import MailfleetError
 from mailfleet.secrets import variable

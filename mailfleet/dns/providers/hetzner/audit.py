@@ -5,22 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hcloud import APIException
-
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned
 from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.providers.base import Refusal
-from mailfleet.dns.providers.hetzner.connection import Connection
 from mailfleet.dns.providers.hetzner.convert import TYPES, Content, Mark
-from mailfleet.dns.providers.hetzner.errors import READ_ONLY
 from mailfleet.dns.providers.hetzner.writes import MOST_RECORDS, writes
 
 _TTL = range(60, 2147483648)
 # What stands in a URL as it is, and what host names and service names need.
 _NAME = re.compile(r"[a-z0-9_.*-]+")
-# The highest number that the API's description allows; none is handed out at random.
-_NOBODY = 9007199254740991
 
 
 def refusals(plan: Plan, content: Content, mark: Mark) -> Iterator[Refusal]:
@@ -53,27 +47,3 @@ def _limits(zone: str, change: Change, content: Content, owned: Owned, mark: Mar
     for write in writes(zone, change, content.get(change.key), owned, mark):
         if len(write.records) > MOST_RECORDS:
             yield f"{write} would need {len(write.records)} values, and Hetzner takes {MOST_RECORDS}"
-
-
-def may_write(connection: Connection) -> bool:
-    """Whether the token may change anything.
-
-    The API does not tell what a token may, so this asks for a change to an IP that cannot exist.
-    """
-
-    def probe() -> bool:
-        try:
-            connection.client.request(
-                "POST",
-                f"/primary_ips/{_NOBODY}/actions/change_dns_ptr",
-                json={"ip": "192.0.2.1", "dns_ptr": None},
-            )
-        except APIException as error:
-            if error.code in ("not_found", "invalid_input"):
-                return True
-            if error.code in (READ_ONLY, "forbidden"):
-                return False
-            raise
-        return True
-
-    return connection.ask("find out whether the token may write", probe)

@@ -6,24 +6,18 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 
-from hcloud import APIException
 from hcloud.zones import Zone as ApiZone
-from hcloud.zones import ZoneRRSet
 
+from mailfleet.apis.hetzner.client import ENDPOINT, Connection, may_write
+from mailfleet.apis.hetzner.errors import PERMISSION, read_only
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.zone import Plan, Zone
 from mailfleet.dns.providers.base import Refusal
-from mailfleet.dns.providers.hetzner.audit import may_write, refusals
+from mailfleet.dns.providers.hetzner.api import ZoneApi
+from mailfleet.dns.providers.hetzner.audit import refusals
 from mailfleet.dns.providers.hetzner.batches import batches
-from mailfleet.dns.providers.hetzner.connection import ENDPOINT, Connection
-from mailfleet.dns.providers.hetzner.convert import Content, Held, Mark, held
-from mailfleet.dns.providers.hetzner.errors import (
-    PERMISSION,
-    changed,
-    missing,
-    read_only,
-    secondary,
-)
+from mailfleet.dns.providers.hetzner.convert import Content, Mark
+from mailfleet.dns.providers.hetzner.errors import changed
 from mailfleet.dns.providers.hetzner.ptr import PTR_RECORDS, PtrRecords
 from mailfleet.dns.providers.hetzner.sending import Sender
 from mailfleet.dns.providers.hetzner.writes import claims, writes
@@ -33,7 +27,6 @@ from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, ProviderSettings
 from mailfleet.secrets import secret
 
-_PAGE = 100
 _ENDPOINT = "MAILFLEET_HETZNER_ENDPOINT"
 
 
@@ -70,6 +63,7 @@ class Hetzner:
         ours: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._connection = connection
+        self._api = ZoneApi(connection)
         self._mark = Mark(fleet)
         self._ptr_records = PtrRecords(connection, ptr_records, ours)
         self._zones: dict[str, tuple[ApiZone, Content]] = {}
@@ -79,8 +73,8 @@ class Hetzner:
         """The zone's RRsets, 100 in a request."""
         if zone == PTR_RECORDS:
             return self._ptr_records.read()
-        api = self._zone(zone)
-        content = self._content(zone, api)
+        api = self._api.zone(zone)
+        content = self._api.content(zone, api)
         self._zones[zone] = api, content
         found = tuple(content[key].rrset for key in sorted(content))
         return Zone(zone, found, self._mark.owned(content.values()))
@@ -105,9 +99,9 @@ class Hetzner:
             self._ptr_records.apply(plan)
             return
         known = self._zones.pop(plan.zone, None)
-        api = known[0] if known else self._zone(plan.zone)
+        api = known[0] if known else self._api.zone(plan.zone)
         # Minutes may have passed since the plan was made.
-        content = self._content(plan.zone, api)
+        content = self._api.content(plan.zone, api)
         for change in plan.changes:
             now = content.get(change.key)
             if (now.rrset if now else None) != change.old:
@@ -122,7 +116,7 @@ class Hetzner:
         return {address: PTR_RECORDS for address in own if self._ptr_records.holds(address)}
 
     def _send(self, batch: tuple[Change, ...], api: ApiZone, content: Content, plan: Plan) -> None:
-        sender = Sender(self._connection, api, partial(self._look, plan.zone, api))
+        sender = Sender(self._connection, api, partial(self._api.rrset, plan.zone, api))
         problem: MailfleetError | None = None
         try:
             for change in batch:
@@ -132,57 +126,3 @@ class Hetzner:
         except MailfleetError as error:
             problem = error
         sender.actions.finish(problem)
-
-    def _zone(self, name: str) -> ApiZone:
-        client = self._connection.client
-
-        def get() -> ApiZone | None:
-            try:
-                return client.zones.get(name).data_model
-            except APIException as error:
-                if error.code == "not_found":
-                    return None
-                raise
-
-        found = self._connection.ask(f"read {name}", get)
-        if found is None:
-            raise missing(name)
-        if found.mode == ApiZone.MODE_SECONDARY:
-            raise secondary(name)
-        return found
-
-    def _content(self, zone: str, api: ApiZone) -> Content:
-        zones = self._connection.client.zones
-        found: dict[tuple[str, str], Held] = {}
-        page: int | None = 1
-        while page:
-            get = partial(zones.get_rrset_list, api, page=page, per_page=_PAGE)
-            answer = self._connection.ask(f"read {zone}", get)
-            for rrset in answer.rrsets:
-                if not _is_maintained(rrset.data_model):
-                    entry = held(rrset.data_model, zone, api.ttl or 0)
-                    found[entry.rrset.key] = entry
-            pagination = answer.meta.pagination
-            page = pagination.next_page if pagination else None
-        return found
-
-    def _look(self, zone: str, api: ApiZone, name: str, rtype: str) -> Held | None:
-        """One RRset as it is now; None where it is not there."""
-        client = self._connection.client
-
-        def get() -> ZoneRRSet | None:
-            try:
-                # The type is a Literal in the SDK.
-                return client.zones.get_rrset(api, name, rtype).data_model  # type: ignore[arg-type]
-            except APIException as error:
-                if error.code == "not_found":
-                    return None
-                raise
-
-        found = self._connection.ask(f"read {name} {rtype} in {zone}", get)
-        return held(found, zone, api.ttl or 0) if found else None
-
-
-def _is_maintained(rrset: ZoneRRSet) -> bool:
-    """Whether Hetzner makes it itself."""
-    return rrset.type == "SOA" or (rrset.type == "NS" and rrset.name == "@")

@@ -18,12 +18,12 @@ from hcloud.floating_ips import BoundFloatingIP
 from hcloud.primary_ips import BoundPrimaryIP
 from hcloud.servers import BoundServer
 
+from mailfleet.apis.hetzner.actions import Actions
+from mailfleet.apis.hetzner.client import Connection
 from mailfleet.dns.plan.ownership import Slot
 from mailfleet.dns.plan.zone import Plan, Zone
 from mailfleet.dns.providers.base import Refusal
-from mailfleet.dns.providers.hetzner.connection import Connection
 from mailfleet.dns.providers.hetzner.errors import changed
-from mailfleet.dns.providers.hetzner.sending import Actions
 from mailfleet.dns.records.desired import reverse_name
 from mailfleet.dns.rrset import RRset, rrset
 from mailfleet.errors import MailfleetError

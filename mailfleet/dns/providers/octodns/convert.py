@@ -6,17 +6,14 @@ is always what the provider holds, with the planned changes made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from dns.exception import DNSException
 
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.providers.octodns.api import part
-from mailfleet.dns.rrset import RRset, canonical_name, canonical_value, octets
-
-# Printable, without what octoDNS and provider classes quote in different ways.
-_SAFE = frozenset(range(0x20, 0x7F)) - frozenset(b'"\\')
+from mailfleet.dns.rrset import RRset, canonical_name, canonical_value
 
 
 def empty_zone(zone: str) -> Any:
@@ -59,28 +56,6 @@ def changed(existing: Any, changes: Iterable[Change]) -> Any:
         if change.new is not None:
             desired.add_record(record_of(desired, change.new))
     return desired
-
-
-def refused(zone: str, new: RRset, supported: Iterable[str]) -> Iterator[str]:
-    """Why an RRset cannot be written through octoDNS."""
-    at = f"{new.name} {new.type}"
-    if new.name != zone and not new.name.endswith(f".{zone}"):
-        yield f"{at} lies outside of the zone {zone}"
-        return
-    if new.type not in supported:
-        yield f"{at}: this octoDNS provider writes {', '.join(sorted(supported))} only"
-        return
-    # Foreign values as well: the whole RRset is written.
-    texts = new.values if new.type == "TXT" else ()
-    damaged = [value for value in texts if not octets(value) or not set(octets(value)) <= _SAFE]
-    for value in damaged:
-        yield f"{at}: octoDNS could damage {value}; write such texts with another driver"
-    if damaged:
-        return
-    try:
-        record_of(empty_zone(zone), new)
-    except part("octodns.record").ValidationError as error:
-        yield f"{at}: octoDNS refuses it: {'; '.join(str(reason) for reason in error.reasons)}"
 
 
 def _name(text: str) -> str:

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned, is_list, read_list, union, write_list
 from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.dns.providers.base import Refusal, RefusedError
+from mailfleet.dns.providers.base import Refusal
 from mailfleet.dns.providers.octodns.api import Arguments, arguments, provider_class
-from mailfleet.dns.providers.octodns.convert import changed, empty_zone, refused, rrset_of
+from mailfleet.dns.providers.octodns.audit import refusals
+from mailfleet.dns.providers.octodns.convert import changed, empty_zone, rrset_of
 from mailfleet.dns.providers.octodns.errors import (
     changed_meanwhile,
     explained,
@@ -24,7 +25,7 @@ from mailfleet.dns.providers.octodns.errors import (
     would_change_more,
 )
 from mailfleet.dns.rrset import RRset, canonical_name, enclosing
-from mailfleet.errors import MailfleetError
+from mailfleet.errors import MailfleetError, RefusedError
 from mailfleet.model import Address, Fleet, ProviderSettings
 
 _LIST_TTL = 300
@@ -81,16 +82,7 @@ class OctoDns:
 
     def audit(self, plan: Plan) -> tuple[Refusal, ...]:
         """Types that the class does not write, and values that octoDNS refuses or could damage."""
-        supported = frozenset(self._provider.SUPPORTS)
-        problems: list[Refusal] = []
-        for change in plan.changes:
-            if change.new is not None:
-                texts = refused(plan.zone, change.new, supported)
-                problems += (Refusal(text, change.key) for text in texts)
-        if not plan.is_empty and "TXT" not in supported:
-            text = f"{self._given.path} writes no TXT, so nothing can be marked as ours"
-            problems.append(Refusal(text))
-        return tuple(problems)
+        return tuple(refusals(plan, self._given.path, frozenset(self._provider.SUPPORTS)))
 
     def apply(self, plan: Plan) -> None:
         """Claim, change, let go: each step is read back before the next."""

@@ -1,40 +1,88 @@
-"""TSIG keys (RFC 8945): from a secret's text to dnspython's key."""
+"""The three things that a name server is asked for: a zone, a change to it, and who serves a name."""
 
 from __future__ import annotations
 
-import base64
-
+import dns.message
 import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
 import dns.tsig
+import dns.update
+import dns.xfr
+import dns.zone
 
-from mailfleet.errors import MailfleetError
-from mailfleet.secrets import Secret, variable
+from mailfleet.dns.providers.rfc2136.errors import Peer, explained, failure, refusal
+from mailfleet.errors import RefusedError
 
-_ALGORITHMS = {
-    "hmac-sha224": dns.tsig.HMAC_SHA224,
-    "hmac-sha256": dns.tsig.HMAC_SHA256,
-    "hmac-sha384": dns.tsig.HMAC_SHA384,
-    "hmac-sha512": dns.tsig.HMAC_SHA512,
-}
-_DEFAULT = "hmac-sha256"
+_TIMEOUT = 10.0
+_TRANSFER_LIFETIME = 120.0
+# A server may serve one of these without the reverse zone that is looked for.
+_ROOTS = frozenset({".", "arpa.", "in-addr.arpa.", "ip6.arpa."})
 
 
-def tsig_key(name: str, secret: Secret) -> dns.tsig.Key:
-    """The key; the secret is base64, or `hmac-sha512:` and base64 for another algorithm.
+class NameServer:
+    """A primary name server. Every method raises MailfleetError, and nothing else."""
 
-    SHA-1 and MD5 are not offered (RFC 8945 §6 advises against them).
-    """
-    before, colon, after = secret.reveal().rpartition(":")
-    algorithm = before.lower() if colon else _DEFAULT
-    if algorithm not in _ALGORITHMS:
-        # The part before the colon is not repeated: it may belong to the secret.
-        problem = f"the TSIG secret {variable(f'tsig-{name}')} names no known algorithm"
-        raise MailfleetError(problem, f"write one of {', '.join(_ALGORITHMS)}, a colon, base64")
-    try:
-        raw = base64.b64decode(after, validate=True)
-    except ValueError:
-        raw = b""
-    if not raw:
-        problem = f"the TSIG secret {variable(f'tsig-{name}')} is not base64"
-        raise MailfleetError(problem, "copy the secret from the name server's key file")
-    return dns.tsig.Key(dns.name.from_text(name), raw, _ALGORITHMS[algorithm])
+    def __init__(self, peer: Peer, key: dns.tsig.Key) -> None:
+        self.peer = peer
+        self.key = key
+
+    def transfer(self, zone: str) -> dns.zone.Zone:
+        """The whole zone by AXFR (RFC 5936)."""
+        content = dns.zone.Zone(zone, relativize=False)
+        with explained(self.peer, zone, "read"):
+            self._transfer(content)
+        return content
+
+    def update(self, zone: str, message: dns.update.UpdateMessage) -> None:
+        """Send one UPDATE (RFC 2136). RefusedError where the server answers that it does not take it."""
+        with explained(self.peer, zone, "change"):
+            # The answer comes after the server has committed (RFC 2136 §3.5).
+            answer = dns.query.tcp(message, self.peer.server, timeout=_TIMEOUT, port=self.peer.port)
+        if answer.rcode() != dns.rcode.NOERROR:
+            reason, hint = refusal(answer.rcode(), self.peer, zone)
+            error = failure(self.peer, zone, "change", reason, hint)
+            # An update is all or nothing, and so is a server's policy about names and types.
+            raise RefusedError(error.problem, error.hint)
+
+    def _transfer(self, content: dns.zone.Zone) -> None:
+        """Fill the zone; twice where the server hangs up, as Knot does on a client that is slow."""
+        for last in (False, True):
+            query, _ = dns.xfr.make_query(content, keyring=self.key)
+            try:
+                return dns.query.inbound_xfr(
+                    self.peer.server,
+                    content,
+                    query,
+                    port=self.peer.port,
+                    timeout=_TIMEOUT,
+                    lifetime=_TRANSFER_LIFETIME,
+                )
+            except EOFError:
+                if last:
+                    raise
+        return None
+
+    def zone_of(self, name: str) -> str | None:
+        """The zone that the server answers from: a query for a name in it brings its SOA."""
+        full = dns.name.from_text(name)
+        at = full
+        while at.to_text() not in _ROOTS:
+            # Unsigned: Knot signs no answer about a zone that it does not serve.
+            query = dns.message.make_query(at, dns.rdatatype.SOA)
+            with explained(self.peer, name, "find the zone of"):
+                answer = dns.query.tcp(
+                    query, self.peer.server, timeout=_TIMEOUT, port=self.peer.port
+                )
+            for found in (*answer.answer, *answer.authority):
+                # A CNAME at the name brings the SOA of its target (RFC 2317).
+                inside = full.is_subdomain(found.name) and found.name.to_text() not in _ROOTS
+                if found.rdtype == dns.rdatatype.SOA and inside:
+                    return found.name.canonicalize().to_text(omit_final_dot=True)
+                if found.rdtype == dns.rdatatype.NS and inside and not answer.answer:
+                    return None  # delegated to another server
+            if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+                return None
+            at = at.parent()
+        return None

@@ -1,4 +1,4 @@
-"""UPDATE messages: one atomic transaction each, valid only for the zone as it was read."""
+"""RRsets from a transfer, and UPDATE messages from changes, each one atomic transaction."""
 
 from __future__ import annotations
 
@@ -6,20 +6,46 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import dns.name
 import dns.rdata
+import dns.rdatatype
 import dns.tsig
 import dns.update
+import dns.zone
 
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned, union, write_list
 from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.dns.rrset import RRset, parse_value
+from mailfleet.dns.rrset import RRset, from_rdata, parse_value
 
 Exact = Mapping[tuple[str, str], Mapping[str, Sequence[dns.rdata.Rdata]]]
 """For each RRset and canonical value, the records as the server has them."""
 
+# What the server makes itself. Not DS: that is the delegation's, and the operator's.
+_MAINTAINED = frozenset(
+    {"SOA", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "DNSKEY", "CDS", "CDNSKEY", "TYPE65534"}
+)
+
 _LIST_TTL = 300
 # A message over TCP holds 65,535 octets (RFC 1035 §4.2.2); room is left for header and TSIG.
 _MOST_OCTETS = 60_000
+
+
+def records(zone: str, content: dns.zone.Zone) -> tuple[tuple[RRset, ...], Exact]:
+    """The RRsets of a zone as transferred, without what the server makes, and their exact form."""
+    exact: dict[tuple[str, str], dict[str, list[dns.rdata.Rdata]]] = {}
+    ttls: dict[tuple[str, str], int] = {}
+    for name, rdataset in content.iterate_rdatasets():
+        owner = name.canonicalize().to_text(omit_final_dot=True)
+        rtype = dns.rdatatype.to_text(rdataset.rdtype)
+        if rtype in _MAINTAINED or (rtype == "NS" and owner == zone):
+            continue
+        ttls[owner, rtype] = rdataset.ttl
+        values = exact.setdefault((owner, rtype), {})
+        for rdata in rdataset:
+            values.setdefault(from_rdata(rdata), []).append(rdata)
+    records = tuple(
+        RRset(*key, ttls[key], tuple(sorted(values))) for key, values in sorted(exact.items())
+    )
+    return records, exact
 
 
 def batches(plan: Plan, zone: Zone, lists: Sequence[RRset], fleet: str) -> list[list[Change]]:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from mailfleet.dns.lookup import LookupFailedError
 from mailfleet.dns.plan.ownership import Owned
 from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.dns.providers.base import Refusal, RefusedError
+from mailfleet.dns.providers.base import Refusal
 from mailfleet.dns.publish import prepare as publishing
 from mailfleet.dns.publish.prepare import PublishError, prepare, publish
 from mailfleet.dns.publish.report import as_json
 from mailfleet.dns.records.dkim import HostKeys, PublicKey
 from mailfleet.dns.rrset import RRset, enclosing, rrset, txt
-from mailfleet.errors import MailfleetError
+from mailfleet.errors import MailfleetError, RefusedError
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
 
 pytestmark = pytest.mark.unit

@@ -13,8 +13,9 @@ import requests
 from hcloud import APIException, Client
 from requests import RequestException
 
-from mailfleet.dns.providers.hetzner.errors import (
+from mailfleet.apis.hetzner.errors import (
     PERMISSION,
+    READ_ONLY,
     VARIABLE,
     Error,
     Kind,
@@ -30,6 +31,8 @@ _TIMEOUT = (5.0, 30.0)
 # A request that is limited is repeated for so long: the limit of 3600 an hour regains one a second.
 _PATIENCE = 600.0
 _LONGEST = 30.0
+# The highest number that the API's description allows; none is handed out at random.
+_NOBODY = 9007199254740991
 _TRIES = {Kind.BUSY: 8, Kind.UNKNOWN: 5}
 
 T = TypeVar("T")
@@ -114,3 +117,27 @@ class Patience:
             return failure(doing, error, told)
         clock.pause(pause)
         return None
+
+
+def may_write(connection: Connection) -> bool:
+    """Whether the token may change anything.
+
+    The API does not tell what a token may, so this asks for a change to an IP that cannot exist.
+    """
+
+    def probe() -> bool:
+        try:
+            connection.client.request(
+                "POST",
+                f"/primary_ips/{_NOBODY}/actions/change_dns_ptr",
+                json={"ip": "192.0.2.1", "dns_ptr": None},
+            )
+        except APIException as error:
+            if error.code in ("not_found", "invalid_input"):
+                return True
+            if error.code in (READ_ONLY, "forbidden"):
+                return False
+            raise
+        return True
+
+    return connection.ask("find out whether the token may write", probe)
