@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from email import errors
-from email.header import decode_header
 from email.headerregistry import AddressHeader
 from email.utils import getaddresses
 from functools import lru_cache
 from typing import Any
+
+from agent.encoded_words import is_malformed, readings
 
 LOCAL_PART = 64  # octets (RFC 5321, section 4.5.3.1.1)
 _LONGEST = 998  # octets of a whole From: nobody writes more, and parsers take long
@@ -36,7 +38,6 @@ _MAILBOX = re.compile(
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
-_ENCODED = re.compile(r"=\?[^?\s]*\?[bBqQ]\?[^?]*\?=")
 
 
 class RefusedError(Exception):
@@ -122,25 +123,28 @@ def _check_name(name: str, domains: frozenset[str]) -> None:
             continue
         if any(domain.lower() not in domains for domain in _DOMAIN.findall(quoted)):
             raise RefusedError("5.6.0", "has a foreign address in its quoted name")
-    words = [_decoded(word) for word in _ENCODED.findall(name)]
-    for text in words:
-        if _CONTROL.search(text):
-            raise RefusedError("5.6.0", "has a control character in an encoded word")
-        # Some readers decode first and look for the address then.
-        if any(domain.lower() not in domains for domain in _DOMAIN.findall(text)):
-            raise RefusedError("5.6.0", "has a foreign address in an encoded word")
-    for character in "".join((name, *words)):
+    if is_malformed(name):
+        raise RefusedError(
+            "5.6.0", "has an encoded word whose base64 is none (RFC 2047, section 4.1)"
+        )
+    decoded = readings(name)
+    for text in decoded:
+        _check_decoded(name, text, domains)
+    for character in {*"".join((name, *decoded))}:
         if not character.isascii() and {*unicodedata.normalize("NFKC", character)} & {*"@<>"}:
             raise RefusedError("5.6.0", f"has {character!r}, which some take for @, < or >")
 
 
-def _decoded(word: str) -> str:
-    """What readers see of an encoded word; empty where they cannot decode it, and show it as it is."""
-    try:
-        parts = decode_header(word)
-        return "".join(p if isinstance(p, str) else p.decode(c or "ascii") for p, c in parts)
-    except (errors.HeaderParseError, LookupError, ValueError):
-        return ""
+def _check_decoded(written: str, text: str, domains: frozenset[str]) -> None:
+    """RefusedError where encoded words bring an address, or make one of what stands beside them."""
+    if _CONTROL.search(text):
+        raise RefusedError("5.6.0", "has a control character in an encoded word")
+    # Some readers decode first and look for the address then.
+    found = Counter(_DOMAIN.findall(text))
+    if not any(text.count(mark) > written.count(mark) for mark in '<>"\\,;:()'):
+        found -= Counter(_DOMAIN.findall(written))
+    if any(domain.lower() not in domains for domain in found):
+        raise RefusedError("5.6.0", "has a foreign address in an encoded word")
 
 
 def _why(text: str) -> str:

@@ -14,7 +14,8 @@ from mailfleet.host.templates import agent, render
 # By itself: the judges of streams share some of these modules, and start again at each change of theirs.
 _LIBRARY = "/usr/local/lib/mailfleet/inbound"
 _MODULES = (
-    "authentication", "author", "body_hash", "dkim_results", "dmarc", "inbound", "milter", "systemd",
+    "authentication", "author", "body_hash", "dkim_results", "dmarc", "encoded_words",
+    "inbound", "milter", "systemd",
 )  # fmt: skip
 _TEMPLATE = "etc/systemd/system/mailfleet-authentication.service"
 

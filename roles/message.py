@@ -14,7 +14,7 @@ from mailfleet.host.target import Target
 from mailfleet.host.templates import agent, render
 
 _LIBRARY = "/usr/local/lib/mailfleet"
-_MODULES = ("author", "message", "milter", "mime", "systemd", "transport")
+_MODULES = ("author", "encoded_words", "message", "milter", "mime", "systemd", "transport")
 _TEMPLATE = "etc/systemd/system/mailfleet-message@.service"
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import email
+import email.header
 import email.utils
+import re
+import unicodedata
 from email import policy
 
 import pytest
@@ -34,6 +37,13 @@ DOMAINS = frozenset({"shop.example", "bounce.shop.example"})
         (" =?utf-8?q?Gr=C3=BC=C3=9Fe?= <a@shop.example>", "a@shop.example"),
         (" =?iso-2022-jp?b?GyRCJCo4NTUkGyhC?= <a@shop.example>", "a@shop.example"),
         (" =?utf-8?q?J=C3=BCrgen?= =?utf-8?b?w7w=?= <a@shop.example>", "a@shop.example"),
+        # Decoded, it is no address; nor is what people know under no charset of Python's.
+        (" =?x-own?q?Gr=FC=DFe?= <a@shop.example>", "a@shop.example"),
+        (" =?iso-8859-8-i?b?4eI=?= <a@shop.example>", "a@shop.example"),
+        (" =?utf-8*de?q?Gr=C3=BC=C3=9Fe?= <a@shop.example>", "a@shop.example"),
+        (" =?utf-8?q?Shop=2C_Ltd=2E_=28EU=29?= <a@shop.example>", "a@shop.example"),
+        (" =?utf-8?b?5qWV5Q==?= =?utf-8?b?hobluILloLQ=?= <a@shop.example>", "a@shop.example"),
+        (' "jane@customer.example" =?utf-8?q?Gr=C3=BC=C3=9Fe?= <a@shop.example>', "a@shop.example"),
         (" Jürgen 日本 <a@shop.example>", "a@shop.example"),
         (" Shop (EU) <a@shop.example>", "a@shop.example"),
         (" a@shop.example (Shop)", "a@shop.example"),
@@ -61,6 +71,38 @@ def test_accepted(value: str, address: str) -> None:
         ),
         (" =?utf-8?q?ceo=40bank.example=2C?= <a@shop.example>", "5.6.0", "in an encoded word"),
         (" a@shop.example (=?utf-8?b?Y2VvQGJhbmsuZXhhbXBsZQ==?=)", "5.6.0", "in an encoded word"),
+        *(
+            (f" {name} <a@shop.example>", "5.6.0", "in an encoded word")
+            for name in (
+                # Octets that the charset does not have, a charset that Python does not have, a language.
+                *(
+                    "=?utf-8?q?=3Cceo=40bank.example=3E=FF?=",
+                    "=?x-own?q?=3Cceo=40bank.example=3E?=",
+                ),
+                *(
+                    "=?utf-8*en?q?=3Cceo=40bank.example=3E?=",
+                    "=?utf-8_?q?=3Cceo=40bank.example=3E?=",
+                ),
+                *("=??q?=3Cceo=40bank.example=3E?=", "=?utf-8?q?a?b=3Cceo=40bank.example=3E?="),
+                "=?ucs-2?b?ADwAYwBlAG8AQABiAGEAbgBrAC4AdABlAHMAdAA+?=",
+                # A digit too many.
+                "=?utf-8?b?PGNlb0BiYW5rLmV4YW1wbGU+A?=",
+                # Cut in two: each is harmless, or nothing.
+                "=?utf-8?q?=3Cceo=40shop.example?= =?utf-8?q?.bank.example=3E?=",
+                "=?utf-8?q?=3Cceo=40shop.example?= =?utf-7?q?.bank.example=3E?=",
+                "=?iso-2022-jp?q?=1B=24B?= =?iso-2022-jp?q?=3Cceo=40bank.example=3E?=",
+                "=?utf-8?q?=3Cceo=40shop.example?=.bank.example",
+                # What stands beside them gets another meaning.
+                '"Boss =?utf-8?q?=3C?=ceo@bank.example"',
+                '"=?utf-8?q?=3Cceo=40bank.example=3E=FF?="',
+            )
+        ),
+        (
+            " =?utf-8?q?ceo=EF=BC?= =?utf-8?q?=A0bank.example?= <a@shop.example>",
+            "5.6.0",
+            "some take",
+        ),
+        (" =?utf-8?b?Y2Vv=QGJhbms?= <a@shop.example>", "5.6.0", "an encoded word whose base64"),
         (" a@shop.example (=?utf-8?q?x=0D=0ABcc:_z?=)", "5.6.0", "a control character"),
         (" ceo\uff20bank.example <a@shop.example>", "5.6.0", "some take for @"),
         (" =?utf-8?q?=EF=BC=9Cceo?= <a@shop.example>", "5.6.0", "some take for @"),
@@ -167,8 +209,33 @@ def test_no_parser_finds_another_address_in_what_is_accepted(value: str) -> None
     assert [address.addr_spec for address in header.addresses] == [found]
 
 
+# As mail programs read an encoded word: what they cannot decode they replace, and go on.
+WORDS = st.sampled_from([
+    "=?utf-8?q?", "=?utf-8?b?", "=?x-own?q?", "=?utf-8*en?q?", "?=", "?= ", "?", "=40", "=3C", "=3E",
+    "=FF", "=EF=BC", "=A0", "ceo", "evil.example", "shop.example", "PEA+", " ", '"',
+])  # fmt: skip
+
+
+@given(st.lists(WORDS, max_size=14).map("".join))
+@example("=?utf-8?q?=3Cceo=40evil.example=3E=FF?=")
+@settings(max_examples=400, deadline=None)
+def test_no_reader_that_decodes_first_finds_another_address(name: str) -> None:
+    header = f"{name} <a@shop.example>"
+    try:
+        author(f" {header}".encode(), DOMAINS)
+    except RefusedError:
+        return
+    read = ""
+    for text, charset in email.header.decode_header(header):
+        name_of_charset = (charset or "ascii").partition("*")[0].replace("x-own", "latin-1")
+        read += text if isinstance(text, str) else text.decode(name_of_charset, "replace")
+    domains = re.findall(r"@([\w.-]+)", unicodedata.normalize("NFKC", read))
+    assert {*map(str.lower, domains)} <= DOMAINS
+
+
 @pytest.mark.parametrize(
-    "piece", ["a", "a.", '"', "(", "()", "\\", "<", '""', "a ", "=?", "@", "é"]
+    "piece",
+    ["=?q?a?= ", "=?q?q?", "a", "a.", '"', "(", "()", "\\", "<", '""', "a ", "=?", "@", "é"],
 )
 def test_no_header_takes_long_to_judge(piece: str) -> None:
     """A pattern that tries every way to split would not end at all."""
