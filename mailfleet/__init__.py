@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mailfleet.host.resources import make_importable
+
 if TYPE_CHECKING:
     from mailfleet.project import inventory as inventory
+
+make_importable()
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
 from pyinfra.api.deploy import deploy
 
@@ -21,7 +20,7 @@ from mailfleet.host import certificates
 from mailfleet.host.sandbox import RELOAD
 from mailfleet.host.state import ConfigFile, Directory, HostState, Service
 from mailfleet.host.target import Target
-from mailfleet.host.templates import render
+from mailfleet.host.templates import agent, render
 from mailfleet.operations import tls
 from mailfleet.operations.tls import OrderNeeded as OrderNeeded
 
@@ -29,7 +28,6 @@ TIMER = "mailfleet-certificate.timer"
 CONFIG = "/etc/mailfleet/certificate.json"
 _BUNDLE = "/etc/mailfleet/acme.pem"
 _UNITS = "/etc/systemd/system"
-_AGENT = Path(__file__).parents[1] / "agent"
 _MODULES = ("certificate", "certificate_files", "certificate_order", "certificate_reach")
 
 
@@ -48,13 +46,7 @@ def desired(target: Target, services: Iterable[Service]) -> HostState:
     reload = (RELOAD,)
     files = [
         ConfigFile(CONFIG, config(target, readers(services))),
-        *(
-            ConfigFile(
-                f"{tls.LIBRARY}/agent/{name}.py",
-                (_AGENT / f"{name}.py").read_text(encoding="utf-8"),
-            )
-            for name in _MODULES
-        ),
+        *(ConfigFile(f"{tls.LIBRARY}/agent/{name}.py", agent(f"{name}.py")) for name in _MODULES),
         ConfigFile(
             f"{_UNITS}/mailfleet-certificate.service",
             render("etc/systemd/system/mailfleet-certificate.service", library=tls.LIBRARY),

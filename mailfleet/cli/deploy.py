@@ -10,7 +10,7 @@ import click
 
 from mailfleet.cli.options import as_document, inventory_path, limit
 from mailfleet.errors import EXIT_FAILED
-from mailfleet.host.templates import FOLDER
+from mailfleet.host.resources import DEPLOYS
 from mailfleet.project import inventory
 from mailfleet.project.login_hashes import login_hashes
 from mailfleet.remote.pyinfra import DeployResult
@@ -36,7 +36,7 @@ def deploy(inventory_path: str, limit: str | None, as_document: bool) -> None:
         login_hashes(fleet, host)
     # A lab that is down is said before anything starts.
     inventory.read_connections(inventory_path)
-    own = _PROGRAM if _PROGRAM.exists() else FOLDER.parent / _PROGRAM
+    own = _PROGRAM if _PROGRAM.exists() else DEPLOYS / _PROGRAM.name
     result = run(inventory_path, own, hosts, limit)
     if as_document:
         click.echo(json.dumps({"fleet": fleet.name, **asdict(result)}, indent=2))

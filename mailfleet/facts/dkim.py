@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TypedDict
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from pyinfra.api.exceptions import FactProcessError
 
-_AGENT = Path(__file__).parents[2] / "agent" / "dkim_keys.py"
+from mailfleet.host.templates import agent
 
 
 class HostKey(TypedDict):
@@ -34,7 +33,7 @@ class DkimKeys(FactBase[list[HostKey]]):
 
     def command(self) -> StringCommand:
         # The reporter travels with the question: nothing to install, nothing to go stale.
-        return StringCommand("python3", "-c", QuoteString(_AGENT.read_text(encoding="utf-8")))
+        return StringCommand("python3", "-c", QuoteString(agent("dkim_keys.py")))
 
     def requires_command(self) -> str:
         return "python3"

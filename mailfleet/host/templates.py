@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jinja2
 
-FOLDER = Path(__file__).parents[2] / "templates"
-_AGENTS = FOLDER.parent / "agent"
+from mailfleet.host import resources
 
 
 def render(path: str, **values: Any) -> str:
@@ -19,13 +17,13 @@ def render(path: str, **values: Any) -> str:
 
 def agent(name: str) -> str:
     """The text of a program of ours that runs on the hosts."""
-    return (_AGENTS / name).read_text(encoding="utf-8")
+    return (resources.AGENT / name).read_text(encoding="utf-8")
 
 
 @cache
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
+        loader=jinja2.FileSystemLoader(resources.TEMPLATES),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - configuration files, not HTML
         trim_blocks=True,

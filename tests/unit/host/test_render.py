@@ -9,7 +9,8 @@ import jinja2
 import pytest
 
 from mailfleet.host.mailboxes import Mailboxes
-from mailfleet.host.templates import FOLDER, render
+from mailfleet.host.resources import TEMPLATES
+from mailfleet.host.templates import render
 
 pytestmark = pytest.mark.unit
 
@@ -39,8 +40,10 @@ def test_no_template_is_forgotten() -> None:
     # The drop-ins of all roles' units.
     sources += (ROLES.parent / "mailfleet/host/sandbox.py").read_text()
     named = set(re.findall(r'"(?:etc/|f?)([^"]*)"', sources))
-    texts = "".join(path.read_text() for path in FOLDER.rglob("*.j2"))
+    texts = "".join(path.read_text() for path in TEMPLATES.rglob("*.j2"))
     named |= set(re.findall(r'include "etc/([^"]*)\.j2"', texts))
-    names = {str(path.relative_to(FOLDER)).removesuffix(".j2") for path in FOLDER.rglob("*.j2")}
+    names = {
+        str(path.relative_to(TEMPLATES)).removesuffix(".j2") for path in TEMPLATES.rglob("*.j2")
+    }
     unused = {n for n in names if n.removeprefix("etc/") not in named and Path(n).name not in named}
     assert unused == set()

@@ -13,10 +13,10 @@ import pytest
 
 from agent import certificate_order as order
 from mailfleet.host.releases import RELEASES
+from mailfleet.host.resources import TEMPLATES
 from mailfleet.host.sandbox import path_of
 from mailfleet.host.state import HostState
 from mailfleet.host.target import Authority, Roots, Target
-from mailfleet.host.templates import FOLDER
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.project import inventory
 from roles import desired, postfix, tls
@@ -207,7 +207,7 @@ def test_the_shipped_inventories_can_be_rendered(
 
 def test_no_table_type_that_a_release_may_lack() -> None:
     # Debian 13 and later builds of Postfix may come without Berkeley DB (decision D12).
-    texts = {path: path.read_text() for path in FOLDER.rglob("*.j2")}
+    texts = {path: path.read_text() for path in TEMPLATES.rglob("*.j2")}
     assert len(texts) > 10
     assert [path.name for path, text in texts.items() if re.search(r"\b(hash|btree):", text)] == []
 
