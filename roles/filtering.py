@@ -215,7 +215,8 @@ def _spam_files(target: Target) -> list[ConfigFile]:
     if lists:
         path = "etc/spamassassin/mailfleet-lists.cf"
         rules = render(path, lists=lists)
-        files.append(ConfigFile(f"/{path}", rules, 0o640, "root", "amavis", (AMAVIS,)))
+        # A zone's name may hold the key of a customer.
+        files.append(ConfigFile(f"/{path}", rules, 0o640, "root", "amavis", (AMAVIS,), secret=True))
         path = "etc/spamassassin/mailfleet-outbound.prefs"
         files.append(ConfigFile(f"/{path}", render(path, lists=lists), affects=(AMAVIS,)))
     return files

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pyinfra.api.deploy import deploy
-
 from mailfleet.host.sandbox import RELOAD, drop_in
-from mailfleet.host.signing import KEYS, StreamSigner, stream_signers
+from mailfleet.host.signing import KEYS, StreamSigner, WantedKey, stream_signers
 from mailfleet.host.state import Check, ConfigFile, Directory, HostState, Service
 from mailfleet.host.target import Target
 from mailfleet.host.templates import render
-from mailfleet.operations import dkim
 
 # What a replay would add or put beside the true one.
 OVERSIGNED = (
@@ -26,11 +23,11 @@ SIGNED = (
 _TEMPLATE = "etc/systemd/system/opendkim@.service"
 
 
-def wanted_keys(target: Target) -> tuple[dkim.WantedKey, ...]:
+def wanted_keys(target: Target) -> tuple[WantedKey, ...]:
     """One key for each domain that the host signs for."""
     fleet, host = target.fleet, target.host
     return tuple(
-        dkim.WantedKey(
+        WantedKey(
             domain,
             fleet.selector(host, domain),
             next(
@@ -42,10 +39,12 @@ def wanted_keys(target: Target) -> tuple[dkim.WantedKey, ...]:
 
 
 def desired(target: Target) -> HostState:
-    """The signers' configuration; keys and tables follow in `apply`, once the host is asked."""
+    """The signers' configuration and keys; which keys the tables name, the host's answers decide."""
     signers = stream_signers(target.fleet, target.host)
     return HostState(
         packages=("opendkim", "openssl", "python3", "python3-dnspython"),
+        keys=wanted_keys(target),
+        signers=signers,
         directories=(
             Directory("/etc/opendkim", 0o750, "root", "opendkim"),
             Directory(KEYS, 0o750, "root", "opendkim"),
@@ -94,16 +93,6 @@ def _own_keys(signer: StreamSigner) -> tuple[str, ...]:
         f"TemporaryFileSystem={KEYS}:ro",
         # "-": a new host has no keys before its first deploy.
         f"BindReadOnlyPaths=-{KEYS}/{signer.domain}",
-    )
-
-
-@deploy("DKIM")
-def apply(target: Target) -> None:
-    """Make missing keys, and sign with those that DNS shows everywhere."""
-    dkim.sign(
-        name="Keys and signing tables",
-        wanted=wanted_keys(target),
-        signers=stream_signers(target.fleet, target.host),
     )
 
 

@@ -33,7 +33,9 @@ def desired(target: Target) -> HostState:
                 affects=(UNIT,),
             ),
             # Read at each authentication: a new hash needs no reload.
-            ConfigFile("/etc/dovecot/mailfleet/logins", users, 0o640, "root", "dovecot"),
+            ConfigFile(
+                "/etc/dovecot/mailfleet/logins", users, 0o640, "root", "dovecot", secret=True
+            ),
             drop_in(UNIT, writable=tuple(f"/var/spool/{s.instance}/private" for s, _ in streams)),
         ),
         checks=(Check("submission", 'doveconf -c "$STAGE/etc/dovecot/dovecot.conf" >/dev/null'),),

@@ -6,11 +6,8 @@ certificate is not what the host needs.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
-
-from pyinfra.api.deploy import deploy
 
 from mailfleet.facts.tls import CHAIN as CHAIN
 from mailfleet.facts.tls import FOLDER as FOLDER
@@ -18,11 +15,10 @@ from mailfleet.facts.tls import KEY as KEY
 from mailfleet.facts.tls import WEB_CHAIN as WEB_CHAIN
 from mailfleet.host import certificates
 from mailfleet.host.sandbox import RELOAD
-from mailfleet.host.state import ConfigFile, Directory, HostState, Service
+from mailfleet.host.state import ConfigFile, Directory, HostState, Service, WantedCertificate
 from mailfleet.host.target import Target
 from mailfleet.host.templates import agent, render
 from mailfleet.operations import tls
-from mailfleet.operations.tls import OrderNeeded as OrderNeeded
 
 TIMER = "mailfleet-certificate.timer"
 CONFIG = "/etc/mailfleet/certificate.json"
@@ -44,8 +40,9 @@ def readers(services: Iterable[Service]) -> tuple[str, ...]:
 def desired(target: Target, services: Iterable[Service]) -> HostState:
     """certbot, the agent, its configuration and its timer; `services` are those of all roles."""
     reload = (RELOAD,)
+    configuration = ConfigFile(CONFIG, config(target, readers(services)))
     files = [
-        ConfigFile(CONFIG, config(target, readers(services))),
+        configuration,
         *(ConfigFile(f"{tls.LIBRARY}/agent/{name}.py", agent(f"{name}.py")) for name in _MODULES),
         ConfigFile(
             f"{_UNITS}/mailfleet-certificate.service",
@@ -60,6 +57,7 @@ def desired(target: Target, services: Iterable[Service]) -> HostState:
         files.append(ConfigFile(_BUNDLE, target.authority.certificate))
     return HostState(
         packages=("certbot", "openssl", "python3", "python3-cryptography", "python3-dnspython"),
+        certificate=WantedCertificate(names(target), configuration.sha256),
         directories=(
             Directory("/etc/mailfleet"),
             Directory("/etc/mailfleet/tls", mode=0o700),
@@ -93,22 +91,3 @@ def config(target: Target, units: tuple[str, ...]) -> str:
         "public": directory == certificates.PRODUCTION,
     }
     return json.dumps(content, indent=2) + "\n"
-
-
-@deploy("TLS")
-def apply(target: Target, state: HostState, need: OrderNeeded) -> None:
-    """Let the services of `state` have a certificate to start with; `need` tells if it will do."""
-    (content,) = (file.content for file in state.files if file.path == CONFIG)
-    tls.self_signed(
-        name="Certificate to start with",
-        names=names(target),
-        affects=readers(state.services),
-        settled=hashlib.sha256(content.encode()).hexdigest(),
-        need=need,
-    )
-
-
-@deploy("TLS")
-def order(need: OrderNeeded) -> None:
-    """Order the authority's certificate where one is needed, once the services of all hosts run."""
-    tls.order(name="Certificate of the authority", need=need)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 
 from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
@@ -12,11 +11,12 @@ from pyinfra.connectors.ssh import SSHConnector
 from mailfleet.deploy.target import target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Machine, Release
+from mailfleet.host.plan.host import HOST
 from mailfleet.host.state import HostState
 from mailfleet.host.target import Target
 from mailfleet.model import Address
 from mailfleet.model.names import domain_name
-from mailfleet.operations import files, packages, services
+from mailfleet.operations import dkim, files, packages, services, tls
 from mailfleet.project import inventory
 
 
@@ -35,22 +35,24 @@ def current_target() -> Target:
         raise PyinfraError(str(error)) from None
 
 
-def apply(
-    state: HostState,
-    addresses: tuple[Address, ...],
-    *between: Callable[[], object],
-    last: Callable[[], object] | None = None,
-) -> None:
-    """Packages, `between` (keys), files, services, then `last`: what needs all hosts' services.
+def apply(state: HostState, addresses: tuple[Address, ...]) -> None:
+    """Bring the host that pyinfra is preparing to `state`; `addresses` are those that it must have.
 
-    `addresses` are those that the host must have.
+    The authority's certificate comes last: it asks the web servers of all hosts.
     """
     packages.install(name="Packages", wanted=state, addresses=addresses)
-    for step in between:
-        step()
+    need = tls.OrderNeeded()
+    if state.certificate is not None:
+        tls.self_signed(
+            name="TLS | Certificate to start with",
+            wanted=state.certificate,
+            affects=state.certificate_readers,
+            need=need,
+        )
+    dkim.sign(name="DKIM | Keys and signing tables", wanted=state.keys, signers=state.signers)
     files.install(
         name="Configuration",
-        tree="host",
+        tree=HOST,
         files=state.files,
         directories=state.directories,
         checks=state.checks,
@@ -60,8 +62,8 @@ def apply(
     services.converge(
         name="Services", services=state.services, actions=state.actions, masked=state.masked
     )
-    if last is not None:
-        last()
+    if state.certificate is not None:
+        tls.order(name="TLS | Certificate of the authority", need=need)
 
 
 def _no_delay() -> None:

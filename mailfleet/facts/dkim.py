@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TypedDict
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from pyinfra.api.exceptions import FactProcessError
 
+from mailfleet.host.observed import HostKey
 from mailfleet.host.templates import agent
-
-
-class HostKey(TypedDict):
-    """`p` is the base64 SubjectPublicKeyInfo; None where the file holds no readable key."""
-
-    domain: str
-    selector: str
-    p: str | None
-    bits: int | None
-    visible: bool | None
-    """Whether every authoritative server of the domain answers with this key; None: not known."""
-    why: str
-    """Which server does not, or why it is not known; empty where the key is visible."""
-    owner: str
-    """Mode, owner and group of the file, e.g. "600 opendkim opendkim"."""
-    signing: bool
-    """Whether OpenDKIM's key table names it."""
 
 
 class DkimKeys(FactBase[list[HostKey]]):

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyinfra.api import FactBase, QuoteString, StringCommand
+
+from mailfleet.host.observed import FileState, TreeState
 
 STATE = "/var/lib/mailfleet"
 LATE = f"{STATE}/late"
 """Has a folder for each set with files that still wait to go live: see `operations.files`."""
-
-
-@dataclass(frozen=True)
-class FileState:
-    """A path's kind (`regular file`, `directory`, …), mode, owner, group and SHA-256 (files only)."""
-
-    kind: str
-    mode: int
-    owner: str
-    group: str
-    sha256: str = ""
-
-
-@dataclass(frozen=True)
-class TreeState:
-    """What exists of the asked paths, and which paths this set managed when it last ran."""
-
-    paths: dict[str, FileState]
-    managed: frozenset[str]
-    unfinished: bool = False
-    """Whether files of an earlier run still wait to go live."""
 
 
 class Tree(FactBase[TreeState]):

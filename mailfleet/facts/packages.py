@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyinfra.api import FactBase, QuoteString, StringCommand
+
+from mailfleet.host.observed import PackageState
 
 GUARD = "/usr/sbin/policy-rc.d"
 GUARD_MARK = "mailfleet: services start only once they are configured"
-
-
-@dataclass(frozen=True)
-class PackageState:
-    """`interrupted`: dpkg has half-done work, or our start guard was left behind."""
-
-    installed: frozenset[str]
-    interrupted: bool
 
 
 class Packages(FactBase[PackageState]):

@@ -15,9 +15,10 @@ from itertools import pairwise
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from mailfleet.facts.files import STATE
-from mailfleet.facts.packages import Packages, PackageState
+from mailfleet.facts.packages import Packages
 from mailfleet.facts.processes import PROCESS
 from mailfleet.facts.services import MANAGED
+from mailfleet.host.observed import PackageState
 from mailfleet.model import Address
 
 _PROCESS = f"""\

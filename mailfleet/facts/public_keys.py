@@ -6,8 +6,9 @@ from typing import TypedDict
 
 from pyinfra.api import FactBase, StringCommand
 
-from mailfleet.facts.dkim import DkimKeys, HostKey
+from mailfleet.facts.dkim import DkimKeys
 from mailfleet.facts.tls import CHAIN, chains_command, chains_of, spki_sha256
+from mailfleet.host.observed import HostKey
 
 
 class HostPublicKeys(TypedDict):

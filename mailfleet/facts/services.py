@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from mailfleet.facts.files import STATE
+from mailfleet.host.observed import ServicesState
 
 PENDING = f"{STATE}/pending"
 MANAGED = f"{STATE}/services"
-
-
-@dataclass(frozen=True)
-class ServicesState:
-    """Unit names; `pending` also holds names of actions."""
-
-    enabled: frozenset[str] = frozenset()
-    active: frozenset[str] = frozenset()
-    pending: frozenset[str] = frozenset()
-    managed: frozenset[str] = field(default=frozenset())
-    waiting: frozenset[str] = frozenset()
-    """Those that died, and that systemd starts again after a pause."""
-    masked: frozenset[str] = frozenset()
 
 
 class Services(FactBase[ServicesState]):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pyinfra.api import FactBase, QuoteString, StringCommand
+
+from mailfleet.host.observed import TlsState, first_certificate, pem_block
 
 FOLDER = "/etc/mailfleet/tls"
 CHAIN = f"{FOLDER}/chain.pem"
@@ -19,7 +20,7 @@ WEB_CHAIN = f"{FOLDER}/web.pem"
 KEY = f"{FOLDER}/host.key"
 ORDERS = "/var/lib/mailfleet/certificate"
 STATE = f"{ORDERS}/state.json"
-_SETTLED = f"{ORDERS}/settled"
+_APPLIED = f"{ORDERS}/settled"
 
 # Certificates only; a line for each key says that the next one is the first of its chain. No text that
 # looks like a key's may stand in a log, hence the dot.
@@ -28,26 +29,6 @@ _CHAINS = """\
 /^-----BEGIN CERTIFICATE/ { on = 1 }
 on { print }
 /^-----END CERTIFICATE/ { on = 0 }"""
-
-
-@dataclass(frozen=True)
-class TlsState:
-    """PEM texts; empty where there is none. Modes are e.g. `640 root root`."""
-
-    public_key: str = ""
-    """Of the first key in the chain file."""
-    chains: tuple[str, ...] = ()
-    """The certificates of each key in the chain file, the key's own first."""
-    mode: str = ""
-    key_mode: str = ""
-    web_mode: str = ""
-    settled: str = ""
-    """SHA-256 of the configuration that the last successful run carried out."""
-
-    @property
-    def certificate(self) -> str:
-        """The certificate of the first key."""
-        return _first(self.chains[0]) if self.chains else ""
 
 
 class Tls(FactBase[TlsState]):
@@ -68,7 +49,7 @@ class Tls(FactBase[TlsState]):
         ]
         return StringCommand(
             *stat,
-            "sed", QuoteString("s/^/settled|/"), _SETTLED, "2>/dev/null;",
+            "sed", QuoteString("s/^/applied|/"), _APPLIED, "2>/dev/null;",
             "openssl pkey -pubout -in", path, "2>/dev/null;",
             "awk", QuoteString(_CHAINS), path, "2>/dev/null; true",
         )  # fmt: skip
@@ -80,12 +61,12 @@ class Tls(FactBase[TlsState]):
     def process(self, output: list[str]) -> TlsState:
         marks = dict(line.partition("|")[::2] for line in output if "|" in line)
         return TlsState(
-            _pem("\n".join(output) + "\n", "PUBLIC KEY"),
+            pem_block("\n".join(output) + "\n", "PUBLIC KEY"),
             chains_of(output),
             marks.get("mode", ""),
             marks.get("key", ""),
             marks.get("web", ""),
-            marks.get("settled", ""),
+            marks.get("applied", ""),
         )
 
 
@@ -143,14 +124,4 @@ def spki_sha256(certificate: str) -> str | None:
 
 def issuers(chain: str) -> str:
     """A PEM chain without its first certificate."""
-    return chain[len(_first(chain)) :]
-
-
-def _first(chain: str) -> str:
-    return _pem(chain, "CERTIFICATE")
-
-
-def _pem(text: str, label: str) -> str:
-    start, end = f"-----BEGIN {label}-----", f"-----END {label}-----\n"
-    _, found, rest = text.partition(start)
-    return start + rest.partition(end)[0] + end if found else ""
+    return chain[len(first_certificate(chain)) :]

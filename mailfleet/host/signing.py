@@ -23,6 +23,15 @@ _TIMES = 14
 
 
 @dataclass(frozen=True)
+class WantedKey:
+    """A DKIM key that the host shall have."""
+
+    domain: str
+    selector: str
+    bits: int
+
+
+@dataclass(frozen=True)
 class StreamSigner:
     """What signs for one stream, and what lets only its mail through."""
 

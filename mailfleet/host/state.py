@@ -7,11 +7,13 @@ that a run in which nothing changes costs the same few round trips however many 
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mailfleet.host.signing import StreamSigner, WantedKey
 from mailfleet.model import Address, Network
 
 
@@ -25,6 +27,18 @@ class ConfigFile:
     owner: str = "root"
     group: str = "root"
     affects: tuple[str, ...] = ()
+    secret: bool = False
+    """Whether its content is no one else's business: no plan and no log shows it."""
+
+    @property
+    def data(self) -> bytes:
+        """The content as it is on the disk."""
+        return self.content.encode()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the content, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,17 @@ class Service:
 
 
 @dataclass(frozen=True)
+class WantedCertificate:
+    """What the host's certificate has to cover, the host's own name first.
+
+    `config_hash` is the SHA-256 of the configuration by which it has to be ordered.
+    """
+
+    names: tuple[str, ...]
+    config_hash: str
+
+
+@dataclass(frozen=True)
 class ConnectionLimit:
     """What one client may open, an IPv4 address or an IPv6 network /64; what is more has to wait."""
 
@@ -129,6 +154,10 @@ class HostState:
     """All that roles want of one host, in the order in which it is applied."""
 
     packages: tuple[str, ...] = ()
+    certificate: WantedCertificate | None = None
+    keys: tuple[WantedKey, ...] = ()
+    """DKIM keys: born on the host, before the files that name them."""
+    signers: tuple[StreamSigner, ...] = ()
     directories: tuple[Directory, ...] = ()
     files: tuple[ConfigFile, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -146,6 +175,11 @@ class HostState:
         return (*(service.unit for service in self.services), *self.masked)
 
     @property
+    def certificate_readers(self) -> tuple[str, ...]:
+        """The units that have to learn of a new certificate."""
+        return tuple(service.unit for service in self.services if service.reads_certificate)
+
+    @property
     def late_paths(self) -> frozenset[str]:
         """The files that affect late services and actions alone."""
         late = {action.name for action in self.actions if action.late}
@@ -160,6 +194,9 @@ def merge(states: Iterable[HostState]) -> HostState:
     parts = tuple(states)
     state = HostState(
         packages=tuple(sorted({name for part in parts for name in part.packages})),
+        certificate=next((part.certificate for part in parts if part.certificate), None),
+        keys=tuple(key for part in parts for key in part.keys),
+        signers=tuple(signer for part in parts for signer in part.signers),
         directories=tuple(dict.fromkeys(d for part in parts for d in part.directories)),
         files=tuple(file for part in parts for file in part.files),
         checks=tuple(check for part in parts for check in part.checks),
@@ -171,6 +208,9 @@ def merge(states: Iterable[HostState]) -> HostState:
     )
     _refuse_twice("write", (file.path for file in state.files))
     _refuse_twice("want the folder", (directory.path for directory in state.directories))
+    _refuse_twice(
+        "want the certificate of", (p.certificate.names[0] for p in parts if p.certificate)
+    )
     _refuse_twice("run", (action.name for action in state.actions))
     _refuse_twice("decide about the unit", (*state.units, *state.as_packaged))
     known = {a.name for a in state.actions} | {s.unit for s in state.services}

@@ -14,21 +14,20 @@ up what those services ask: GO_LIVE puts them in place, and FINISH does what is 
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import re
 import tarfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from mailfleet.facts.files import LATE, STATE, Tree, TreeState
+from mailfleet.facts.files import LATE, STATE, Tree
 from mailfleet.facts.services import MANAGED, PENDING
+from mailfleet.host.observed import TreeState
+from mailfleet.host.plan.files import plan_files
+from mailfleet.host.plan.services import FILES
 from mailfleet.host.state import Check, ConfigFile, Directory, Service
-
-FILES = "files"
-"""The name that is pending while files wait."""
 
 # The functions want `tree`, and in `stage` the folder with its files and lists.
 _PLACE = f"""\
@@ -189,48 +188,26 @@ def ship(
     """The commands of `install`, for operations that know their files only while they run."""
     paths = tuple(file.path for file in files) + tuple(d.path for d in directories)
     state: TreeState = host.get_fact(Tree, tree=tree, paths=paths)
-    changed = differing(files, directories, state)
-    stale = sorted(state.managed - {file.path for file in files})
-    # A run that was cut off after its last rename has not written down what it manages.
-    unwritten = {file.path for file in files} - state.managed
-    if not changed and not stale and not unwritten and not state.unfinished:
+    plan = plan_files(tree, files, directories, state)
+    if plan.is_empty:
         host.noop("all files are as they should be")
         return
-    for path in changed:
+    for path in plan.placed:
         logger.info(f"{host.print_prefix}differs: {path}")
-    for path in stale:
+    for path in plan.stale:
         logger.info(f"{host.print_prefix}no longer needed: {path}")
-    data = pack(files, directories, checks, stale, services, late)
+    data = pack(files, directories, checks, plan.stale, services, late)
     archive = base64.b64encode(data).decode("ascii")
     yield StringCommand(
         "sh", "-c", QuoteString(_INSTALL), "install", QuoteString(tree), _stdin=archive
     )
 
 
-def differing(
-    files: tuple[ConfigFile, ...], directories: tuple[Directory, ...], state: TreeState
-) -> list[str]:
-    """The paths whose kind, mode, owner, group or content is not as desired."""
-    changed = []
-    for directory in directories:
-        now = state.paths.get(directory.path)
-        wanted = ("directory", directory.mode, directory.owner, directory.group)
-        if now is None or (now.kind, now.mode, now.owner, now.group) != wanted:
-            changed.append(directory.path)
-    for file in files:
-        now = state.paths.get(file.path)
-        digest = hashlib.sha256(file.content.encode()).hexdigest()
-        desired = ("regular file", file.mode, file.owner, file.group, digest)
-        if now is None or (now.kind, now.mode, now.owner, now.group, now.sha256) != desired:
-            changed.append(file.path)
-    return changed
-
-
 def pack(
     files: tuple[ConfigFile, ...],
     directories: tuple[Directory, ...],
     checks: tuple[Check, ...],
-    stale: list[str],
+    stale: Sequence[str],
     services: tuple[Service, ...] = (),
     late: frozenset[str] = frozenset(),
 ) -> bytes:

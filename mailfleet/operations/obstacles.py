@@ -95,6 +95,35 @@ def is_mail_server(holder: Holder, owners: Owners) -> bool:
     return any(_MAIL_SERVER in owner.provides for owner in owners.get(holder.key, ()))
 
 
+def problems(
+    state: HostState,
+    addresses: Sequence[Address],
+    found: PreconditionState,
+    held: Sequence[Holder],
+    owners: Owners,
+) -> list[str]:
+    """All that a deploy cannot clear out of its way itself."""
+    return [
+        *port_problems(held, owners),
+        *takeover_problems(state, found),
+        *address_problems(addresses, found),
+        *unit_problems(state, found),
+        *firewall_problems(found),
+    ]
+
+
+def mail_servers(held: Iterable[Holder], owners: Owners) -> tuple[str, ...]:
+    """The mail servers that make room: their package, or their program with its pid."""
+    return tuple(
+        next(
+            (owner.package for owner in owners.get(one.key, ())),
+            f"{one.process.program} (pid {one.process.pid})",
+        )
+        for one in held
+        if one.process is not None and is_mail_server(one, owners)
+    )
+
+
 def port_problems(held: Iterable[Holder], owners: Owners) -> list[str]:
     """Each holder that does not make room, with what to do."""
     return [_port_problem(one, owners) for one in held if not is_mail_server(one, owners)]

@@ -16,6 +16,7 @@ from mailfleet.facts.package_locks import LockHolder, PackageLocks
 from mailfleet.facts.preconditions import Preconditions, PreconditionState
 from mailfleet.facts.programs import Owners
 from mailfleet.host.firewall_rules import foreign_rules
+from mailfleet.host.plan.packages import REMAINS, plan_packages
 from mailfleet.host.state import HostState
 from mailfleet.model import Address
 from mailfleet.operations import obstacles
@@ -25,8 +26,6 @@ LONGEST_WAIT = 900
 """Seconds to wait for whoever holds apt: the first upgrade of a small new server takes minutes."""
 _PAUSE = 5
 _REMINDER = 60
-# Of these packages' own units each fails once the mail server that they help is gone.
-REMAINS = ("exim4-base", "sendmail-base")
 
 
 @operation()
@@ -38,47 +37,42 @@ def install(
     Before anything changes: ports that somebody else holds, `addresses` that the host has not and
     units that may not start end the deploy of this host. Another mail server of Debian's makes room.
     """
-    found = preconditions(wanted)
-    held = obstacles.holders(wanted, found, addresses)
+    observed = preconditions(wanted)
+    held = obstacles.holders(wanted, observed, addresses)
     owners = host.get_fact(Owners, pairs=tuple(one.key for one in held)) if held else {}
-    problems = [
-        *obstacles.port_problems(held, owners),
-        *obstacles.takeover_problems(wanted, found),
-        *obstacles.address_problems(addresses, found),
-        *obstacles.unit_problems(wanted, found),
-        *obstacles.firewall_problems(found),
-    ]
+    problems = obstacles.problems(wanted, addresses, observed, held, owners)
     if problems:
         yield from _refuse([*problems, "nothing was changed; deploy again afterwards"])
         return
-    for rule in foreign_rules(wanted, found.firewall):
+    for rule in foreign_rules(wanted, observed.firewall):
         logger.warning(f"{host.print_prefix}{rule}")
-    missing = [name for name in wanted.packages if name not in found.packages.installed]
-    pids = [str(one.process.pid) for one in held if one.process]
-    remains = [name for name in REMAINS if name in found.packages.installed and not missing]
-    if found.orphans:
-        yield StringCommand("systemctl", "reset-failed", *map(QuoteString, sorted(found.orphans)))
-    if not missing and not found.packages.interrupted and not pids and not remains:
-        if not found.orphans:
-            host.noop("all packages are installed")
+    servers = obstacles.mail_servers(held, owners)
+    plan = plan_packages(wanted.packages, observed.packages, observed.orphans, servers)
+    if plan.is_empty:
+        host.noop("all packages are installed")
+        return
+    if plan.forget:
+        yield StringCommand("systemctl", "reset-failed", *map(QuoteString, plan.forget))
+    if not plan.needs_apt:
         return
     if (blocked := _wait_for_apt()) is not None:
         yield from _refuse([blocked])
         return
+    pids = [str(one.process.pid) for one in held if one.process]
     yield StringCommand(
         "sh", "-c", QuoteString(INSTALL), "install",
-        QuoteString(" ".join(pids)), QuoteString(" ".join(REMAINS)), *map(QuoteString, missing),
+        QuoteString(" ".join(pids)), QuoteString(" ".join(REMAINS)), *map(QuoteString, plan.install),
     )  # fmt: skip
 
 
 def preconditions(wanted: HostState) -> PreconditionState:
     """What the host is like, as far as `wanted` depends on it."""
-    found: PreconditionState = host.get_fact(
+    observed: PreconditionState = host.get_fact(
         Preconditions,
         packages=(*wanted.packages, *REMAINS),
         ports=tuple(sorted({listener.port for listener in wanted.listeners})),
     )
-    return found
+    return observed
 
 
 def _wait_for_apt() -> str | None:

@@ -14,16 +14,15 @@ from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
 
 from mailfleet.facts import files
-from mailfleet.facts.tls import CHAIN, KEY, WEB_CHAIN, OrderState, Tls, TlsState
-from mailfleet.host.certificates import fits, is_good
+from mailfleet.facts.tls import CHAIN, KEY, WEB_CHAIN, OrderState, Tls
+from mailfleet.host.plan.certificate import plan_certificate
+from mailfleet.host.state import WantedCertificate
 
 LIBRARY = "/usr/local/lib/mailfleet"
 """Where the agent's modules are on a host, below the folder `agent`."""
-_MODE = "640 root root"
-_KEY_MODE = "600 root root"
 # What certbot holds is better than what the host could sign. All units that read the chain are marked
 # first, and it changes by a rename: a host that loses its power in between is told by the next run.
-_STAND_IN = f"""\
+_SELF_SIGN = f"""\
 set -eu
 umask 077
 folder={CHAIN.rpartition("/")[0]} state={files.STATE}
@@ -47,32 +46,30 @@ mv {CHAIN}.new {CHAIN}
 
 @dataclass
 class OrderNeeded:
-    """Whether a host needs an order: found out before its services start, acted on afterwards."""
+    """Whether a host needs an order: known before its services start, acted on afterwards."""
 
     order: bool = False
 
 
 @operation()
 def self_signed(
-    names: tuple[str, ...], affects: tuple[str, ...], settled: str, need: OrderNeeded
+    wanted: WantedCertificate, affects: tuple[str, ...], need: OrderNeeded
 ) -> Generator[StringCommand, None, None]:
     """Let there be a key and a certificate that services can start with; `need` tells if it will do.
 
     A certificate that the host signs itself is enough for opportunistic TLS (RFC 7435). `affects` are
-    the units that read it, `settled` is the SHA-256 of the configuration that the host's certificate
-    has to be ordered by.
+    the units that read it.
     """
-    state: TlsState = host.get_fact(Tls, chain=CHAIN, key=KEY)
-    guarded = (state.mode, state.key_mode, state.web_mode) == (_MODE, _KEY_MODE, _MODE)
-    usable = guarded and fits(state.certificate, state.public_key)
-    good = is_good(state.certificate, state.public_key, names, dt.datetime.now(dt.UTC))
-    need.order = not (usable and good and state.settled == settled)
-    if usable:
+    plan = plan_certificate(
+        wanted, host.get_fact(Tls, chain=CHAIN, key=KEY), dt.datetime.now(dt.UTC)
+    )
+    need.order = bool(plan.order)
+    if not plan.replace:
         host.noop("there is a certificate")
         return
-    subject = QuoteString(f"subjectAltName={','.join(f'DNS:{name}' for name in names)}")
+    subject = QuoteString(f"subjectAltName={','.join(f'DNS:{name}' for name in wanted.names)}")
     yield StringCommand(
-        "sh", "-c", QuoteString(_STAND_IN), "certificate", subject, *map(QuoteString, affects)
+        "sh", "-c", QuoteString(_SELF_SIGN), "certificate", subject, *map(QuoteString, affects)
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from mailfleet.facts.files import FileState, TreeState
+from mailfleet.host.observed import FileState, TreeState
 from mailfleet.host.state import ConfigFile, Directory
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from pyinfra.api.facts import FactBase
 
-from mailfleet.facts.dkim import DkimKeys, HostKey
-from mailfleet.facts.files import Tree, TreeState
-from mailfleet.facts.packages import Packages, PackageState
-from mailfleet.facts.services import Services, ServicesState
+from mailfleet.facts.dkim import DkimKeys
+from mailfleet.facts.files import Tree
+from mailfleet.facts.packages import Packages
+from mailfleet.facts.services import Services
 from mailfleet.facts.sshd import EXCEPTIONS
 from mailfleet.facts.tls import STATE as ORDER_STATE
-from mailfleet.facts.tls import Tls, TlsState
+from mailfleet.facts.tls import Tls
+from mailfleet.host.observed import HostKey, PackageState, ServicesState, TlsState, TreeState
 from mailfleet.host.state import HostState
 from mailfleet.host.target import POLICY_SOCKET
 from mailfleet.verify import capacity, inbound, local_sockets, resolver, signatures

@@ -13,12 +13,11 @@ from mailfleet.facts.preconditions import Preconditions
 from mailfleet.facts.release import Release
 from mailfleet.facts.services import Services
 from mailfleet.facts.tls import Tls
-from mailfleet.host.signing import stream_signers
+from mailfleet.host.plan.keys import tables
+from mailfleet.host.plan.packages import REMAINS
 from mailfleet.host.state import ConfigFile, Directory, HostState
 from mailfleet.host.target import Target
-from mailfleet.operations.dkim import tables
-from mailfleet.operations.packages import REMAINS
-from roles import desired, opendkim, tls
+from roles import desired, tls
 
 Answers = dict[str, Any]
 """What a fake host answers: a part of the command's text, and lines or a dict for the connector."""
@@ -37,21 +36,20 @@ def fresh(target: Target) -> Answers:
 def converged(target: Target, certificate: Iterable[str]) -> Answers:
     """A host that is as the roles want it; `certificate` is what the Tls fact's command prints."""
     state = desired(target)
-    wanted = opendkim.wanted_keys(target)
     keys = [
         {"domain": k.domain, "selector": k.selector, "p": "AAAA", "bits": k.bits, "visible": True,
          "owner": "600 opendkim opendkim", "signing": True}
-        for k in wanted
+        for k in state.keys
     ]  # fmt: skip
-    (config,) = (file.content for file in state.files if file.path == tls.CONFIG)
-    settled = f"settled|{hashlib.sha256(config.encode()).hexdigest()}"
+    assert state.certificate is not None
+    applied = f"applied|{state.certificate.config_hash}"
     return {
         text(Release().command()): machine(target),
         preconditions(state): [f"{name} ii " for name in state.packages],
-        text(Tls().command(tls.CHAIN, tls.KEY)): [settled, *certificate],
+        text(Tls().command(tls.CHAIN, tls.KEY)): [applied, *certificate],
         text(DkimKeys().command()): [json.dumps(keys)],
         **_tree("host", state.files, state.directories),
-        **_tree("dkim", tables(stream_signers(target.fleet, target.host), wanted)),
+        **_tree("dkim", tables(state.signers, state.keys)),
         text(Services().command(state.units)): _services(state),
     }
 

@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE = ("mailfleet", "roles", "deploys", "dns", "agent", "tests", "bench")
 TEXT = (*CODE, "inventories", "templates", "docs", "script", ".ci")
 MODULES = sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
-PURE = ("mailfleet/model", "mailfleet/dns/records", "mailfleet/dns/spf", "mailfleet/dns/plan")
+PURE = (
+    *("mailfleet/model", "mailfleet/dns/records", "mailfleet/dns/spf", "mailfleet/dns/plan"),
+    "mailfleet/host/plan",
+)
 IMPURE_IMPORTS = {"pyinfra", "socket", "subprocess", "os", "pathlib", "shutil", "requests", "httpx"}
 
 

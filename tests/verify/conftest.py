@@ -19,11 +19,11 @@ from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Release
 from mailfleet.facts.tls import issuers
 from mailfleet.host import certificates, sandbox
-from mailfleet.host.signing import KEYS, stream_signers
+from mailfleet.host.plan.keys import tables
+from mailfleet.host.signing import KEYS
 from mailfleet.host.state import ConfigFile, HostState
 from mailfleet.host.target import Target
 from mailfleet.model import Address, Fleet, Host
-from mailfleet.operations.dkim import WantedKey, tables
 from mailfleet.project import inventory
 from mailfleet.verify import (
     authentication,
@@ -48,7 +48,7 @@ from mailfleet.verify.selection import chosen
 from mailfleet.verify.smtp_session import SYSTEM
 from mailfleet.verify.suite import PROGRESS
 from mailfleet.verify.web import Page
-from roles import desired, fail2ban, opendkim, postfix, tls
+from roles import desired, fail2ban, postfix, tls
 from roles import web as web_role
 
 
@@ -60,7 +60,6 @@ class Expected:
     state: HostState
     files: tuple[ConfigFile, ...]
     """Those of `state`, and the signer's tables once every key is published."""
-    wanted_keys: tuple[WantedKey, ...]
     instances: tuple[str, ...]
     private_keys: tuple[tuple[str, int, str, str], ...]
     """Path, mode, owner and group."""
@@ -138,19 +137,17 @@ class Verification:
         asked = Release()
         found = asked.process(self.access.run(name, asked.command()).splitlines())
         target = target_of(self.fleet, name, found.suite, found.capacity)
-        wanted = opendkim.wanted_keys(target)
+        state = desired(target)
         keys = [
             (f"{KEYS}/{key.domain}/{key.selector}.private", 0o600, "opendkim", "opendkim")
-            for key in wanted
+            for key in state.keys
         ]
         keys += [(path, 0o640, "root", "root") for path in (tls.CHAIN, tls.WEB_CHAIN)]
         keys += [(tls.KEY, 0o600, "root", "root")]
         instances = (postfix.INBOUND, *(s.instance for s in target.host.sending))
-        state = desired(target)
-        signers = stream_signers(target.fleet, target.host)
-        files = (*state.files, *tables(signers, wanted))
+        files = (*state.files, *tables(state.signers, state.keys))
         jails = fail2ban.jails(target)
-        return Expected(target, state, files, wanted, instances, tuple(keys), jails)
+        return Expected(target, state, files, instances, tuple(keys), jails)
 
     def _read(self, name: str) -> Reading:
         expected = self.expected[name]

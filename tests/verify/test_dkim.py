@@ -25,7 +25,7 @@ def test_keys(machine: Machine) -> None:
     """the host has every key that it shall sign with, in the right size"""
     have = {(key["domain"], key["selector"]): key for key in machine.reading.keys}
     found = []
-    for wanted in machine.expected.wanted_keys:
+    for wanted in machine.expected.state.keys:
         key = have.get((wanted.domain, wanted.selector))
         name = f"the DKIM key {wanted.selector} for {wanted.domain}"
         if key is None or not key["p"]:
@@ -39,7 +39,7 @@ def test_keys(machine: Machine) -> None:
 
 def test_published(machine: Machine) -> None:
     """every authoritative server publishes the public half of the host's keys"""
-    wanted = {(key.domain, key.selector) for key in machine.expected.wanted_keys}
+    wanted = {(key.domain, key.selector) for key in machine.expected.state.keys}
     keys = [
         PublicKey(key["domain"], key["selector"], key["p"])
         for key in machine.reading.keys

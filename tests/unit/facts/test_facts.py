@@ -17,19 +17,13 @@ from hypothesis import strategies as st
 from pyinfra.api.exceptions import FactProcessError
 
 from mailfleet.facts.dkim import DkimKeys
-from mailfleet.facts.files import FileState, Tree, TreeState
-from mailfleet.facts.packages import Packages, PackageState
+from mailfleet.facts.files import Tree
+from mailfleet.facts.packages import Packages
 from mailfleet.facts.public_keys import PublicKeys
 from mailfleet.facts.release import Release
-from mailfleet.facts.services import Services, ServicesState
-from mailfleet.facts.tls import (
-    OrderState,
-    Tls,
-    TlsState,
-    chains_of,
-    issuers,
-    spki_sha256,
-)
+from mailfleet.facts.services import Services
+from mailfleet.facts.tls import OrderState, Tls, chains_of, issuers, spki_sha256
+from mailfleet.host.observed import FileState, PackageState, ServicesState, TlsState, TreeState
 
 pytestmark = pytest.mark.unit
 
@@ -147,10 +141,10 @@ def test_a_certificate_chain() -> None:
     public = ["-----BEGIN PUBLIC KEY-----", "MFkw", "-----END PUBLIC KEY-----"]
     chain = ["-----BEGIN CERTIFICATE-----", "MIIB", "-----END CERTIFICATE-----"]
     issuer = [chain[0], "MIIC", chain[-1]]
-    marks = ["mode|640 root root", "key|600 root root", "web|640 root adm", "settled|ab"]
+    marks = ["mode|640 root root", "key|600 root root", "web|640 root adm", "applied|ab"]
     state = Tls().process([*marks, *public, "chain|", *chain, *issuer, "chain|", *issuer])
     assert (state.mode, state.key_mode, state.web_mode) == tuple(m.split("|")[1] for m in marks[:3])
-    assert state.settled == "ab"
+    assert state.applied_config_hash == "ab"
     assert state.public_key == "\n".join(public) + "\n"
     assert state.certificate == "\n".join(chain) + "\n"
     assert state.chains == ("\n".join([*chain, *issuer]) + "\n", "\n".join(issuer) + "\n")

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.facts.files import STATE, FileState, TreeState
+from mailfleet.facts.files import STATE
+from mailfleet.host.observed import FileState, TreeState
+from mailfleet.host.plan.files import plan_files
 from mailfleet.host.state import Check, ConfigFile, Directory, Service
 from mailfleet.operations import files as operation
-from mailfleet.operations.files import differing, pack
+from mailfleet.operations.files import pack
 
 pytestmark = pytest.mark.unit
 
@@ -29,6 +31,12 @@ SUM = hashlib.sha256(b"text\n").hexdigest()
 
 def tree(**paths: FileState) -> TreeState:
     return TreeState({f"/etc/{name}": state for name, state in paths.items()}, frozenset())
+
+
+def differing(
+    files: tuple[ConfigFile, ...], folders: tuple[Directory, ...], state: TreeState
+) -> list[str]:
+    return list(plan_files("host", files, folders, state).placed)
 
 
 def test_nothing_differs_when_all_agrees() -> None:

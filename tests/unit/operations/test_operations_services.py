@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from pyinfra.api import StringCommand
 
-from mailfleet.facts.services import PENDING, ServicesState
-from mailfleet.host.signing import StreamSigner
+from mailfleet.facts.services import PENDING
+from mailfleet.host.observed import ServicesState
+from mailfleet.host.plan.keys import not_signing, signing_keys, tables
+from mailfleet.host.plan.services import plan_services
+from mailfleet.host.signing import StreamSigner, WantedKey
 from mailfleet.host.state import Action, Service
-from mailfleet.operations.dkim import WantedKey, not_signing, signing_keys, tables
-from mailfleet.operations.services import steps
+from mailfleet.operations.services import commands_of
 
 pytestmark = pytest.mark.unit
 
@@ -27,6 +31,15 @@ ORDERS = StreamSigner("orders", "shop.example", ("bounce.shop.example",), messag
 OTHER = WantedKey("news.example", "new", 2048)
 UNITS = frozenset(service.unit for service in SERVICES)
 GOOD = ServicesState(enabled=UNITS, active=frozenset({"a.service", "b@x.service"}), managed=UNITS)
+
+
+def steps(
+    services: tuple[Service, ...],
+    actions: tuple[Action, ...],
+    state: ServicesState,
+    masked: tuple[str, ...] = (),
+) -> Iterator[StringCommand]:
+    return commands_of(plan_services(services, actions, masked, state), services, actions)
 
 
 def commands(state: ServicesState) -> list[str]:

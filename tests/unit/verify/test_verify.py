@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from mailfleet.facts.files import FileState, TreeState
+from mailfleet.host.observed import FileState, TreeState
 from mailfleet.host.state import ConfigFile, Directory, Listener
 from mailfleet.verify import files, firewall, postfix, sockets
 from mailfleet.verify.once import OncePerHost
