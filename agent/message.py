@@ -29,7 +29,8 @@ from agent.transport import safe
 _ONCE = {
     "from", "sender", "reply-to", "to", "cc", "bcc", "date", "subject", "message-id", "in-reply-to",
     "references", "mime-version", "content-type", "content-transfer-encoding", "content-disposition",
-    "list-unsubscribe", "list-unsubscribe-post", "list-id",
+    "list-unsubscribe", "list-unsubscribe-post", "list-id", "list-help", "list-subscribe", "list-post",
+    "list-owner", "list-archive",
 }  # fmt: skip
 # OpenDKIM's own limit is 65536 (opendkim.conf(5), MaximumHeaders), and what it adds needs room.
 _HEADER_OCTETS = 60_000
@@ -42,7 +43,8 @@ _REPLY = 510
 _SHORT_LINE = 16
 _FEW_LINES = 100_000
 _NAME = re.compile(rb"[!-9;-~]+")
-_STRAY = re.compile(rb"\0|\r|\n(?![ \t])")
+# Signers and judges do not agree whether \v and \f are white space (RFC 6376, section 2.8: they are not).
+_STRAY = re.compile(rb"[\0\v\f\r]|\n(?![ \t])")
 _SIGNED_BY = re.compile(rb"(?:^|;)d=([^;]+)")
 
 

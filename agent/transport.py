@@ -2,7 +2,9 @@
 
 A mail server on the way may convert 8-bit text for a receiver without 8BITMIME (RFC 6152, section 3),
 and cut or refuse longer lines (RFC 5321, section 4.5.3.1.6); both break a signature. So signers should
-convert first (RFC 6376, section 5.3). What the sender has signed or encrypted itself stays as it is.
+convert first (RFC 6376, section 5.3). Vertical tabs and form feeds are text to some who verify and white
+space to others, who take them out of the relaxed form before they hash it. What the sender has signed or
+encrypted itself stays as it is.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def safe(message: Message, lines: int) -> Changes:
     """
     folded = tuple(_folded_headers(message))
     body = message.body
-    if body.isascii() and not has_long_line(body):
+    if _is_plain(body):
         return Changes(folded)
     try:
         changes = _encoded(message, lines)
@@ -58,6 +60,11 @@ def safe(message: Message, lines: int) -> Changes:
             "cannot be encoded: send that part as quoted-printable or base64",
         )
     return Changes((*folded, *changes.headers), changes.added, changes.body)
+
+
+def _is_plain(text: bytes | bytearray) -> bool:
+    """Whether nobody on the way changes it, or reads it otherwise."""
+    return text.isascii() and b"\v" not in text and b"\f" not in text and not has_long_line(text)
 
 
 def has_long_line(text: bytes | bytearray) -> bool:
@@ -185,7 +192,7 @@ def _encoded_text(part: Part, content: bytes | bytearray) -> bytes | None:
 
     None where it needs none or can have none.
     """
-    if content.isascii() and not has_long_line(content):
+    if _is_plain(content):
         return None
     encoding = _encoding(part)
     # Of two encodings readers take the one or the other: neither can be replaced.

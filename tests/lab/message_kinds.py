@@ -199,6 +199,21 @@ FROM = (
         "5.6.0 From has a control",
         "programs in C end the text there",
     ),
+    *(
+        _from(
+            f"{name} around another address",
+            f"{words} <a@shop.test>",
+            550,
+            "5.6.0 From has a foreign address in an encoded word",
+            "some readers decode it nevertheless, and look for an address then",
+        )
+        for name, words in (
+            ("an octet of no charset", "=?utf-8?q?=3Cb=40evil.test=3E=FF?="),
+            ("a language", "=?utf-8*en?q?=3Cb=40evil.test=3E?="),
+            ("two words", "=?utf-8?q?=3Cb=40shop.test?=\r\n =?utf-8?q?.evil.test=3E?="),
+        )
+    ),
+    _from("a charset that nobody knows", "=?x-own?q?Gr=FC=DFe?= <a@shop.test>"),
     _from(
         "an encoded local part",
         "=?utf-8?q?a?=@shop.test",
@@ -234,6 +249,7 @@ HEADERS = (
             "MIME-Version",
             "Content-Type",
             "List-Unsubscribe",
+            "List-Help",
         )
     ),
     Kind("To twice", message("To: y@inbox.test"), 550, "5.6.0 To stands twice", ONCE),
@@ -256,6 +272,17 @@ HEADERS = (
     ),
     Kind("no From", message(sender="X-A: b")),
     Kind("no headers", b"\r\nHello.\r\n"),
+    *(
+        Kind(
+            f"{name} in a Subject",
+            message(f"Subject: a{character}b"),
+            550,
+            "5.6.0 'Subject' has a control character",
+            "white space to OpenDKIM, text to others: their signatures differ",
+        )
+        for name, character in (("a vertical tab", "\v"), ("a form feed", "\f"))
+    ),
+    Kind("ISO-2022-JP in a Subject", message("Subject: \x1b$B$*85\x1b(B")),
     Kind("an empty Subject", message("Subject:")),
     Kind("no blank after the colon", message("Subject:s", "X-A:b")),
     Kind("a Subject of raw UTF-8", message(f"Subject: {UTF8}")),

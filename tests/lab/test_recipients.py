@@ -68,6 +68,18 @@ def test_no_mail_goes_to_an_address_literal(client: LabSmtp, domain: str) -> Non
     assert text.startswith(b"5.1."), text
 
 
+@pytest.mark.parametrize("local", ["a" * 65, '"a@' + "b" * 63 + '"', '"a@b c@' + "d" * 60 + '"'])
+def test_a_local_part_of_more_than_64_octets_is_refused(client: LabSmtp, local: str) -> None:
+    for sender, recipient, code in (
+        (SENDER, f"{local}@inbox.test", b"5.1.3 "),
+        (f"{local}@shop.test", GOOD, b"5.1.7 "),
+    ):
+        assert client.mail(sender)[0] == 250
+        reply = client.rcpt(recipient)
+        assert (reply[0], reply[1][:6]) == (550, code), reply
+        client.rset()
+
+
 NOWHERE = {
     "loopback": ("A", "127.0.0.1"),
     "loopback6": ("AAAA", "::1"),

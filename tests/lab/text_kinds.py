@@ -100,6 +100,8 @@ ENCODINGS = (
         mime("text/plain; format=flowed; delsp=yes", "7bit", "a long \r\ntext \r\n-- \r\n"),
     ),
     Kind("blanks at line ends", message(body="a  \r\n\t\r\n b \r\n\r\n\r\n")),
+    Kind("pages", message(body="page 1\r\n\fpage 2\r\na \v b\r\n"), says="\fpage 2"),
+    Kind("control characters", message(body=bytes({*range(1, 32)} - {*b"\r\n"}) + b"\r\n")),
     Kind("lines of dots", message(body="..\r\n...\r\n.x\r\n")),
     Kind("From at a line's start", message(body="From here\r\n>From there\r\n")),
     Kind("no text", message(body="")),

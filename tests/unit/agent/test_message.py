@@ -52,7 +52,9 @@ def test_the_configuration_is_what_the_role_writes(tmp_path: Path) -> None:
     assert Stream.read(str(path)) == STREAM
 
 
-@pytest.mark.parametrize("name", [b"From", b"fRoM", b"Subject", b"to", b"List-Unsubscribe"])
+@pytest.mark.parametrize(
+    "name", [b"From", b"fRoM", b"Subject", b"to", b"List-Unsubscribe", b"List-Help", b"List-Post"]
+)
 def test_a_doubled_header_is_refused(name: bytes) -> None:
     verdict = judged((name, b" x"), (name, b" x"))
     assert verdict.reply == f"550 5.6.0 {name.decode()} stands twice in the headers; one is allowed"
@@ -65,6 +67,8 @@ def test_a_doubled_header_is_refused(name: bytes) -> None:
         (b"Subject", b" x\n\n y"),
         (b"Subject", b" x\nFrom: y"),
         (b"Subject", b" \0"),
+        (b"X-A", b" page 1\f"),
+        (b"X-A", b" \v1"),
         (b"From ", b" a@shop.example"),
         (b"X-From\xff", b" y"),
     ],

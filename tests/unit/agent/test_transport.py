@@ -46,7 +46,11 @@ def applied(before: Message) -> bytes:
 
 
 def is_safe(text: bytes) -> bool:
-    return text.isascii() and all(len(line) <= LINE for line in text.split(b"\r\n"))
+    return (
+        text.isascii()
+        and not {*text} & {*b"\v\f"}
+        and all(len(line) <= LINE for line in text.split(b"\r\n"))
+    )
 
 
 def decoded(text: bytes) -> list[bytes]:
@@ -61,7 +65,9 @@ def test_a_message_that_is_safe_stays_as_it_is(line: bytes) -> None:
 
 
 @pytest.mark.parametrize("encoding", [b"", b"7bit", b"8bit", b"binary"])
-@pytest.mark.parametrize("text", [UTF8, LONG, UTF8 * 200, b"<p>" + LONG, b"w" * (LINE + 1)])
+@pytest.mark.parametrize(
+    "text", [UTF8, LONG, UTF8 * 200, b"<p>" + LONG, b"w" * (LINE + 1), b"page 1\r\n\fpage 2 \v 3"]
+)
 def test_text_is_encoded_and_says_the_same(text: bytes, encoding: bytes) -> None:
     after = applied(typed(b"text/html; charset=utf-8", text + b"\r\n", encoding))
     assert is_safe(after)
