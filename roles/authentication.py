@@ -1,6 +1,7 @@
 """Who inbound mail is really from: the host's own Authentication-Results (decision 9).
 
-It is `agent/inbound.py`, which Postfix asks about each mail of port 25 and does without where it is away.
+It is `agent/authentication/main.py`, which Postfix asks about each mail of port 25 and does
+without where it is away.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from mailfleet.host.templates import agent, render
 # By itself: the judges of streams share some of these modules, and start again at each change of theirs.
 _LIBRARY = "/usr/local/lib/mailfleet/inbound"
 _MODULES = (
-    "authentication", "author", "body_hash", "dkim_results", "dmarc", "encoded_words",
-    "inbound", "milter", "systemd",
+    "__init__", "lib/__init__", "lib/author", "lib/encoded_words", "lib/milter", "lib/systemd",
+    "authentication/__init__", "authentication/body_hash", "authentication/dkim_results",
+    "authentication/dmarc", "authentication/main", "authentication/results",
 )  # fmt: skip
 _TEMPLATE = "etc/systemd/system/mailfleet-authentication.service"
 
@@ -45,5 +47,5 @@ def desired(target: Target) -> HostState:
 
 
 _CHECK = f"""\
-cd "$STAGE{_LIBRARY}" && python3 -B -c 'import agent.inbound'
+cd "$STAGE{_LIBRARY}" && python3 -B -c 'import agent.authentication.main'
 """

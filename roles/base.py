@@ -12,7 +12,7 @@ from mailfleet.host.templates import agent, render
 LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 RESOLVER = "unbound.service"
 WATCHDOG = "mailfleet-resolver-watchdog.service"
-_WATCHDOG_PROGRAM = "/usr/local/lib/mailfleet/agent/resolver_watchdog.py"
+_WATCHDOG_PROGRAM = "/usr/local/lib/mailfleet/agent/resolver_watchdog/main.py"
 
 
 def desired(target: Target) -> HostState:
@@ -36,7 +36,7 @@ def desired(target: Target) -> HostState:
         ConfigFile("/etc/apt/apt.conf.d/52-mailfleet", render("etc/apt/apt.conf.d/52-mailfleet")),
         ConfigFile("/etc/needrestart/conf.d/mailfleet.conf", render("etc/needrestart/conf.d/mailfleet.conf")),
         drop_in(RESOLVER),
-        ConfigFile(_WATCHDOG_PROGRAM, agent("resolver_watchdog.py"), affects=(WATCHDOG,)),
+        ConfigFile(_WATCHDOG_PROGRAM, agent("resolver_watchdog/main.py"), affects=(WATCHDOG,)),
         ConfigFile(
             f"/etc/systemd/system/{WATCHDOG}",
             render(

@@ -12,7 +12,7 @@ from mailfleet.host.templates import agent, render
 
 TIMER = "mailfleet-maildirs.timer"
 UNIT = "mailfleet-maildirs.service"
-PROGRAM = "/usr/local/lib/mailfleet/agent/maildirs.py"
+PROGRAM = "/usr/local/lib/mailfleet/agent/maildirs/main.py"
 _FIRST = "maildirs"
 _UNITS = "etc/systemd/system"
 
@@ -31,7 +31,7 @@ def desired(target: Target) -> HostState:
     return HostState(
         packages=("python3",),
         files=(
-            ConfigFile(PROGRAM, agent("maildirs.py"), affects=(_FIRST,)),
+            ConfigFile(PROGRAM, agent("maildirs/main.py"), affects=(_FIRST,)),
             ConfigFile(f"/{_UNITS}/{UNIT}", unit, affects=(RELOAD, _FIRST)),
             ConfigFile(f"/{_UNITS}/{TIMER}", render(f"{_UNITS}/{TIMER}"), affects=(RELOAD, TIMER)),
         ),

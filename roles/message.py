@@ -1,6 +1,6 @@
 """The judge of each stream's messages: who they are from, and that nothing leaves unsigned.
 
-It is `agent/message.py`, which Postfix asks before the signer and after it (decision 7).
+It is `agent/message/main.py`, which Postfix asks before the signer and after it (decision 7).
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from mailfleet.host.target import Target
 from mailfleet.host.templates import agent, render
 
 _LIBRARY = "/usr/local/lib/mailfleet"
-_MODULES = ("author", "encoded_words", "message", "milter", "mime", "systemd", "transport")
+_MODULES = (
+    "__init__", "lib/__init__", "lib/author", "lib/encoded_words", "lib/milter", "lib/systemd",
+    "message/__init__", "message/main", "message/mime", "message/transport",
+)  # fmt: skip
 _TEMPLATE = "etc/systemd/system/mailfleet-message@.service"
 
 
@@ -52,7 +55,7 @@ def desired(target: Target) -> HostState:
 
 
 def config(signer: StreamSigner) -> str:
-    """What the agent reads; see `agent.message.Stream`."""
+    """What the agent reads; see `agent.message.main.Stream`."""
     content = {
         "domains": signer.domains,
         "signing_domain": signer.domain,
@@ -66,7 +69,7 @@ _CHECK = """\
 cd "$STAGE/usr/local/lib/mailfleet"
 for config in "$STAGE"/etc/mailfleet/streams/*.json; do
   [ ! -e "$config" ] || python3 -B -c 'import sys
-from agent.message import Stream
+from agent.message.main import Stream
 Stream.read(sys.argv[1])' "$config"
 done
 """

@@ -1,7 +1,7 @@
 """Outbound MTA-STS: Debian's postfix-mta-sts-resolver, asked through our own policy service.
 
 The resolver answers `secure` for each domain with an MTA-STS policy, which would switch DANE off
-there; RFC 8461 §2 wants DANE to win. `agent/tls_policy.py` stands between it and Postfix.
+there; RFC 8461 §2 wants DANE to win. `agent/tls_policy/main.py` stands between it and Postfix.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mailfleet.host.templates import agent, render
 
 DAEMON = "postfix-mta-sts-resolver.service"
 UNIT = "mailfleet-tls-policy.service"
-PROGRAM = "/usr/local/lib/mailfleet/agent/tls_policy.py"
+PROGRAM = "/usr/local/lib/mailfleet/agent/tls_policy/main.py"
 # The package's unit may write nowhere else.
 DAEMON_SOCKET = "/var/lib/mta-sts/socket"
 
@@ -35,7 +35,7 @@ def desired(_target: Target) -> HostState:
                 affects=(DAEMON,),
             ),
             ConfigFile(f"/etc/systemd/system/{UNIT}", unit, affects=(RELOAD, UNIT)),
-            ConfigFile(PROGRAM, agent("tls_policy.py"), affects=(UNIT,)),
+            ConfigFile(PROGRAM, agent("tls_policy/main.py"), affects=(UNIT,)),
             drop_in(DAEMON),
             drop_in(UNIT),
         ),
@@ -49,5 +49,5 @@ _CHECK = """\
 python3 -c 'import sys; from postfix_mta_sts_resolver.utils import load_config; load_config(sys.argv[1])' \\
   "$STAGE/etc/mta-sts-daemon.yml"
 python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' \\
-  "$STAGE/usr/local/lib/mailfleet/agent/tls_policy.py"
+  "$STAGE/usr/local/lib/mailfleet/agent/tls_policy/main.py"
 """

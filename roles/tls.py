@@ -1,6 +1,6 @@
 """The host's certificate, by ACME and certbot: one lineage for every name that it answers to.
 
-`agent/certificate.py` does the work on the host, from a timer, and in a deploy where the present
+`agent/certificate/main.py` does the work on the host, from a timer, and in a deploy where the present
 certificate is not what the host needs.
 """
 
@@ -24,7 +24,7 @@ TIMER = "mailfleet-certificate.timer"
 CONFIG = "/etc/mailfleet/certificate.json"
 _BUNDLE = "/etc/mailfleet/acme.pem"
 _UNITS = "/etc/systemd/system"
-_MODULES = ("certificate", "certificate_files", "certificate_order", "certificate_reach")
+_MODULES = ("__init__", "main", "files", "order", "reach")
 
 
 def names(target: Target) -> tuple[str, ...]:
@@ -43,7 +43,12 @@ def desired(target: Target, services: Iterable[Service]) -> HostState:
     configuration = ConfigFile(CONFIG, config(target, readers(services)))
     files = [
         configuration,
-        *(ConfigFile(f"{tls.LIBRARY}/agent/{name}.py", agent(f"{name}.py")) for name in _MODULES),
+        *(
+            ConfigFile(
+                f"{tls.LIBRARY}/agent/certificate/{name}.py", agent(f"certificate/{name}.py")
+            )
+            for name in _MODULES
+        ),
         ConfigFile(
             f"{_UNITS}/mailfleet-certificate.service",
             render("etc/systemd/system/mailfleet-certificate.service", library=tls.LIBRARY),
@@ -74,7 +79,7 @@ def desired(target: Target, services: Iterable[Service]) -> HostState:
 
 
 def config(target: Target, units: tuple[str, ...]) -> str:
-    """What the agent reads; see `agent.certificate_order.Config`."""
+    """What the agent reads; see `agent.certificate.order.Config`."""
     fleet, host, lab = target.fleet, target.host, target.authority
     directory = lab.directory if lab else certificates.directory(fleet)
     lineages = [{"name": host.name, "key_type": "ecdsa"}]

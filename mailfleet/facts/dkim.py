@@ -16,7 +16,7 @@ class DkimKeys(FactBase[list[HostKey]]):
 
     def command(self) -> StringCommand:
         # The reporter travels with the question: nothing to install, nothing to go stale.
-        return StringCommand("python3", "-c", QuoteString(agent("dkim_keys.py")))
+        return StringCommand("python3", "-c", QuoteString(agent("dkim/report.py")))
 
     def requires_command(self) -> str:
         return "python3"
@@ -29,5 +29,5 @@ class DkimKeys(FactBase[list[HostKey]]):
         try:
             keys: list[HostKey] = json.loads(output[-1])
         except (ValueError, IndexError) as error:
-            raise FactProcessError(f"agent/dkim_keys.py printed no JSON: {error}") from None
+            raise FactProcessError(f"agent/dkim/report.py printed no JSON: {error}") from None
         return keys

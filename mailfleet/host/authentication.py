@@ -1,4 +1,4 @@
-"""Where a host asks who its inbound mail is really from (`agent/inbound.py`). Pure."""
+"""Where a host asks who its inbound mail is really from (`agent/authentication/main.py`). Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How a stream's mail is judged and signed on a host: units, sockets and files. Pure.
 
-Each stream has a judge of its own (`agent/message.py`) and an OpenDKIM of its own, which knows no other
+Each stream has a judge of its own (`agent/message/main.py`) and an OpenDKIM of its own, which knows no other
 domain's key: whatever From a message has, it is signed as its own stream or not at all.
 """
 
@@ -16,7 +16,7 @@ KEYS = "/etc/opendkim/keys"
 """The folder of the private keys: KEYS/DOMAIN/SELECTOR.private."""
 _MB = 2**20
 # Of a judge, in MB: the program, a small message from each of Postfix's processes, and parts in a
-# hundred thousand lines. tests/unit/agent/test_message_memory.py holds both figures.
+# hundred thousand lines. tests/unit/agent/message/test_message_memory.py holds both figures.
 _JUDGE = 80
 _TIMES = 14
 """How many times its octets a message takes while it is encoded, and another one comes in."""
@@ -74,7 +74,7 @@ class StreamSigner:
 
     @property
     def judge(self) -> str:
-        """The unit of `agent/message.py`."""
+        """The unit of `agent/message/main.py`."""
         return f"mailfleet-message@{self.stream}.service"
 
     @property

@@ -30,7 +30,7 @@ mkdir -p "$folder" "$state/pending"
 [ -s {KEY} ] || {{ openssl ecparam -genkey -name prime256v1 -noout -out {KEY}.new; mv {KEY}.new {KEY}; }}
 chown root:root {KEY}
 chmod 600 {KEY}
-if PYTHONPATH={LIBRARY} python3 -B -m agent.certificate install 2>/dev/null; then exit 0; fi
+if PYTHONPATH={LIBRARY} python3 -B -m agent.certificate.main install 2>/dev/null; then exit 0; fi
 subject=$1
 shift
 openssl req -x509 -new -subj / -days 825 -key {KEY} -addext "$subject" > "$folder/own.new"
@@ -82,7 +82,7 @@ def order(need: OrderNeeded) -> Generator[StringCommand, None, None]:
     if not need.order:
         host.noop("the certificate is good")
         return
-    agent = f"cd {LIBRARY} && python3 -B -m agent.certificate run"
+    agent = f"cd {LIBRARY} && python3 -B -m agent.certificate.main run"
     yield StringCommand(f"{{ {agent}; }} || [ $? -eq 75 ]")
     outcome = host.get_fact(OrderState)
     if outcome.get("result") == "waiting":

@@ -66,7 +66,7 @@ def test_one_drifted_file_costs_one_more_command(project: Project, certify: Cert
     assert run.stderr.count("differs:") == 1
 
 
-ORDER = "agent.certificate run"
+ORDER = "agent.certificate.main run"
 
 
 @pytest.mark.parametrize(

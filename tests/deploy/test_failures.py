@@ -106,7 +106,7 @@ def test_an_agent_that_prints_no_json_stops_its_host(project: Project) -> None:
     project.answer(answers)
     run = project.pyinfra("-y")
     assert run.code == 1
-    assert "agent/dkim_keys.py printed no JSON" in run.output
+    assert "agent/dkim/report.py printed no JSON" in run.output
     assert "Traceback" not in run.output
     assert any(starts(c.text, "dovecot.service") for c in run.on(us))
     assert not any("systemctl start" in c.text for c in run.on(eu))

@@ -69,7 +69,7 @@ def test_packages_then_keys_then_files_then_services(project: Project, index: in
         first(commands, "systemctl start", "dovecot.service"),
         first(commands, "systemctl start", "nginx.service"),
         # The authority asks the web server of every host, so all of them run by then.
-        first(commands, "agent.certificate run"),
+        first(commands, "agent.certificate.main run"),
     ]
     assert order == sorted(order)
     # The guard is in place before apt runs: no service starts with Debian's configuration.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = "smtp-transactional.shop.test"
 CHAIN = "/etc/mailfleet/tls/chain.pem"
-AGENT = "cd /usr/local/lib/mailfleet && python3 -B -m agent.certificate"
+AGENT = "cd /usr/local/lib/mailfleet && python3 -B -m agent.certificate.main"
 WEBROOT = "/var/lib/mailfleet/acme/.well-known/acme-challenge"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent import maildirs
+from agent.maildirs import main as maildirs
 from mailfleet.host.mailboxes import FOLDER, FULL_TABLE
 from roles import postfix
 from tests.lab.test_mail import SUITES, arrived, bounced, inbound, submit

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent import certificate_order as order
+from agent.certificate import order
 from mailfleet.host.releases import RELEASES
 from mailfleet.host.resources import TEMPLATES
 from mailfleet.host.sandbox import path_of
@@ -122,7 +122,10 @@ UNREAD = {
     "/etc/dovecot/mailfleet/logins",
     # The agent of the certificate starts anew each time; what it has to do, a deploy finds out.
     "/etc/mailfleet/certificate.json",
-    *(f"/usr/local/lib/mailfleet/agent/{path.name}" for path in ROOT.glob("agent/certificate*.py")),
+    *(
+        f"/usr/local/lib/mailfleet/agent/certificate/{path.name}"
+        for path in ROOT.glob("agent/certificate/*.py")
+    ),
     "/var/lib/mailfleet/acme/.well-known/acme-challenge/mailfleet-verify",
 }
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agent.message import Stream
-from agent.milter import Message
+from agent.lib.milter import Message
+from agent.message.main import Stream
 from mailfleet.host.signing import StreamSigner
 from mailfleet.verify import identity
 from mailfleet.verify.identity import Question

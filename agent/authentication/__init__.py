@@ -1,0 +1,1 @@
+"""Who inbound mail is really from: SPF, DKIM and DMARC."""

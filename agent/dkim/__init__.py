@@ -1,0 +1,1 @@
+"""The host's DKIM keys, and whether DNS shows them."""

@@ -1,0 +1,1 @@
+"""Age and size of inbound mail."""

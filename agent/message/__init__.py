@@ -1,0 +1,1 @@
+"""The judge of a stream's messages, before its signer and after it."""

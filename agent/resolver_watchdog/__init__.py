@@ -1,0 +1,1 @@
+"""A resolver that hangs is ended."""
