@@ -6,16 +6,15 @@ from mailfleet.model.fleet import (
     Domain,
     Fleet,
     Host,
-    Limits,
-    OpenPort,
     ProviderSettings,
     Region,
-    Retry,
-    Scan,
     SendingAddress,
     Stream,
 )
+from mailfleet.model.limits import Limits, Retry
+from mailfleet.model.open_ports import OpenPort
 from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
+from mailfleet.model.types import Scan
 
 __all__ = [
     "Address",

@@ -18,19 +18,14 @@ from mailfleet.model.fleet import (
     Domain,
     Fleet,
     Host,
-    InboundLimits,
-    OpenPort,
     ProviderSettings,
     Region,
-    Scan,
     SendingAddress,
     Stream,
 )
 from mailfleet.model.identity_checks import zones_to_name
-from mailfleet.model.kinds import LIMITS, RETRY, or_default
 from mailfleet.model.names import domain_name
-from mailfleet.model.outbound_tls import TlsDemand
-from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
+from mailfleet.model.policies import Dmarc
 from mailfleet.model.provider import DnsTable
 from mailfleet.model.schema import (
     DmarcTable,
@@ -39,10 +34,14 @@ from mailfleet.model.schema import (
     InventoryTable,
     StreamTable,
 )
+from mailfleet.model.types import Scan
 from mailfleet.model.values import shown
 
 _FAKE = "@fake/"
 """pyinfra's connector for hosts that nobody connects to, as tests have them."""
+
+_UNREADABLE = InventoryTable(domains=("unreadable.invalid",))
+"""Stands for an inventory whose options are wrong, so that the rest of it is judged in the same run."""
 
 _Table = TypeVar("_Table", bound=BaseModel)
 
@@ -70,7 +69,7 @@ def build_fleet(
     Raises ConfigurationError with `problems` and every further one, all at once.
     """
     found = list(problems)
-    inventory = _parse(InventoryTable, options, source, "", found)
+    inventory = _parse(InventoryTable, options, source, "", found) or _UNREADABLE
     domains = []
     for name, (path, content) in domain_files.items():
         table = _parse(DomainTable, content, path, "", found)
@@ -87,21 +86,16 @@ def build_fleet(
         for name in dict.fromkeys(entry.region for entry in hosts)
     )
     fleet = Fleet(
-        name=(inventory.name if inventory else None) or source.rsplit("/", 1)[-1],
+        name=inventory.name or source.rsplit("/", 1)[-1],
         source=source,
         regions=regions,
         domains=tuple(domains),
-        lab=inventory.lab if inventory else None,
-        never_banned=inventory.never_banned if inventory else (),
-        acme=inventory.acme if inventory else "staging",
-        acme_contact=inventory.acme_contact if inventory else None,
-        inbound_limits=InboundLimits(**inventory.inbound_limits.model_dump())
-        if inventory
-        else InboundLimits(),
-        outbound_tls=tuple(
-            TlsDemand(destination, demand.level, demand.names)
-            for destination, demand in (inventory.outbound_tls if inventory else {}).items()
-        ),
+        lab=inventory.lab,
+        never_banned=inventory.never_banned,
+        acme=inventory.acme,
+        acme_contact=inventory.acme_contact,
+        inbound_limits=inventory.inbound_limits,
+        outbound_tls=inventory.outbound_tls,
     )
     paths = {name: path for name, (path, _) in domain_files.items()}
     silent = [name for name, (_, content) in domain_files.items() if "dns" not in content]
@@ -109,7 +103,7 @@ def build_fleet(
     # A name that a broken file could have declared must not be reported as missing as well.
     complete = not found
     found += cross_check(fleet, paths, complete=complete)
-    if fleet.lab is not None and inventory and "acme" in inventory.model_fields_set:
+    if fleet.lab is not None and "acme" in inventory.model_fields_set:
         found.append(Problem(source, "acme", "a lab has an authority of its own; remove acme"))
     if found:
         raise ConfigurationError(found)
@@ -131,12 +125,8 @@ def _parse(
         return None
 
 
-def _open_ports(table: InventoryTable | HostTable | None) -> tuple[OpenPort, ...]:
-    return tuple(OpenPort(**port.model_dump()) for port in (table.open_ports if table else ()))
-
-
 def _host(
-    source: str, entry: HostEntry, inventory: InventoryTable | None, found: list[Problem]
+    source: str, entry: HostEntry, inventory: InventoryTable, found: list[Problem]
 ) -> Host | None:
     bare = entry.name.removeprefix(_FAKE)
     key = f"host {bare}"
@@ -179,24 +169,22 @@ def _host(
         suite=table.suite,
         inbound_scan=_inbound_scan(table, inventory),
         reverse_dns=_reverse_dns(entry.region, table, inventory),
-        open_ports=tuple(dict.fromkeys((*_open_ports(inventory), *_open_ports(table)))),
+        open_ports=tuple(dict.fromkeys((*inventory.open_ports, *table.open_ports))),
     )
 
 
-def _inbound_scan(table: HostTable, inventory: InventoryTable | None) -> Scan:
-    if not table.inbound or inventory is None:
-        return "none"
-    return table.inbound_scan or inventory.inbound_scan
+def _inbound_scan(table: HostTable, inventory: InventoryTable) -> Scan:
+    return (table.inbound_scan or inventory.inbound_scan) if table.inbound else "none"
 
 
 def _reverse_dns(
-    region: str, table: HostTable, inventory: InventoryTable | None
+    region: str, table: HostTable, inventory: InventoryTable
 ) -> ProviderSettings | None:
     """Who serves a host's PTR records: what it says itself, else its region, else the fleet."""
     given: DnsTable | None = None
     if "reverse_dns" in table.model_fields_set:
         given = table.reverse_dns
-    elif inventory is not None:
+    else:
         whole = inventory.reverse_dns
         given = whole.get(region) if isinstance(whole, dict) else whole
     # By hand means that somebody else is asked for the record.
@@ -204,9 +192,9 @@ def _reverse_dns(
 
 
 def _check_regions(
-    source: str, regions: Collection[str], inventory: InventoryTable | None, found: list[Problem]
+    source: str, regions: Collection[str], inventory: InventoryTable, found: list[Problem]
 ) -> None:
-    if inventory is not None and isinstance(inventory.reverse_dns, dict):
+    if isinstance(inventory.reverse_dns, dict):
         for name in inventory.reverse_dns.keys() - regions:
             text = f"is no region; known are {', '.join(sorted(regions))}"
             found.append(Problem(source, f"reverse_dns.{name}", text))
@@ -252,16 +240,16 @@ def _domain(name: str, table: DomainTable) -> Domain:
         zone=(table.dns.zone if table.dns else None) or name,
         dns=_provider(table.dns or DnsTable(provider="manual")),
         streams=tuple(_stream(name, key, stream) for key, stream in table.streams.items()),
-        dkim=Dkim(table.dkim.period, table.dkim.bits, table.dkim.revoked),
+        dkim=table.dkim,
         dmarc=_dmarc(table.dmarc, parked=not table.sends),
-        spf=Spf(table.spf.includes, table.spf.all),
+        spf=table.spf,
         mx=table.mx,
         ttl=table.ttl,
         sends=table.sends,
-        mta_sts=MtaSts(**table.mta_sts.model_dump()) if table.mta_sts else None,
+        mta_sts=table.mta_sts,
         tls_reports=table.tls_rpt.reports if table.tls_rpt else (),
-        caa=Caa(**table.caa.model_dump()) if table.caa else None,
-        bimi=Bimi(**table.bimi.model_dump()) if table.bimi else None,
+        caa=table.caa,
+        bimi=table.bimi,
         postmaster=table.postmaster,
         rsa=table.tls.rsa,
     )
@@ -294,8 +282,8 @@ def _stream(domain: str, name: str, table: StreamTable) -> Stream:
         tls_port=table.tls_port,
         starttls_port=table.starttls_port,
         logins=table.logins,
-        limits=or_default(table.limits, LIMITS[table.kind]),
-        retry=or_default(table.retry, RETRY[table.kind]),
+        limits=table.limits,
+        retry=table.retry,
         scan=table.scan,
         on_scanner_failure=table.on_scanner_failure,
         client_trace=table.client_trace,

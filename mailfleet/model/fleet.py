@@ -6,58 +6,19 @@ selectors, endpoints) is a property here and stored nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Literal
 
 from mailfleet.model.addresses import Address, Network
+from mailfleet.model.limits import InboundLimits, Limits, Retry
+from mailfleet.model.open_ports import OpenPort
 from mailfleet.model.options import Option
 from mailfleet.model.outbound_tls import TlsDemand
 from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
-
-Scan = Literal["none", "virus", "full"]
-"""What mail is scanned for; "full" is viruses and spam."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one client may submit to a stream; all addresses of an IPv6 network /64 are one client.
-
-    Above the first two it is refused with 450, for the rest of 60 s (Postfix's anvil_rate_time_unit);
-    above the next two a new connection waits.
-    """
-
-    messages_per_minute: int
-    recipients_per_minute: int
-    connections_per_minute: int
-    concurrent_connections: int
-    recipients_per_message: int
-    message_bytes: int
-
-
-@dataclass(frozen=True)
-class InboundLimits:
-    """What strangers may bring to a host's port 25."""
-
-    keep_days: int = 30
-    megabytes: int = 2000
-    """Of 2^20 bytes; all maildirs together."""
-    client_messages_per_minute: int = 300
-    """This and the next: for one client address."""
-    client_recipients_per_minute: int = 600
-    max_recipients: int = 100
-
-
-@dataclass(frozen=True)
-class Retry:
-    """When mail that a receiver put off is tried again. The pause grows as the mail gets older."""
-
-    first_seconds: int
-    longest_seconds: int
-    give_up_hours: int
-    """Then it goes back to its sender."""
+from mailfleet.model.types import Scan
 
 
 @dataclass(frozen=True)
@@ -76,10 +37,10 @@ class Stream:
     logins: tuple[str, ...]
     limits: Limits
     retry: Retry
-    scan: Scan = "none"
+    scan: Scan
     """What is looked for before a message is accepted."""
-    on_scanner_failure: Literal["defer", "pass"] = "defer"
-    client_trace: Literal["hide", "keep"] = "hide"
+    on_scanner_failure: Literal["defer", "pass"]
+    client_trace: Literal["hide", "keep"]
     """Whether the application's host name, address and Received lines leave with its mail."""
 
     @property
@@ -123,16 +84,16 @@ class Domain:
     mx: tuple[str, ...] | None
     """Foreign mail servers of the domain in order of preference; None: this fleet's inbound."""
     ttl: int
-    sends: bool = True
+    sends: bool
     """False for a parked domain: it takes and sends no mail, and says so."""
-    mta_sts: MtaSts | None = None
-    tls_reports: tuple[str, ...] = ()
+    mta_sts: MtaSts | None
+    tls_reports: tuple[str, ...]
     """Mail addresses for reports on TLS (RFC 8460)."""
-    caa: Caa | None = None
-    bimi: Bimi | None = None
-    postmaster: str | None = None
+    caa: Caa | None
+    bimi: Bimi | None
+    postmaster: str | None
     """Who reads mail to postmaster and abuse; None: it stays in the domain's maildir."""
-    rsa: bool = False
+    rsa: bool
     """Whether hosts that serve the domain have an RSA certificate beside the ECDSA one."""
 
     @property
@@ -180,17 +141,6 @@ class SendingAddress:
 
 
 @dataclass(frozen=True)
-class OpenPort:
-    """A port of the operator's own service that a host's firewall leaves open."""
-
-    port: int
-    protocol: Literal["tcp", "udp"]
-    sources: tuple[Network, ...]
-    """Empty: everybody."""
-    purpose: str
-
-
-@dataclass(frozen=True)
 class Host:
     """One server."""
 
@@ -203,11 +153,11 @@ class Host:
     ssh_port: int
     inbound: bool
     suite: str
-    inbound_scan: Scan = "none"
+    inbound_scan: Scan
     """What inbound mail is scanned for; always "none" where the host takes none."""
-    reverse_dns: ProviderSettings | None = None
+    reverse_dns: ProviderSettings | None
     """Who serves the PTR records of its addresses; None: nobody that we could ask."""
-    open_ports: tuple[OpenPort, ...] = ()
+    open_ports: tuple[OpenPort, ...]
     """The fleet's, then the host's own."""
 
     @property
@@ -251,8 +201,9 @@ class Fleet:
     acme: str = "staging"
     """`production` or `staging` of Let's Encrypt, or a directory's URL; a lab has its own."""
     acme_contact: str | None = None
-    outbound_tls: tuple[TlsDemand, ...] = ()
-    inbound_limits: InboundLimits = InboundLimits()
+    outbound_tls: Mapping[str, TlsDemand] = field(default_factory=dict, hash=False)
+    """By recipient domain, or with a leading dot for all its subdomains."""
+    inbound_limits: InboundLimits = field(default_factory=InboundLimits)
 
     @cached_property
     def hosts(self) -> tuple[Host, ...]:

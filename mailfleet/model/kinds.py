@@ -7,18 +7,14 @@ busiest day has to fit.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Literal
 
-from pydantic import BaseModel
-
-from mailfleet.model.fleet import Limits, Retry
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from mailfleet.model.limits import Limits, Retry
+from mailfleet.model.types import Table
 
 Kind = Literal["transactional", "marketing"]
-_Defaults = TypeVar("_Defaults", bound="DataclassInstance")
+DEFAULT: Kind = "transactional"
 
 # Django, PHPMailer and nodemailer without a pool open a connection for each mail: 20 a second go on for
 # ever, 1,200 come at once. Ten at the same time are served beside everybody else's, since each one of an
@@ -47,6 +43,18 @@ RETRY: dict[Kind, Retry] = {
 }
 
 
-def or_default(table: BaseModel, default: _Defaults) -> _Defaults:
-    """`default` with what `table` says instead."""
-    return dataclasses.replace(default, **table.model_dump(exclude_none=True))
+def with_defaults(stream: object) -> object:
+    """What a domain file says of a stream, with the limits and retries of its kind where it is silent."""
+    if not isinstance(stream, dict):
+        return stream
+    kind = DEFAULT if (given := stream.get("kind")) not in ("transactional", "marketing") else given
+    return {
+        **stream,
+        "limits": _filled(stream.get("limits", {}), LIMITS[kind]),
+        "retry": _filled(stream.get("retry", {}), RETRY[kind]),
+    }
+
+
+def _filled(given: object, default: Table) -> object:
+    # What is no table is left for pydantic to refuse.
+    return {**default.model_dump(), **given} if isinstance(given, Mapping) else given

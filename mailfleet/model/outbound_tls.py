@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, model_validator
+
+from mailfleet.model.types import Destination, Table
+from mailfleet.model.values import as_tuple, at_least_one, each_once
 
 TlsLevel = Literal["may", "encrypt", "dane-only", "verify", "secure"]
 """Postfix's security levels (TLS_README): from "if offered" to "with a certificate for the domain"."""
 
 
-@dataclass(frozen=True)
-class TlsDemand:
-    """The level for mail to one recipient domain, which wins over DANE and MTA-STS."""
+class TlsDemand(Table):
+    """What `outbound_tls` says of one recipient domain; it wins over DANE and MTA-STS."""
 
-    destination: str
-    """A domain, or with a leading dot all its subdomains."""
     level: TlsLevel
-    names: tuple[str, ...] = ()
-    """Names of which the certificate must have one; empty: the domain or a subdomain of it."""
+    names: Annotated[
+        tuple[Destination, ...],
+        BeforeValidator(as_tuple),
+        AfterValidator(at_least_one),
+        AfterValidator(each_once),
+    ] = ()
+    """Names of which the certificate must have one. Default: the domain or a subdomain of it.
+
+    Example: ["mx.partner.example"].
+    """
+
+    @model_validator(mode="after")
+    def _has_use_for_names(self) -> TlsDemand:
+        if self.names and self.level != "secure":
+            raise ValueError(f'names are for level "secure" only; "{self.level}" has none')
+        return self
 
     @property
     def policy(self) -> str:
@@ -28,3 +43,9 @@ class TlsDemand:
         match = ":".join(self.names) or own
         # The server may have several certificates; it is asked for that of its own name.
         return f"{self.level} match={match} servername=hostname"
+
+
+LevelOrDemand = Annotated[
+    TlsDemand, BeforeValidator(lambda v: {"level": v} if isinstance(v, str) else v)
+]
+"""A text alone is the level."""

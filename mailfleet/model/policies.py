@@ -1,22 +1,44 @@
-"""What a domain publishes about its mail: one value for each policy of a domain file."""
+"""What a domain publishes about its mail: one value for each policy of a domain file.
+
+A table from which nothing is derived is used as it was read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from mailfleet.model.types import Names, SecureUri, ServiceNames, Table
+from mailfleet.model.values import as_tuple, at_least_one, each_once, matching
 
 Policy = Literal["none", "quarantine", "reject"]
+Period = Annotated[
+    str, matching(r"[a-z0-9]{1,16}", "write 1 to 16 small letters and digits, e.g. 2026q4")
+]
+KeySelector = Annotated[
+    str,
+    matching(
+        r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?",
+        "write the selector as it stands before ._domainkey, in small letters, e.g. mta1-eu-2026q3",
+    ),
+]
 
 
-@dataclass(frozen=True)
-class Dkim:
-    """How a domain signs: one key per host and period (decision D2)."""
+class Dkim(Table):
+    """`[dkim]`: one key per host and period (decision D2); a new period means new keys."""
 
-    period: str
-    bits: int
-    revoked: tuple[str, ...] = ()
-    """Selectors whose keys are published as revoked: an empty `p=` (RFC 6376 §3.6.1)."""
+    period: Period = "1"
+    bits: Literal[2048, 3072, 4096] = 2048
+    revoked: Annotated[
+        tuple[KeySelector, ...], BeforeValidator(as_tuple), AfterValidator(each_once)
+    ] = ()
+    """Selectors that no receiver shall trust any more: an empty `p=` (RFC 6376 §3.6.1).
+
+    Example: ["mta1-eu-2026q3"].
+    """
 
 
 @dataclass(frozen=True)
@@ -30,39 +52,41 @@ class Dmarc:
     strict_spf: bool
     reports: tuple[str, ...]
     """Mail addresses for aggregate reports."""
-    testing: bool = False
+    testing: bool
     """`t=y`: receivers apply the policy one level lower than it says."""
-    subdomains: Mapping[str, Policy] = field(default_factory=dict, hash=False)
+    subdomains: Mapping[str, Policy] = field(hash=False)
     """The policies of single From domains below the file's domain, where they differ."""
 
 
-@dataclass(frozen=True)
-class Spf:
-    """What else may send as the domain, and how strict the end of the record is (RFC 7208)."""
+class Spf(Table):
+    """`[spf]`: what else may send as the domain, and how the record ends (RFC 7208)."""
 
-    includes: tuple[str, ...]
-    all: Literal["-all", "~all"]
+    includes: ServiceNames = ()
+    """Example: ["_spf.esp.example"]."""
+    all: Literal["-all", "~all"] = "-all"
 
 
-@dataclass(frozen=True)
-class MtaSts:
-    """TLS that other servers shall demand of this fleet's inbound hosts (RFC 8461 §3.2)."""
+class MtaSts(Table):
+    """`[mta_sts]`: TLS that others shall demand of the inbound hosts (RFC 8461 §3.2)."""
 
     mode: Literal["none", "testing", "enforce"]
-    max_age: int
+    max_age: int = Field(default=604_800, ge=86_400, le=31_557_600)
+    """Seconds for which senders keep the policy."""
 
 
-@dataclass(frozen=True)
-class Caa:
-    """Who may issue certificates for the fleet's names (RFC 8659), from which account (RFC 8657)."""
+class Caa(Table):
+    """`[caa]`: who may issue certificates (RFC 8659), from which account (RFC 8657 §3)."""
 
-    issuers: tuple[str, ...]
-    account_uri: str | None = None
+    issuers: Annotated[Names, AfterValidator(at_least_one)]
+    """Certificate authorities by their own names. Example: ["letsencrypt.org"]."""
+    account_uri: SecureUri | None = None
+    """The only account of the authority that may have certificates issued."""
 
 
-@dataclass(frozen=True)
-class Bimi:
-    """The logo that mailbox providers show, and the certificate that it is ours."""
+class Bimi(Table):
+    """`[bimi]`: draft-brand-indicators-for-message-identification §4.3."""
 
-    logo: str
-    certificate: str | None = None
+    logo: SecureUri
+    """An SVG Tiny PS image."""
+    certificate: SecureUri | None = None
+    """The mark certificate that Gmail and Apple ask for."""

@@ -16,31 +16,30 @@ from pydantic import (
     model_validator,
 )
 
-from mailfleet.model.addresses import Address, Network
+from mailfleet.model.addresses import Address
 from mailfleet.model.authorities import authority
-from mailfleet.model.kinds import RETRY, Kind, or_default
-from mailfleet.model.limits import LimitsTable, RetryTable
-from mailfleet.model.outbound_tls import TlsLevel
+from mailfleet.model.kinds import DEFAULT, Kind, with_defaults
+from mailfleet.model.limits import InboundLimits, Limits, Retry
+from mailfleet.model.open_ports import OpenPort
+from mailfleet.model.outbound_tls import LevelOrDemand
+from mailfleet.model.policies import Bimi, Caa, Dkim, MtaSts, Policy, Spf
 from mailfleet.model.provider import DnsTable, ReverseDns, ReverseDnsTable
-from mailfleet.model.types import DomainName, Port, ServiceNames
+from mailfleet.model.types import Destination, DomainName, Names, Networks, Port, Scan
 from mailfleet.model.types import Table as _Table
 from mailfleet.model.values import (
     as_tuple,
     at_least_one,
     distinct_keys,
-    domain_or_subdomains,
     each_once,
     mail_address,
     matching,
     one_of_each_family,
     parsed_address,
-    parsed_network,
     ports_once,
     secure_uri,
     stream_name,
 )
 
-Destination = Annotated[str, AfterValidator(domain_or_subdomains)]
 MailAddress = Annotated[str, AfterValidator(mail_address)]
 Identifier = Annotated[
     str,
@@ -56,31 +55,12 @@ Login = Annotated[
         "start with a small letter, then small letters, digits and _, 31 at most, e.g. shop_eu",
     ),
 ]
-Period = Annotated[
-    str, matching(r"[a-z0-9]{1,16}", "write 1 to 16 small letters and digits, e.g. 2026q4")
-]
 Selector = Annotated[
     str,
     matching(
         r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?",
         "write 1 to 32 small letters, digits and inner hyphens, e.g. mta1-eu",
     ),
-]
-KeySelector = Annotated[
-    str,
-    matching(
-        r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?",
-        "write the selector as it stands before ._domainkey, in small letters, e.g. mta1-eu-2026q3",
-    ),
-]
-SecureUri = Annotated[
-    str,
-    matching(
-        # What separates tags and strings in the records that hold such a URI is left out.
-        r"https://[A-Za-z0-9.-]+(:[0-9]{1,9})?/[A-Za-z0-9._~/?&=%+:@-]*",
-        'write a whole https:// address without ";", "," or quotes',
-    ),
-    AfterValidator(secure_uri),
 ]
 LabName = Annotated[
     str,
@@ -98,20 +78,9 @@ AcmeDirectory = Annotated[
     AfterValidator(lambda text: secure_uri(text) if text.startswith("https:") else text),
     AfterValidator(authority),
 ]
-Purpose = Annotated[
-    str,
-    matching(
-        r"[A-Za-z0-9_./-]+( [A-Za-z0-9_./-]+)*",
-        "write letters, digits, and the characters _ . / - with single spaces, e.g. node_exporter",
-    ),
-    Field(max_length=60),
-]
-Policy = Literal["none", "quarantine", "reject"]
-Scan = Literal["none", "virus", "full"]
 MailAddresses = Annotated[
     tuple[MailAddress, ...], BeforeValidator(as_tuple), AfterValidator(each_once)
 ]
-Names = Annotated[tuple[DomainName, ...], BeforeValidator(as_tuple), AfterValidator(each_once)]
 Logins = Annotated[
     tuple[Login, ...],
     BeforeValidator(as_tuple),
@@ -122,13 +91,6 @@ Addresses = Annotated[
     tuple[Annotated[Address, BeforeValidator(parsed_address)], ...],
     BeforeValidator(lambda value: as_tuple(value, single=str)),
     AfterValidator(one_of_each_family),
-]
-
-
-Networks = Annotated[
-    tuple[Annotated[Network, BeforeValidator(parsed_network)], ...],
-    BeforeValidator(as_tuple),
-    AfterValidator(each_once),
 ]
 
 
@@ -155,7 +117,7 @@ class StreamTable(_Table):
     starttls_port: Port = 587
     logins: Logins
     """Names of the applications that may submit; the password hashes are secrets."""
-    kind: Kind = "transactional"
+    kind: Kind = DEFAULT
     """Whether people wait for the mail, or it goes out in campaigns: sets limits and retries."""
     scan: Scan = "none"
     """Whether mail is scanned before it is accepted: for viruses, or in full, for spam too."""
@@ -163,8 +125,13 @@ class StreamTable(_Table):
     """What becomes of mail that cannot be scanned: 451, or accepted unscanned."""
     client_trace: Literal["hide", "keep"] = "hide"
     """Whether what tells where an application runs, such as Received lines, leaves with its mail."""
-    limits: LimitsTable = LimitsTable()
-    retry: RetryTable = RetryTable()
+    limits: Limits
+    retry: Retry
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_what_its_kind_says(cls, value: object) -> object:
+        return with_defaults(value)
 
     @model_validator(mode="after")
     def _is_scanned_if_scanning_may_fail(self) -> StreamTable:
@@ -177,24 +144,13 @@ class StreamTable(_Table):
 
     @model_validator(mode="after")
     def _pauses_grow(self) -> StreamTable:
-        retry = or_default(self.retry, RETRY[self.kind])
+        retry = self.retry
         if retry.longest_seconds < retry.first_seconds:
             raise ValueError(
                 f"retry: longest_seconds is {retry.longest_seconds} and first_seconds "
                 f"{retry.first_seconds}; the longest pause cannot be shorter than the first"
             )
         return self
-
-
-class DkimTable(_Table):
-    """`[dkim]`: the signing period is part of the selector; a new one means new keys."""
-
-    period: Period = "1"
-    bits: Literal[2048, 3072, 4096] = 2048
-    revoked: Annotated[
-        tuple[KeySelector, ...], BeforeValidator(as_tuple), AfterValidator(each_once)
-    ] = ()
-    """Selectors that no receiver shall trust any more. Example: ["mta1-eu-2026q3"]."""
 
 
 class DmarcTable(_Table):
@@ -214,22 +170,6 @@ class DmarcTable(_Table):
     """Policies of single From domains. Example: {"news.shop.example" = "none"}."""
 
 
-class SpfTable(_Table):
-    """`[spf]`: RFC 7208."""
-
-    includes: ServiceNames = ()
-    """Example: ["_spf.esp.example"]."""
-    all: Literal["-all", "~all"] = "-all"
-
-
-class MtaStsTable(_Table):
-    """`[mta_sts]`: RFC 8461 §3.2."""
-
-    mode: Literal["none", "testing", "enforce"]
-    max_age: int = Field(default=604_800, ge=86_400, le=31_557_600)
-    """Seconds for which senders keep the policy."""
-
-
 class TlsRptTable(_Table):
     """`[tls_rpt]`: RFC 8460 §3."""
 
@@ -243,75 +183,31 @@ class TlsTable(_Table):
     """Whether they have an RSA certificate beside the ECDSA one, for clients that know no other."""
 
 
-class CaaTable(_Table):
-    """`[caa]`: RFC 8659, RFC 8657 §3."""
-
-    issuers: Annotated[Names, AfterValidator(at_least_one)]
-    """Certificate authorities by their own names. Example: ["letsencrypt.org"]."""
-    account_uri: SecureUri | None = None
-    """The only account of the authority that may have certificates issued."""
-
-
-class BimiTable(_Table):
-    """`[bimi]`: draft-brand-indicators-for-message-identification §4.3."""
-
-    logo: SecureUri
-    """An SVG Tiny PS image."""
-    certificate: SecureUri | None = None
-    """The mark certificate that Gmail and Apple ask for."""
-
-
 class DomainTable(_Table):
     """A whole `dns/<domain>.toml`."""
 
     dns: DnsTable | None = None
     """Default: provider = "manual"."""
-    dkim: DkimTable = DkimTable()
+    dkim: Dkim = Dkim()
     dmarc: DmarcTable = DmarcTable()
-    spf: SpfTable = SpfTable()
+    spf: Spf = Spf()
     mx: Annotated[Names, AfterValidator(at_least_one)] | None = None
     ttl: int = Field(default=3600, ge=1, le=604_800)
     postmaster: MailAddress | None = None
     """Who reads mail to postmaster and abuse of its names. Default: it stays in the maildir."""
     sends: bool = True
     """False: a parked domain, which takes and sends no mail."""
-    mta_sts: MtaStsTable | None = None
+    mta_sts: MtaSts | None = None
     tls_rpt: TlsRptTable | None = None
     tls: TlsTable = TlsTable()
-    caa: CaaTable | None = None
-    bimi: BimiTable | None = None
+    caa: Caa | None = None
+    bimi: Bimi | None = None
     streams: dict[Annotated[Identifier, AfterValidator(stream_name)], StreamTable] = Field(
         default_factory=dict
     )
 
 
-class OpenPortTable(_Table):
-    """One of `open_ports`: a port of the operator's own service that the firewall leaves open."""
-
-    port: Port
-    protocol: Literal["tcp", "udp"] = "tcp"
-    sources: Networks = ()
-    """Whom it is open to. Default: everybody. Example: ["203.0.113.0/24"]."""
-    purpose: Purpose = "opened by the operator"
-    """What `ufw status` shows beside it. Example: "node_exporter"."""
-
-
-OpenPorts = Annotated[
-    tuple[OpenPortTable, ...], BeforeValidator(as_tuple), AfterValidator(ports_once)
-]
-
-
-class InboundLimitsTable(_Table):
-    """`inbound_limits` of an inventory: what strangers may bring to each host's port 25."""
-
-    keep_days: int = Field(default=30, ge=0, le=3650)
-    """After which mail is deleted from the maildirs."""
-    megabytes: int = Field(default=2000, ge=50, le=1_000_000)
-    """What all maildirs of a host may hold (MB of 2^20 bytes); then nothing more is taken."""
-    client_messages_per_minute: int = Field(default=300, ge=1, le=100_000)
-    client_recipients_per_minute: int = Field(default=600, ge=1, le=1_000_000)
-    max_recipients: int = Field(default=100, ge=100, le=1000)
-    """RFC 5321 §4.5.3.1.8 wants 100 at least."""
+OpenPorts = Annotated[tuple[OpenPort, ...], BeforeValidator(as_tuple), AfterValidator(ports_once)]
 
 
 class HostTable(_Table):
@@ -337,30 +233,6 @@ class HostTable(_Table):
     """Further ports that the firewall opens on this host, besides the fleet's `open_ports`."""
 
 
-class TlsDemandTable(_Table):
-    """What `outbound_tls` says of one recipient domain; a text alone is its level."""
-
-    level: TlsLevel
-    names: Annotated[
-        tuple[Destination, ...],
-        BeforeValidator(as_tuple),
-        AfterValidator(at_least_one),
-        AfterValidator(each_once),
-    ] = ()
-    """Names of which the certificate must have one. Example: ["mx.partner.example"]."""
-
-    @model_validator(mode="after")
-    def _has_use_for_names(self) -> TlsDemandTable:
-        if self.names and self.level != "secure":
-            raise ValueError(f'names are for level "secure" only; "{self.level}" has none')
-        return self
-
-
-TlsDemand = Annotated[
-    TlsDemandTable, BeforeValidator(lambda v: {"level": v} if isinstance(v, str) else v)
-]
-
-
 class InventoryTable(_Table):
     """What an inventory says of the whole fleet: the arguments of `declare`."""
 
@@ -372,7 +244,7 @@ class InventoryTable(_Table):
     """Who serves the PTR records; also by region: {"eu": {...}}. Default: nobody, you are told."""
     inbound_scan: Scan = "full"
     """Whether inbound mail is scanned: viruses are refused, spam is marked."""
-    inbound_limits: InboundLimitsTable = InboundLimitsTable()
+    inbound_limits: InboundLimits = InboundLimits()
     """Rates for one client address, and how much is kept for how long."""
     lab: LabName | None = None
     """Name of the lab that the hosts live in."""
@@ -387,7 +259,7 @@ class InventoryTable(_Table):
     """Who issues the hosts' certificates (RFC 8555). Example: "production"."""
     acme_contact: MailAddress | None = None
     """Where that authority writes to. Example: "postmaster@shop.example"."""
-    outbound_tls: Annotated[dict[Destination, TlsDemand], BeforeValidator(distinct_keys)] = Field(
-        default_factory=dict
+    outbound_tls: Annotated[dict[Destination, LevelOrDemand], BeforeValidator(distinct_keys)] = (
+        Field(default_factory=dict)
     )
     """TLS towards recipient domains, before DANE and MTA-STS. Example: {"bank.example": "secure"}."""

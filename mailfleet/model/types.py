@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from mailfleet.model.addresses import Network
 from mailfleet.model.names import domain_name, service_name
-from mailfleet.model.values import as_tuple, each_once
+from mailfleet.model.values import (
+    as_tuple,
+    domain_or_subdomains,
+    each_once,
+    matching,
+    parsed_network,
+    secure_uri,
+)
 
 
 class Table(BaseModel):
@@ -23,3 +31,21 @@ ServiceNames = Annotated[
     AfterValidator(each_once),
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Destination = Annotated[str, AfterValidator(domain_or_subdomains)]
+Names = Annotated[tuple[DomainName, ...], BeforeValidator(as_tuple), AfterValidator(each_once)]
+Networks = Annotated[
+    tuple[Annotated[Network, BeforeValidator(parsed_network)], ...],
+    BeforeValidator(as_tuple),
+    AfterValidator(each_once),
+]
+SecureUri = Annotated[
+    str,
+    matching(
+        # What separates tags and strings in the records that hold such a URI is left out.
+        r"https://[A-Za-z0-9.-]+(:[0-9]{1,9})?/[A-Za-z0-9._~/?&=%+:@-]*",
+        'write a whole https:// address without ";", "," or quotes',
+    ),
+    AfterValidator(secure_uri),
+]
+Scan = Literal["none", "virus", "full"]
+"""What mail is scanned for; "full" is viruses and spam."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
-from mailfleet.model import schema
+from mailfleet.model import limits, policies, schema
 from mailfleet.model.kinds import LIMITS, RETRY
-from mailfleet.model.limits import LimitsTable, RetryTable
+from mailfleet.model.open_ports import OpenPort
+from mailfleet.model.outbound_tls import TlsDemand
 from mailfleet.model.provider import DnsTable, ReverseDnsTable
 
 pytestmark = pytest.mark.unit
@@ -19,35 +19,33 @@ _REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text(enc
 _TABLES = [
     schema.HostTable,
     schema.InventoryTable,
-    schema.InboundLimitsTable,
-    schema.TlsDemandTable,
+    limits.InboundLimits,
+    TlsDemand,
     schema.DomainTable,
     DnsTable,
     ReverseDnsTable,
-    schema.DkimTable,
+    policies.Dkim,
     schema.DmarcTable,
-    schema.SpfTable,
-    schema.MtaStsTable,
-    schema.OpenPortTable,
+    policies.Spf,
+    policies.MtaSts,
+    OpenPort,
     schema.TlsRptTable,
     schema.TlsTable,
-    schema.CaaTable,
-    schema.BimiTable,
+    policies.Caa,
+    policies.Bimi,
     schema.StreamTable,
-    LimitsTable,
-    RetryTable,
+    limits.Limits,
+    limits.Retry,
 ]
 
 
 def test_every_kind_of_stream_is_explained() -> None:
     for table in (LIMITS, RETRY):
-        for field in dataclasses.fields(table["transactional"]):
-            (row,) = (
-                line for line in _REFERENCE.splitlines() if line.startswith(f"| `{field.name}`")
-            )
+        for name in type(table["transactional"]).model_fields:
+            (row,) = (line for line in _REFERENCE.splitlines() if line.startswith(f"| `{name}`"))
             shown = [cell.strip() for cell in row.split("|")[2:4]]
             kinds = (table["transactional"], table["marketing"])
-            assert shown == [f"`{getattr(kind, field.name)}`" for kind in kinds]
+            assert shown == [f"`{getattr(kind, name)}`" for kind in kinds]
 
 
 @pytest.mark.parametrize("table", _TABLES)

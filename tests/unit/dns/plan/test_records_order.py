@@ -45,7 +45,7 @@ def address(number: int) -> Address:
 
 def spf(numbers: set[int]) -> list[RRset]:
     addresses = [address(number) for number in numbers]
-    made = sender_records(ZONE, Spf((), "-all"), addresses)
+    made = sender_records(ZONE, Spf(), addresses)
     return [rrset(name, "TXT", 300, txt(text)) for name, text in made.items()]
 
 

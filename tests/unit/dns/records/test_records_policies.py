@@ -61,20 +61,20 @@ def test_mta_sts() -> None:
         )
     }
     assert made["mta-sts.news.shop.example", "AAAA"] == ("2001:db8::1",)
-    text = mta_sts.policy_text(MtaSts("enforce", 604_800), [HOST])
+    text = mta_sts.policy_text(MtaSts(mode="enforce", max_age=604_800), [HOST])
     assert text == f"version: STSv1\r\nmode: enforce\r\nmx: {HOST}\r\nmax_age: 604800\r\n"
     assert made["_mta-sts.shop.example", "TXT"] == (mta_sts.record(text),)
 
 
 def test_an_mta_sts_id_changes_with_the_policy_only() -> None:
-    policy = MtaSts("testing", 86_400)
+    policy = MtaSts(mode="testing", max_age=86_400)
     one = mta_sts.record(mta_sts.policy_text(policy, ["b.example", "a.example"]))
     assert one == mta_sts.record(mta_sts.policy_text(policy, ["a.example", "b.example"]))
     assert one != mta_sts.record(mta_sts.policy_text(policy, ["a.example"]))
     identifier = one.removeprefix("v=STSv1; id=")
     assert identifier.isalnum()
     assert len(identifier) <= 32
-    assert "mx:" not in mta_sts.policy_text(MtaSts("none", 86_400), ["a.example"])
+    assert "mx:" not in mta_sts.policy_text(MtaSts(mode="none", max_age=86_400), ["a.example"])
 
 
 def test_tls_reports() -> None:

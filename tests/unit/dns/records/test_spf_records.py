@@ -19,7 +19,7 @@ from mailfleet.model import Address, Spf
 pytestmark = pytest.mark.unit
 
 NAME = "shop.example"
-PLAIN = Spf((), "-all")
+PLAIN = Spf()
 
 
 def v4(number: int) -> Address:
@@ -44,12 +44,16 @@ def test_neighbours_become_a_block_where_it_is_wholly_ours() -> None:
 
 
 def test_a_short_record_stands_alone() -> None:
-    made = sender_records(NAME, Spf(("spf.esp.example",), "~all"), [ip_address("203.0.113.1")])
+    made = sender_records(
+        NAME, Spf(includes=("spf.esp.example",), all="~all"), [ip_address("203.0.113.1")]
+    )
     assert made == {NAME: "v=spf1 ip4:203.0.113.1 include:spf.esp.example ~all"}
 
 
 def test_a_long_one_is_spread() -> None:
-    made = sender_records(NAME, Spf(("spf.esp.example",), "~all"), map(v4, range(0, 120, 2)))
+    made = sender_records(
+        NAME, Spf(includes=("spf.esp.example",), all="~all"), map(v4, range(0, 120, 2))
+    )
     assert list(made) == [NAME, f"_spf.{NAME}", f"_spf2.{NAME}", f"_spf3.{NAME}"]
     assert made[NAME] == (
         f"v=spf1 include:_spf.{NAME} include:_spf2.{NAME} include:_spf3.{NAME} "
