@@ -11,6 +11,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from bench import dns_fleet, site
 from bench.figures import Figure, Result, Target
@@ -31,7 +32,7 @@ _RRSETS = 20
 @dataclass(frozen=True)
 class _Provider:
     name: str
-    open: Callable[[], Driver]
+    open: Callable[[], Driver[Any]]
     requests: Callable[[], int]
 
 
@@ -66,9 +67,10 @@ def run() -> Result:
 def _push(provider: _Provider, host: int) -> None:
     driver = provider.open()
     for number in range(_ZONES):
-        made = plan(driver.read(_zone(number)), _records(_zone(number), host))
+        snapshot = driver.read(_zone(number))
+        made = plan(snapshot, _records(_zone(number), host))
         if not made.is_empty:
-            driver.apply(made)
+            driver.apply(made, snapshot)
 
 
 def _zone(number: int) -> str:

@@ -208,7 +208,7 @@ def fleet(zone: str) -> Fleet:
     return build_fleet("inventories/prod", [host], {"domains": [zone]}, files, [])
 
 
-def check(zone: str, existing: Existing, opened: Callable[[], Driver], add: Add) -> None:
+def check(zone: str, existing: Existing, opened: Callable[[], Driver[Any]], add: Add) -> None:
     """Push over what is there, and again: nothing foreign changes, nothing waits without need."""
     for record in existing.records:
         add(*record)
@@ -248,7 +248,7 @@ def _published(made: Publication) -> tuple[set[str], str]:
         return {outcome.state for outcome in error.outcome}, str(error)
 
 
-def _content(driver: Driver, zone: str) -> dict[Key, RRset]:
+def _content(driver: Driver[Any], zone: str) -> dict[Key, RRset]:
     return {record.key: record for record in driver.read(zone).records}
 
 

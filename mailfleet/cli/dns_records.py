@@ -12,6 +12,7 @@ import click
 from mailfleet.cli.options import as_document, domain, inventory_path, known_domain
 from mailfleet.dns.records.desired import records
 from mailfleet.dns.records.host_values import HostValue, host_values
+from mailfleet.dns.records.ptr import ptr_records
 from mailfleet.dns.rrset import RRset
 from mailfleet.model import Fleet
 from mailfleet.project import inventory
@@ -63,9 +64,9 @@ def _wanted(
     desired = records(fleet)
     zones = {
         zone: [record for record in found if is_in_scope(record.name)]
-        for zone, found in desired.zones.items()
+        for zone, found in desired.items()
     }
-    reverse = [r for r in desired.reverse.values() if is_in_scope(r.values[0].rstrip("."))]
+    reverse = [r.rrset for r in ptr_records(fleet).values() if is_in_scope(r.name)]
     unknown = [value for value in host_values(fleet) if is_in_scope(value.name)]
     return {zone: found for zone, found in zones.items() if found}, reverse, unknown
 

@@ -172,6 +172,12 @@ class Host:
         return tuple(dict.fromkeys(found))
 
     @property
+    def reverse_names(self) -> dict[Address, str]:
+        """What each address is called in reverse DNS: its HELO name, else the host's."""
+        names: dict[Address, str] = dict.fromkeys(self.addresses, self.name)
+        return names | {address: s.helo for s in self.sending for address in s.addresses}
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Host name and HELO names, each once."""
         return tuple(dict.fromkeys((self.name, *(s.helo for s in self.sending))))

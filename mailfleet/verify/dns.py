@@ -13,8 +13,8 @@ import dns.resolver
 from dns.exception import DNSException
 
 from mailfleet.dns.query.authoritative import Authority, ask, authorities
-from mailfleet.dns.records.desired import reverse_name
 from mailfleet.dns.records.dkim import PublicKey
+from mailfleet.dns.records.ptr import reverse_name
 from mailfleet.dns.rrset import octets
 from mailfleet.model import Fleet, Host
 
@@ -62,10 +62,8 @@ class Names:
 
 def address_problems(names: Names, host: Host) -> list[str]:
     """Addresses whose PTR record is not their name, or whose name does not lead back to them."""
-    wanted = dict.fromkeys(host.addresses, host.name)
-    wanted |= {address: s.helo for s in host.sending for address in s.addresses}
     found = []
-    for address, name in wanted.items():
+    for address, name in host.reverse_names.items():
         reverse_names, problems = names.answers(reverse_name(address), "PTR")
         found += problems
         for server, values in reverse_names.items():

@@ -41,9 +41,10 @@ def opened(at: Server, key: str = "fleet") -> OctoDns:
 
 
 def push(driver: OctoDns, wanted: list[RRset]) -> int:
-    made = plan(driver.read(ZONE), wanted)
-    assert driver.audit(made) == ()
-    driver.apply(made)
+    snapshot = driver.read(ZONE)
+    made = plan(snapshot, wanted)
+    assert driver.audit(made, snapshot) == ()
+    driver.apply(made, snapshot)
     return len(made.changes)
 
 

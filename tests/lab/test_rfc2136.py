@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import dns.message
 import dns.query
@@ -23,13 +24,13 @@ import dns.update
 import pytest
 
 from mailfleet.dns.plan.zone import plan
-from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.providers.base import ReverseZones
 from mailfleet.dns.providers.rfc2136 import Rfc2136
 from mailfleet.dns.providers.rfc2136.errors import Peer
 from mailfleet.dns.providers.rfc2136.tsig import tsig_key
 from mailfleet.dns.publish.plan import Publication, ZonePlan
 from mailfleet.dns.publish.prepare import PublishError, publish
-from mailfleet.dns.records.desired import reverse_name
+from mailfleet.dns.records.ptr import reverse_name
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address
@@ -192,15 +193,18 @@ def desired(*extra: RRset) -> list[RRset]:
 
 
 def push(driver: Rfc2136, zone: str, wanted: list[RRset], **options: object) -> int:
-    made = plan(driver.read(zone), wanted, **options)  # type: ignore[arg-type]
+    snapshot = driver.read(zone)
+    made = plan(snapshot, wanted, **options)  # type: ignore[arg-type]
     assert not made.conflicts
-    driver.apply(made)
+    driver.apply(made, snapshot)
     return len(made.changes)
 
 
-def reverse_zone(driver: Driver, address: Address) -> str | None:
+def reverse_zone(driver: Any, address: Address) -> str | None:
     """The zone of one address's PTR record."""
-    return driver.reverse_zones({address: reverse_name(address)}).get(address)
+    assert isinstance(driver, ReverseZones)
+    zones: dict[Address, str] = driver.reverse_zones({address: reverse_name(address)})
+    return zones.get(address)
 
 
 def test_a_second_push_changes_nothing(server: Server) -> None:
@@ -263,10 +267,11 @@ def test_two_fleets_share_a_zone(server: Server) -> None:
 
 def test_a_zone_that_changed_meanwhile_is_not_overwritten(server: Server) -> None:
     driver = server.driver()
-    made = plan(driver.read("example.test"), desired())
+    snapshot = driver.read("example.test")
+    made = plan(snapshot, desired())
     server.add("mta1.eu", 60, "A", "198.51.100.77")
     with pytest.raises(MailfleetError, match=r"changed by somebody else.*\n.*run the command"):
-        driver.apply(made)
+        driver.apply(made, snapshot)
     # All or nothing: the record sets that nobody touched were not written either.
     assert not server.ask("example.test", "MX").answer
 
@@ -295,9 +300,10 @@ def test_a_plan_larger_than_a_message(server: Server) -> None:
 def test_a_name_that_the_servers_policy_denies_stops_no_other(server: Server) -> None:
     denied = rrset("denied.example.test", "A", 300, "198.51.100.9")
     driver = server.driver()
-    made = plan(driver.read("example.test"), desired(denied))
+    snapshot = driver.read("example.test")
+    made = plan(snapshot, desired(denied))
     with pytest.raises(PublishError, match=r"denied\.example\.test A: .*REFUSED"):
-        publish(Publication((ZonePlan(driver, made),)))
+        publish(Publication((ZonePlan(driver, made, snapshot),)))
     again = plan(server.driver().read("example.test"), desired(denied))
     assert [change.key for change in again.changes] == [denied.key]
     assert plan(server.driver().read("example.test"), desired()).is_empty

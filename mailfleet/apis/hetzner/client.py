@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import requests
@@ -82,6 +83,29 @@ class Connection:
             if problem is not None:
                 raise problem
 
+    @cached_property
+    def may_write(self) -> bool:
+        """Whether the token may change anything; asked once.
+
+        The API does not tell what a token may, so this asks for a change to an IP that cannot exist.
+        """
+        return self.ask("find out whether the token may write", self._try_to_write)
+
+    def _try_to_write(self) -> bool:
+        try:
+            self.client.request(
+                "POST",
+                f"/primary_ips/{_NOBODY}/actions/change_dns_ptr",
+                json={"ip": "192.0.2.1", "dns_ptr": None},
+            )
+        except APIException as error:
+            if error.code in ("not_found", "invalid_input"):
+                return True
+            if error.code in (READ_ONLY, "forbidden"):
+                return False
+            raise
+        return True
+
     def retry_after(self) -> float | None:
         """Seconds to stay away, where the last answer says so."""
         after = self._headers.get("retry-after", "")
@@ -117,27 +141,3 @@ class Patience:
             return failure(doing, error, told)
         clock.pause(pause)
         return None
-
-
-def may_write(connection: Connection) -> bool:
-    """Whether the token may change anything.
-
-    The API does not tell what a token may, so this asks for a change to an IP that cannot exist.
-    """
-
-    def probe() -> bool:
-        try:
-            connection.client.request(
-                "POST",
-                f"/primary_ips/{_NOBODY}/actions/change_dns_ptr",
-                json={"ip": "192.0.2.1", "dns_ptr": None},
-            )
-        except APIException as error:
-            if error.code in ("not_found", "invalid_input"):
-                return True
-            if error.code in (READ_ONLY, "forbidden"):
-                return False
-            raise
-        return True
-
-    return connection.ask("find out whether the token may write", probe)

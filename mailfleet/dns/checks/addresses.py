@@ -8,28 +8,27 @@ from ipaddress import ip_address
 
 from mailfleet.dns.checks.finding import Finding, Scope, Task
 from mailfleet.dns.query.resolver import Resolver
-from mailfleet.dns.rrset import RRset
-from mailfleet.model import Address
+from mailfleet.dns.records.ptr import PtrRecord, ptr_records
 
 
 def tasks(scope: Scope) -> Iterator[Task]:
     """One for each address and resolver."""
     served = {a: bool(h.reverse_dns) for h in scope.fleet.hosts for a in h.all_addresses}
-    for address, record in scope.desired.reverse.items():
-        if scope.includes(record.values[0].rstrip(".")):
+    for address, record in ptr_records(scope.fleet).items():
+        if scope.includes(record.name):
             for resolver in scope.resolvers:
-                yield partial(_confirmed, scope, served[address], address, record, resolver)
+                yield partial(_confirmed, scope, served[address], record, resolver)
 
 
 def _confirmed(
-    scope: Scope, served: bool, address: Address, record: RRset, resolver: Resolver
+    scope: Scope, served: bool, record: PtrRecord, resolver: Resolver
 ) -> Iterator[Finding]:
-    name = record.values[0].rstrip(".")
+    address, name = record.address, record.name
     subject = str(address)
-    reverse_names = resolver(record.name, "PTR")
-    if list(reverse_names) != list(record.values):
+    reverse_names = resolver(record.owner, "PTR")
+    if list(reverse_names) != [f"{name}."]:
         shown = ", ".join(reverse_names) or "no PTR record"
-        asked = f"{record.name}. PTR {record.values[0]}"
+        asked = f"{record.owner}. PTR {name}."
         remedy = (
             f"{scope.push}; where its reverse zone is another company's, ask that for: {asked}"
             if served

@@ -45,7 +45,7 @@ def check(
     scope = Scope(fleet, desired, keys, resolvers, domain, certificates, signed)
     zones = [
         zone
-        for zone, wanted in desired.zones.items()
+        for zone, wanted in desired.items()
         if any(scope.includes(record.name) for record in wanted)
     ]
     findings = [*dkim.missing_keys(scope), *dane.missing_certificates(scope)]

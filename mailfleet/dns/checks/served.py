@@ -23,7 +23,7 @@ _PROXIABLE = frozenset({*_ADDRESSES, "CNAME"})
 def tasks(scope: Scope, servers: Servers) -> Iterator[Task]:
     """One for each record and server; one for each name and server where it is proxied."""
     proxied = scope.fleet.proxied
-    for zone, wanted in scope.desired.zones.items():
+    for zone, wanted in scope.desired.items():
         records = [record for record in wanted if scope.includes(record.name)]
         behind: dict[str, list[RRset]] = {}
         for record in records:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.providers.base import Driver, PtrDriver
 from mailfleet.dns.providers.rfc2136 import open_rfc2136
 from mailfleet.dns.providers.rfc2136.driver import tsig_secret
 from mailfleet.errors import MailfleetError
@@ -12,33 +13,42 @@ from mailfleet.model import Fleet, ProviderSettings
 from mailfleet.secrets import variable
 
 
-def _hetzner(settings: ProviderSettings, fleet: Fleet) -> Driver:
+def _hetzner(settings: ProviderSettings, fleet: Fleet) -> Driver[Any]:
     # Its SDK takes a seventh of a second to import.
     from mailfleet.dns.providers.hetzner import open_hetzner
 
     return open_hetzner(settings, fleet)
 
 
-def _cloudflare(settings: ProviderSettings, fleet: Fleet) -> Driver:
+def _cloudflare(settings: ProviderSettings, fleet: Fleet) -> Driver[Any]:
     # Its SDK takes half a second to import.
     from mailfleet.dns.providers.cloudflare import open_cloudflare
 
     return open_cloudflare(settings, fleet)
 
 
-def _octodns(settings: ProviderSettings, fleet: Fleet) -> Driver:
+def _octodns(settings: ProviderSettings, fleet: Fleet) -> Driver[Any]:
     # octoDNS is an optional extra.
     from mailfleet.dns.providers.octodns import open_octodns
 
     return open_octodns(settings, fleet)
 
 
-_DRIVERS: dict[str, Callable[[ProviderSettings, Fleet], Driver]] = {
+_DRIVERS: dict[str, Callable[[ProviderSettings, Fleet], Driver[Any]]] = {
     "rfc2136": open_rfc2136,
     "hetzner": _hetzner,
     "cloudflare": _cloudflare,
     "octodns": _octodns,
 }
+
+
+def open_ptr(settings: ProviderSettings, fleet: Fleet) -> PtrDriver | None:
+    """The PTR records at a provider that has no reverse zones; None where it may have some."""
+    if settings.provider == "hetzner":
+        from mailfleet.dns.providers.hetzner.driver import open_hetzner_ptr
+
+        return open_hetzner_ptr(settings, fleet)
+    return None
 
 
 def secrets_of(settings: ProviderSettings) -> tuple[tuple[str, str], ...]:
@@ -61,7 +71,7 @@ def secrets_of(settings: ProviderSettings) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-def open_driver(settings: ProviderSettings, fleet: Fleet) -> Driver:
+def open_driver(settings: ProviderSettings, fleet: Fleet) -> Driver[Any]:
     """The driver for a provider; its secrets are looked up now, nothing is sent yet."""
     driver = _DRIVERS.get(settings.provider)
     if driver is None:

@@ -124,7 +124,7 @@ def _zone(
 def _applied(entry: ZonePlan, needs: Needs) -> ZonePlan:
     """Carry the plan out; without what the provider refuses, if it refuses the whole."""
     try:
-        entry.driver.apply(entry.plan)
+        entry.driver.apply(entry.plan, entry.snapshot)
     except RefusedError:
         left = _read_back(entry)
         if left is None or len(left) < 2:

@@ -6,21 +6,20 @@ no owner: records that the fleet no longer needs are not found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import dns.resolver
 from dns.exception import DNSException
 
 from mailfleet.dns.plan.compare import difference
-from mailfleet.dns.plan.zone import Plan, Zone, plan
-from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.plan.zone import Plan, plan
+from mailfleet.dns.providers.base import Refusal, Snapshot
 from mailfleet.dns.publish.plan import ZonePlan
 from mailfleet.dns.query.authoritative import Authority, ask, authorities
 from mailfleet.dns.query.resolver import Resolver
 from mailfleet.dns.rrset import RRset
 from mailfleet.errors import MailfleetError
-from mailfleet.model import Address
 
 # One server may be asked for thousands of records; it is not to take us for a flood.
 _THREADS = 16
@@ -41,18 +40,15 @@ class ByHand:
         self._wanted = wanted
         self._answers = answers
 
-    def read(self, zone: str) -> Zone:
+    def read(self, zone: str) -> Snapshot[None]:
         """What the zone's name servers answer for the wanted names, all of it nobody's."""
-        return Zone(zone, self._answers(zone, self._wanted))
+        return Snapshot(zone, self._answers(zone, self._wanted), content=None)
 
-    def audit(self, plan: Plan) -> tuple[Refusal, ...]:  # noqa: ARG002 - nobody here would refuse
-        return ()
+    def audit(self, plan: Plan, snapshot: Snapshot[None]) -> tuple[Refusal, ...]:  # noqa: ARG002
+        return ()  # nobody here would refuse
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: Plan, snapshot: Snapshot[None]) -> None:  # noqa: ARG002
         raise MailfleetError(f"{plan.zone} is kept by hand", "enter the records there")
-
-    def reverse_zones(self, ptr_records: Mapping[Address, str]) -> dict[Address, str]:  # noqa: ARG002
-        return {}
 
 
 def planned(zone: str, wanted: Sequence[RRset], answers: Answers) -> ZonePlan:
@@ -60,14 +56,14 @@ def planned(zone: str, wanted: Sequence[RRset], answers: Answers) -> ZonePlan:
     driver = ByHand(wanted, answers)
     unknown = ""
     try:
-        found = driver.read(zone)
+        snapshot = driver.read(zone)
     except MailfleetError as error:
-        found, unknown = Zone(zone, ()), str(error)
+        snapshot, unknown = Snapshot(zone, (), content=None), str(error)
     # Whoever keeps the zone decides about what stands in the way, and is shown it.
-    in_the_way = [f"{one.name}/{one.type}" for one in plan(found, wanted).conflicts]
-    made = plan(found, wanted, adopt=in_the_way)
+    in_the_way = [f"{one.name}/{one.type}" for one in plan(snapshot, wanted).conflicts]
+    complete = plan(snapshot, wanted, adopt=in_the_way)
     keys = frozenset(record.key for record in wanted)
-    return ZonePlan(driver, made, wanted=keys, by_hand=True, unknown=unknown)
+    return ZonePlan(driver, complete, snapshot, wanted=keys, by_hand=True, unknown=unknown)
 
 
 def nobody_asked(zone: str, wanted: Sequence[RRset]) -> tuple[RRset, ...]:  # noqa: ARG001

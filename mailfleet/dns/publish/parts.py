@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.needs import Key, Needs
+from mailfleet.dns.plan.ownership import Owned
 from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.providers.base import Driver
 from mailfleet.dns.publish.plan import relying
@@ -24,7 +26,7 @@ _Unit = tuple[Change, ...]
 
 
 def apply_in_parts(
-    driver: Driver, plan: Plan, left: Sequence[Change], needs: Needs
+    driver: Driver[Any], plan: Plan, left: Sequence[Change], needs: Needs
 ) -> dict[Key, str]:
     """Make those of the changes that are `left` which the provider takes, in their order.
 
@@ -41,7 +43,7 @@ def apply_in_parts(
 
 
 class _Parts:
-    def __init__(self, driver: Driver, plan: Plan, needs: Needs) -> None:
+    def __init__(self, driver: Driver[Any], plan: Plan, needs: Needs) -> None:
         self._driver = driver
         self._plan = plan
         self._needs = needs
@@ -56,14 +58,15 @@ class _Parts:
 
     def release(self) -> None:
         """Bring the list of what is owned to what the plan says of everything that was made."""
-        owned = self._driver.read(self._plan.zone).owned
+        snapshot = self._driver.read(self._plan.zone)
+        owned = snapshot.owned
         after = {s: v for s, v in owned.items() if (s.name, s.type) in self.refused}
         after |= {
             s: v for s, v in self._plan.owned_after.items() if (s.name, s.type) not in self.refused
         }
         if after != owned:
-            made = replace(self._plan, changes=(), owned_before=owned, owned_after=after)
-            self._driver.apply(made)
+            part = replace(self._plan, changes=(), owned_before=owned, owned_after=after)
+            self._driver.apply(part, snapshot)
 
     def _apply(self, units: list[_Unit]) -> None:
         waiting = relying(self._needs, self.refused, ())
@@ -75,7 +78,9 @@ class _Parts:
         if not units:
             return
         try:
-            self._driver.apply(self._part([change for unit in units for change in unit]))
+            snapshot = self._driver.read(self._plan.zone)
+            changes = [change for unit in units for change in unit]
+            self._driver.apply(self._part(changes, snapshot.owned), snapshot)
             self._taken = True
         except RefusedError as error:
             if len(units) > 1:
@@ -85,9 +90,8 @@ class _Parts:
             if not self._taken and len(self.refused) >= _HOPELESS:
                 raise MailfleetError(error.problem, error.hint) from None
 
-    def _part(self, changes: Sequence[Change]) -> Plan:
+    def _part(self, changes: Sequence[Change], owned: Owned) -> Plan:
         keys = {change.key for change in changes}
-        owned = self._driver.read(self._plan.zone).owned
         after = {s: v for s, v in owned.items() if (s.name, s.type) not in keys}
         after |= {s: v for s, v in self._plan.owned_after.items() if (s.name, s.type) in keys}
         return replace(self._plan, changes=tuple(changes), owned_before=owned, owned_after=after)

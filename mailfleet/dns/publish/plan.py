@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from mailfleet.dns.plan.needs import Key, Needs, waiting
 from mailfleet.dns.plan.render import summary
 from mailfleet.dns.plan.zone import Plan, held
-from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.providers.base import Driver, Snapshot
 from mailfleet.errors import MailfleetError
 
 
@@ -16,8 +17,10 @@ from mailfleet.errors import MailfleetError
 class ZonePlan:
     """What to do to one zone, and through which driver."""
 
-    driver: Driver
+    driver: Driver[Any]
     plan: Plan
+    snapshot: Snapshot[Any]
+    """What the plan was made from."""
     stops: tuple[str, ...] = ()
     """Why nothing of the zone must be written; empty where it may."""
     wanted: frozenset[Key] = frozenset()

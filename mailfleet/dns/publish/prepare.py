@@ -7,22 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from mailfleet.dns.lookup import Lookup
 from mailfleet.dns.plan.conflicts import matches
 from mailfleet.dns.plan.needs import Key, Needs, needs_of
 from mailfleet.dns.plan.zone import Plan, held, plan
-from mailfleet.dns.providers.base import Driver, Refusal
-from mailfleet.dns.providers.registry import open_driver
+from mailfleet.dns.providers.base import (
+    Content,
+    Driver,
+    PtrDriver,
+    Refusal,
+    Snapshot,
+)
+from mailfleet.dns.providers.registry import open_driver, open_ptr
 from mailfleet.dns.publish import by_hand, reverse
 from mailfleet.dns.publish.apply import PublishError, ZoneOutcome, publish
 from mailfleet.dns.publish.notes import Keys, unread_notes, unsure_notes
 from mailfleet.dns.publish.plan import Publication, UnreadZone, ZonePlan, relying
+from mailfleet.dns.publish.ptr import AddressNames
 from mailfleet.dns.publish.spf_limits import spf_limit_problems
 from mailfleet.dns.records import dane
 from mailfleet.dns.records.dane import Certificates
 from mailfleet.dns.records.desired import Desired, records
 from mailfleet.dns.records.dkim import unread_keys
+from mailfleet.dns.records.ptr import ptr_records
 from mailfleet.dns.rrset import RRset
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Fleet, ProviderSettings
@@ -77,7 +86,7 @@ def prepare(
     def keep(name: str) -> bool:
         return unread(name) or unsure(name) or not in_scope(name)
 
-    for name, wanted in desired.zones.items():
+    for name, wanted in desired.items():
         own = [record for record in wanted if in_scope(record.name)]
         settings = _settings(fleet, name)
         if own:
@@ -86,18 +95,18 @@ def prepare(
             run.zones.append(by_hand.planned(name, own, answers))
         elif own:
             run.add(settings, name, own, keep)
-    ptr_records = {a: r for a, r in desired.reverse.items() if in_scope(r.values[0].rstrip("."))}
-    if ptr_records:
-        progress(f"looking for the PTR records of {len(ptr_records)} addresses")
-    placed = reverse.located(ptr_records, reverse.real(fleet, ptr_records), lookup)
+    ptr = {a: record for a, record in ptr_records(fleet).items() if in_scope(record.name)}
+    if ptr:
+        progress(f"looking for the PTR records of {len(ptr)} addresses")
+    placed = reverse.located(ptr, reverse.real(fleet, ptr), lookup)
     # Which domain a stale PTR record belonged to, its name does not tell; nor, where an alias could
     # not be followed, which record is the address's.
     run.add_reverse(placed.ptr_records, lambda _: domain is not None or bool(placed.unknown))
     if lookup is not None:
         run.count(desired, in_scope)
     run.notes += _unused(adopt, run.zones)
-    wanted_records = [r for zone in desired.zones.values() for r in zone]
-    needs = needs_of([*wanted_records, *placed.ptr_records.values()])
+    wanted_records = [r for zone in desired.values() for r in zone]
+    needs = needs_of([*wanted_records, *(r.rrset for r in placed.ptr_records.values())])
     return Publication(run.held(needs), tuple(run.notes), tuple(run.unread), needs)
 
 
@@ -111,7 +120,7 @@ class _Run:
         self._adopt = adopt
         self._force = force
         self._lookup = lookup
-        self._drivers: dict[ProviderSettings, Driver | MailfleetError] = {}
+        self._drivers: dict[ProviderSettings, Driver[Any] | MailfleetError] = {}
         self.zones: list[ZonePlan] = []
         self.unread: list[UnreadZone] = []
         self.notes: list[str] = []
@@ -127,15 +136,23 @@ class _Run:
         keys = frozenset(record.key for record in wanted)
         try:
             driver = self._open(settings)
-            found = driver.read(name)
-            made = plan(found, wanted, keep=keep, adopt=self._adopt, lookup=self._lookup)
-            refused = driver.audit(made)
+            self._plan(driver, driver.read(name), wanted, keep)
         except MailfleetError as error:
             self.unread.append(UnreadZone(name, self._label(settings), str(error), keys))
-            return
-        stops = tuple(one.text for one in refused if one.key is None)
-        entry = ZonePlan(driver, self._accepted(made, refused), stops, keys)
-        self.zones.append(entry)
+
+    def _plan(
+        self,
+        driver: Driver[Content],
+        snapshot: Snapshot[Content],
+        wanted: Sequence[RRset],
+        keep: Callable[[str], bool],
+    ) -> None:
+        keys = frozenset(record.key for record in wanted)
+        complete = plan(snapshot, wanted, keep=keep, adopt=self._adopt, lookup=self._lookup)
+        refused = driver.audit(complete, snapshot)
+        stops = tuple(refusal.text for refusal in refused if refusal.key is None)
+        accepted = self._accepted(complete, refused)
+        self.zones.append(ZonePlan(driver, accepted, snapshot, stops, keys))
 
     def _accepted(self, made: Plan, refused: Iterable[Refusal]) -> Plan:
         """The plan without the record sets that the provider would not take.
@@ -187,19 +204,36 @@ class _Run:
         ptr_records: reverse.PtrRecords,
         keep: Callable[[str], bool],
     ) -> None:
-        known = reverse.real(self._fleet, ptr_records)
+        zones: dict[str, list[RRset]] = {}
         try:
-            zones, elsewhere = reverse.by_zone(self._open(settings), ptr_records)
+            if ptr := open_ptr(settings, self._fleet):
+                elsewhere = self._add_addresses(ptr, ptr_records, keep)
+            else:
+                zones, elsewhere = reverse.by_zone(self._open(settings), ptr_records)
         except MailfleetError as error:
             label = self._label(settings)
             self.unread.append(UnreadZone(f"reverse zones at {label}", label, str(error)))
             return
+        known = reverse.real(self._fleet, ptr_records)
         reason = f"{self._label(settings)} has no reverse zone for some addresses"
         self.notes += reverse.requests(elsewhere, reason, known, self._lookup)
         for name, own in zones.items():
             self.add(settings, name, own, keep)
 
-    def _open(self, settings: ProviderSettings) -> Driver:
+    def _add_addresses(
+        self, ptr: PtrDriver, ptr_records: reverse.PtrRecords, keep: Callable[[str], bool]
+    ) -> reverse.PtrRecords:
+        """Plan the names of the addresses that the provider has; the records of all others."""
+        # An alias leads away from the provider's own names (RFC 2317).
+        own = [record for record in ptr_records.values() if not record.is_aliased]
+        names = AddressNames(ptr, own, lambda name: self._fleet.domain_of(name) is not None)
+        snapshot = names.read()
+        wanted = [record.rrset for record in own if record.address in snapshot.content]
+        if wanted:
+            self._plan(names, snapshot, wanted, keep)
+        return {a: r for a, r in ptr_records.items() if r.is_aliased or a not in snapshot.content}
+
+    def _open(self, settings: ProviderSettings) -> Driver[Any]:
         """The driver, or the error that there was when it was opened first."""
         if settings not in self._drivers:
             try:

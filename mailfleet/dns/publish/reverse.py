@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mailfleet.dns.lookup import Lookup, LookupFailedError
-from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.providers.base import Driver, ReverseZones
+from mailfleet.dns.records.ptr import PtrRecord
 from mailfleet.dns.rrset import RRset
 from mailfleet.model import Address, Fleet, ProviderSettings
 from mailfleet.model.addresses import is_documentation
@@ -21,13 +22,13 @@ _MOST_ALIASES = 8
 _Asked = TypeVar("_Asked")
 _Answer = TypeVar("_Answer")
 
-PtrRecords = Mapping[Address, RRset]
+PtrRecords = Mapping[Address, PtrRecord]
 
 
 def by_provider(fleet: Fleet, ptr_records: PtrRecords) -> dict[ProviderSettings | None, PtrRecords]:
     """The records by who serves the address, None for those of nobody that we could ask."""
     serving = {a: host.reverse_dns for host in fleet.hosts for a in host.all_addresses}
-    found: dict[ProviderSettings | None, dict[Address, RRset]] = {}
+    found: dict[ProviderSettings | None, dict[Address, PtrRecord]] = {}
     for address, record in ptr_records.items():
         found.setdefault(serving[address], {})[address] = record
     return dict(found)
@@ -53,7 +54,7 @@ def real(fleet: Fleet, ptr_records: PtrRecords) -> frozenset[Address]:
 
 def located(ptr_records: PtrRecords, known: Collection[Address], lookup: Lookup | None) -> Located:
     """Follow the aliases of the addresses that are in `known`, all asked side by side."""
-    asked = {a: record.name for a, record in ptr_records.items() if lookup and a in known}
+    asked = {a: record.owner for a, record in ptr_records.items() if lookup and a in known}
     found = dict(ptr_records)
     unknown: dict[Address, str] = {}
     answers = _side_by_side(lambda name: _end(name, lookup), asked.values())
@@ -61,20 +62,23 @@ def located(ptr_records: PtrRecords, known: Collection[Address], lookup: Lookup 
         if isinstance(answer, LookupFailedError):
             unknown[address] = answer.problem
         else:
-            found[address] = replace(ptr_records[address], name=answer)
+            found[address] = replace(ptr_records[address], owner=answer)
     return Located(found, unknown)
 
 
-def by_zone(driver: Driver, ptr_records: PtrRecords) -> tuple[dict[str, list[RRset]], PtrRecords]:
+def by_zone(
+    driver: Driver[Any], ptr_records: PtrRecords
+) -> tuple[dict[str, list[RRset]], PtrRecords]:
     """The records by reverse zone, and those that lie in no zone of the provider.
 
     MailfleetError where the provider cannot tell: a zone with some of its records left out would
     lose them.
     """
-    zones = driver.reverse_zones({address: record.name for address, record in ptr_records.items()})
+    owners = {a: record.owner for a, record in ptr_records.items()}
+    zones = driver.reverse_zones(owners) if isinstance(driver, ReverseZones) else {}
     found: dict[str, list[RRset]] = {}
     for address, zone in zones.items():
-        found.setdefault(zone, []).append(ptr_records[address])
+        found.setdefault(zone, []).append(ptr_records[address].rrset)
     return found, {a: record for a, record in ptr_records.items() if a not in zones}
 
 
@@ -94,8 +98,8 @@ def requests(
         answer = answered.get(address, ())
         if isinstance(answer, LookupFailedError):
             unknown[str(address)] = answer.problem
-        elif tuple(answer) != record.values:
-            missing.append(f"{address}: {record.name}. PTR {record.values[0]}")
+        elif tuple(answer) != (f"{record.name}.",):
+            missing.append(f"{address}: {record.owner}. PTR {record.name}.")
     notes = []
     if missing:
         wanted = "\n".join(f"  {entry}" for entry in missing)
@@ -135,9 +139,9 @@ def _end(name: str, lookup: Lookup | None) -> str | LookupFailedError:
     return name
 
 
-def _answer(record: RRset, lookup: Lookup | None) -> tuple[str, ...] | LookupFailedError:
+def _answer(record: PtrRecord, lookup: Lookup | None) -> tuple[str, ...] | LookupFailedError:
     assert lookup is not None
     try:
-        return tuple(lookup(record.name, "PTR"))
+        return tuple(lookup(record.owner, "PTR"))
     except LookupFailedError as error:
         return error

@@ -18,7 +18,7 @@ def spf_limit_problems(
 
     The foreign includes are counted as they are now; one that cannot be looked up is only told.
     """
-    own = {record.key: record.values for zone in desired.zones.values() for record in zone}
+    own = {record.key: record.values for zone in desired.values() for record in zone}
     ask = with_own(own, lookup)
     for name in senders(fleet):
         domain = fleet.domain_of(name)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 
 from mailfleet.dns.records import dane, dmarc, spf, transport
 from mailfleet.dns.records.dane import Certificates
@@ -13,14 +12,8 @@ from mailfleet.dns.records.mx import host_mx_values, mail_names, mx_values
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.model import Address, Fleet
 
-
-@dataclass(frozen=True)
-class Desired:
-    """The records of a fleet."""
-
-    zones: dict[str, tuple[RRset, ...]]
-    reverse: dict[Address, RRset]
-    """PTR records by address: in which zone they lie, only the server knows."""
+Desired = Mapping[str, tuple[RRset, ...]]
+"""The records of a fleet by zone."""
 
 
 class _Collector:
@@ -38,7 +31,7 @@ class _Collector:
         for address in addresses:
             self.add(name, "A" if address.version == 4 else "AAAA", str(address))
 
-    def zones(self) -> dict[str, tuple[RRset, ...]]:
+    def zones(self) -> Desired:
         found: dict[str, list[RRset]] = {domain.zone: [] for domain in self._fleet.domains}
         for (name, rtype), values in self._values.items():
             if domain := self._fleet.domain_of(name):
@@ -53,7 +46,7 @@ def records(
     certificates: Certificates | None = None,
     signed: Collection[str] = (),
 ) -> Desired:
-    """Every record of the fleet, with these DKIM keys.
+    """Every record of the fleet's zones, with these DKIM keys.
 
     TLSA records are made of the inbound hosts' `certificates` in the zones of `signed` (DNSSEC).
     """
@@ -71,7 +64,7 @@ def records(
     for name, value in key_records(fleet, keys):
         into.add(name, "TXT", txt(value))
     _certificates(fleet, certificates or {}, signed, into)
-    return Desired(into.zones(), reverse_records(fleet))
+    return into.zones()
 
 
 def _hosts(fleet: Fleet, into: _Collector) -> None:
@@ -116,21 +109,3 @@ def _certificates(
         if zone in signed:
             values = map(transport.tlsa, certificates.get(host.name, ()))
             into.add(dane.tlsa_name(host.name), "TLSA", *values)
-
-
-def reverse_records(fleet: Fleet) -> dict[Address, RRset]:
-    """The PTR record of each address of the fleet."""
-    found: dict[Address, RRset] = {}
-    for host in fleet.hosts:
-        names: dict[Address, str] = dict.fromkeys(host.addresses, host.name)
-        names |= {address: s.helo for s in host.sending for address in s.addresses}
-        domain = fleet.domain_of(host.name)
-        ttl = domain.ttl if domain else 3600
-        for address, name in names.items():
-            found[address] = rrset(reverse_name(address), "PTR", ttl, f"{name}.")
-    return found
-
-
-def reverse_name(address: Address) -> str:
-    """The name of an address in the reverse tree (RFC 1035 §3.5, RFC 3596 §2.5)."""
-    return address.reverse_pointer

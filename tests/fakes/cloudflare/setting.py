@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailfleet.dns.plan.zone import Plan, plan
+from mailfleet.dns.providers.base import Snapshot
 from mailfleet.dns.providers.cloudflare import Cloudflare
-from mailfleet.dns.providers.cloudflare.snapshot import Rules
+from mailfleet.dns.providers.cloudflare.records import Rules, ZoneRecords
 from mailfleet.dns.rrset import RRset
 from mailfleet.secrets import Secret
 from tests.fakes.cloudflare.account import Account, FakeZone
@@ -36,6 +37,8 @@ class Setting:
     fake: FakeCloudflare
     zone: FakeZone
     clock: Counter = field(default_factory=Counter)
+    snapshot: Snapshot[ZoneRecords] = field(init=False)
+    """What `plan` made its last plan from."""
 
     def driver(
         self, *proxied: str, fleet: str = "prod", token: str = "", **options: Any
@@ -49,14 +52,15 @@ class Setting:
         )
 
     def plan(self, wanted: Iterable[RRset], driver: Cloudflare | None = None, **more: Any) -> Plan:
-        return plan((driver or self.driver()).read(self.zone.name), wanted, **more)
+        self.snapshot = (driver or self.driver()).read(self.zone.name)
+        return plan(self.snapshot, wanted, **more)
 
     def push(self, wanted: Iterable[RRset], driver: Cloudflare | None = None, **more: Any) -> Plan:
         driver = driver or self.driver()
-        made = self.plan(wanted, driver, **more)
-        assert driver.audit(made) == ()
-        driver.apply(made)
-        return made
+        planned = self.plan(wanted, driver, **more)
+        assert driver.audit(planned, self.snapshot) == ()
+        driver.apply(planned, self.snapshot)
+        return planned
 
     def foreign(self) -> set[tuple[str, str, str, int, bool]]:
         """All records without a mark of ours."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from mailfleet.apis.hetzner.client import Clock, Connection
 from mailfleet.dns.plan.zone import Plan, plan
+from mailfleet.dns.providers.base import Driver
 from mailfleet.dns.providers.hetzner import Hetzner
-from mailfleet.dns.records.desired import reverse_name
-from mailfleet.dns.rrset import RRset, rrset
+from mailfleet.dns.providers.hetzner.ptr import HetznerPtr
+from mailfleet.dns.publish.ptr import AddressNames
+from mailfleet.dns.records.ptr import PtrRecord, reverse_name
+from mailfleet.dns.rrset import RRset
 from mailfleet.model import Address
 from mailfleet.secrets import Secret
 from tests.fakes.hetzner.server import TOKEN, HetznerFake
@@ -51,19 +55,26 @@ def driver(
     fleet: str = "prod",
     token: str = TOKEN,
     timeout: float = 5.0,
-    reverse_names: Mapping[Address, str] | None = None,
 ) -> Hetzner:
     clock = (time or Time()).clock()
     connection = Connection(Secret(token), fake.endpoint, clock, (timeout, timeout))
-    wanted = {
-        address: rrset(reverse_name(address), "PTR", 300, f"{name}.")
-        for address, name in (reverse_names or {}).items()
-    }
-    return Hetzner(connection, fleet, lambda: wanted, lambda name: name.endswith(ZONE))
+    return Hetzner(connection, fleet)
+
+
+def ptr(fake: HetznerFake, reverse_names: Mapping[Address, str]) -> AddressNames:
+    """The PTR records of the fake's project, planned for a fleet with these names."""
+    connection = Connection(Secret(TOKEN), fake.endpoint, Time().clock(), (5.0, 5.0))
+    return AddressNames(
+        HetznerPtr(connection), wanted_ptr(reverse_names), lambda name: name.endswith(ZONE)
+    )
+
+
+def wanted_ptr(reverse_names: Mapping[Address, str]) -> list[PtrRecord]:
+    return [PtrRecord(a, name, 300, reverse_name(a)) for a, name in reverse_names.items()]
 
 
 def push(
-    to: Hetzner,
+    to: Driver[Any],
     wanted: Iterable[RRset],
     *,
     adopt: Iterable[str] = (),
@@ -71,12 +82,13 @@ def push(
     zone: str = ZONE,
 ) -> Plan:
     """Read, plan, audit and apply, as a push does."""
-    made = plan(to.read(zone), wanted, adopt=tuple(adopt))
-    assert to.audit(made) == ()
+    snapshot = to.read(zone)
+    planned = plan(snapshot, wanted, adopt=tuple(adopt))
+    assert to.audit(planned, snapshot) == ()
     between()
-    if not made.is_empty:
-        to.apply(made)
-    return made
+    if not planned.is_empty:
+        to.apply(planned, snapshot)
+    return planned
 
 
 def stored(fake: HetznerFake, name: str, rtype: str) -> dict[str, str]:

@@ -114,7 +114,7 @@ def test_the_contact_of_the_authority_can_receive() -> None:
 
 
 def _spf(fleet: Fleet, name: str) -> list[str]:
-    found = {record.key: record for record in records(fleet).zones["shop.example"]}
+    found = {record.key: record for record in records(fleet)["shop.example"]}
     record = found.get((name, "TXT"))
     return [octets(value).decode() for value in record.values] if record else []
 

@@ -8,7 +8,7 @@ from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.providers.base import Refusal
 from mailfleet.dns.providers.cloudflare.convert import PROXIABLE, WRITABLE
-from mailfleet.dns.providers.cloudflare.snapshot import ALIAS, Snapshot
+from mailfleet.dns.providers.cloudflare.records import ALIAS, ZoneRecords
 from mailfleet.dns.rrset import RRset, octets
 
 _LEAST_TTL, _MOST_TTL = 60, 86_400
@@ -16,15 +16,15 @@ _VALUE_OCTETS = 4096
 _RRSET_CHARACTERS = 8192
 
 
-def problems_with(plan: Plan, snapshot: Snapshot) -> Iterator[Refusal]:
+def problems_with(plan: Plan, records: ZoneRecords) -> Iterator[Refusal]:
     """Each thing that Cloudflare would not take, or must not be asked for."""
     for change in plan.changes:
         if change.new is not None:
-            for text in _refused(change, change.new, plan.zone, snapshot):
+            for text in _refused(change, change.new, plan.zone, records):
                 yield Refusal(text, change.key)
 
 
-def _refused(change: Change, new: RRset, zone: str, snapshot: Snapshot) -> Iterator[str]:
+def _refused(change: Change, new: RRset, zone: str, records: ZoneRecords) -> Iterator[str]:
     at = f"{new.name} {new.type}"
     if new.name != zone and not new.name.endswith(f".{zone}"):
         yield f"{at} lies outside of the zone {zone}"
@@ -37,7 +37,7 @@ def _refused(change: Change, new: RRset, zone: str, snapshot: Snapshot) -> Itera
             f"{at}: Cloudflare takes TTLs of {_LEAST_TTL} to {_MOST_TTL} seconds, "
             f"not {new.ttl}; set ttl in the domain file"
         )
-    if new.type in PROXIABLE and new.name == zone and snapshot.at((zone, ALIAS)):
+    if new.type in PROXIABLE and new.name == zone and records.at((zone, ALIAS)):
         yield f"{at}: the zone's own name is a CNAME at Cloudflare; remove it there first"
     if new.type == "TXT":
         yield from _refused_text(at, new)

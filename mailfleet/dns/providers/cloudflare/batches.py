@@ -15,7 +15,7 @@ from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned
 from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.providers.cloudflare.convert import PROXIABLE, fields_of
-from mailfleet.dns.providers.cloudflare.snapshot import AUTOMATIC, Held, Rules, Snapshot
+from mailfleet.dns.providers.cloudflare.records import AUTOMATIC, Record, Rules, ZoneRecords
 from mailfleet.dns.rrset import RRset
 
 # What every plan of Cloudflare's allows in one call.
@@ -32,7 +32,7 @@ class Write:
     ttl: int
     proxied: bool
     comment: str
-    over: Held | None = None
+    over: Record | None = None
 
     def body(self) -> dict[str, Any]:
         """What the API takes. `proxied` is always said: a zone can have another default."""
@@ -47,7 +47,7 @@ class Write:
             found["proxied"] = self.proxied
         return {**self.over.kept, **found, "id": self.over.id} if self.over else found
 
-    def is_held(self, record: Held) -> bool:
+    def matches(self, record: Record) -> bool:
         """Whether the record at Cloudflare is this one."""
         have = (record.name, record.type, record.value, record.proxied, record.comment)
         want = (self.name, self.type, self.value, self.proxied, self.comment)
@@ -58,7 +58,7 @@ class Write:
 class Batch:
     """What one call changes."""
 
-    deletes: tuple[Held, ...] = ()
+    deletes: tuple[Record, ...] = ()
     puts: tuple[Write, ...] = ()
     posts: tuple[Write, ...] = ()
 
@@ -70,13 +70,13 @@ class Batch:
         writes = (*self.puts, *self.posts)
         return frozenset({*(r.name for r in self.deletes), *(w.name for w in writes)})
 
-    def is_done(self, snapshot: Snapshot) -> bool:
+    def is_done(self, records: ZoneRecords) -> bool:
         """Whether the zone is as the batch leaves it."""
         return (
-            not any(record.id in snapshot.by_id for record in self.deletes)
-            and all(any(map(put.is_held, _same_id(put, snapshot))) for put in self.puts)
+            not any(record.id in records.by_id for record in self.deletes)
+            and all(any(map(put.matches, _same_id(put, records))) for put in self.puts)
             and all(
-                any(map(post.is_held, snapshot.at((post.name, post.type)))) for post in self.posts
+                any(map(post.matches, records.at((post.name, post.type)))) for post in self.posts
             )
         )
 
@@ -84,7 +84,7 @@ class Batch:
         return Batch(self.deletes + other.deletes, self.puts + other.puts, self.posts + other.posts)
 
 
-def batches(plan: Plan, snapshot: Snapshot) -> list[Batch]:
+def batches(plan: Plan, records: ZoneRecords) -> list[Batch]:
     """The calls that carry a plan out in its order, of 200 records at most each.
 
     What follows one another at one name stays together, so that a CNAME can take the place of
@@ -95,7 +95,7 @@ def batches(plan: Plan, snapshot: Snapshot) -> list[Batch]:
     moved = {slot for slot in (*before, *after) if before.get(slot) != after.get(slot)}
     parts: list[tuple[str, Batch]] = []
     for key in dict.fromkeys([*changes, *((slot.name, slot.type) for slot in sorted(moved))]):
-        part = _Part(snapshot, after)
+        part = _Part(records, after)
         part.work_out(key, changes.get(key))
         made = Batch(tuple(part.deletes), tuple(part.puts), tuple(part.posts))
         if parts and parts[-1][0] == key[0]:
@@ -109,44 +109,44 @@ def batches(plan: Plan, snapshot: Snapshot) -> list[Batch]:
 class _Part:
     """The work at one name and type."""
 
-    snapshot: Snapshot
+    records: ZoneRecords
     owned: Owned
     """What is ours afterwards."""
-    deletes: list[Held] = field(default_factory=list)
+    deletes: list[Record] = field(default_factory=list)
     puts: list[Write] = field(default_factory=list)
     posts: list[Write] = field(default_factory=list)
 
     @property
     def rules(self) -> Rules:
-        return self.snapshot.rules
+        return self.records.rules
 
     def work_out(self, key: tuple[str, str], change: Change | None) -> None:
-        present = self.snapshot.at(key)
+        present = self.records.at(key)
         new = change.new if change else None
         wanted = frozenset(new.values) if new else frozenset()
         leaving = []
         for record in present:
-            if change is None or self.snapshot.shown(record) in wanted:
+            if change is None or self.records.shown(record) in wanted:
                 self._keep(record, new)
             else:
                 leaving.append(record)
-        for value in sorted(wanted - {self.snapshot.shown(record) for record in present}):
+        for value in sorted(wanted - {self.records.shown(record) for record in present}):
             if new is not None:
                 self._add(new, value, leaving)
         self.deletes += leaving
 
-    def _keep(self, record: Held, new: RRset | None) -> None:
-        owned = self.snapshot.shown(record) in self.owned.get(self.snapshot.slot(record), ())
+    def _keep(self, record: Record, new: RRset | None) -> None:
+        owned = self.records.shown(record) in self.owned.get(self.records.slot(record), ())
         if not owned and not self.rules.is_ours(record.comment):
             return
         ttl = record.ttl if new is None or new.ttl == record.seconds else new.ttl
         right = self._write(record.name, record.type, record.value, ttl, record)
         if not owned:
             right = Write(**{**vars(right), "comment": ""})
-        if not right.is_held(record):
+        if not right.matches(record):
             self.puts.append(right)
 
-    def _add(self, new: RRset, value: str, leaving: list[Held]) -> None:
+    def _add(self, new: RRset, value: str, leaving: list[Record]) -> None:
         over = None
         if leaving:
             same = (at for at, record in enumerate(leaving) if record.value == value)
@@ -154,7 +154,7 @@ class _Part:
         made = self._write(new.name, new.type, value, new.ttl, over)
         (self.puts if over else self.posts).append(made)
 
-    def _write(self, name: str, rtype: str, value: str, ttl: int, over: Held | None) -> Write:
+    def _write(self, name: str, rtype: str, value: str, ttl: int, over: Record | None) -> Write:
         ours = over is not None and self.rules.is_ours(over.comment)
         return Write(
             name=name,
@@ -167,8 +167,8 @@ class _Part:
         )
 
 
-def _same_id(put: Write, snapshot: Snapshot) -> list[Held]:
-    record = snapshot.by_id.get(put.over.id) if put.over else None
+def _same_id(put: Write, records: ZoneRecords) -> list[Record]:
+    record = records.by_id.get(put.over.id) if put.over else None
     return [record] if record else []
 
 

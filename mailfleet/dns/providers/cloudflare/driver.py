@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import cloudflare
 
-from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.plan.zone import Plan
+from mailfleet.dns.providers.base import Refusal, Snapshot
 from mailfleet.dns.providers.cloudflare.api import ENDPOINT, Calls, Clock, ZoneInfo, open_client
 from mailfleet.dns.providers.cloudflare.audit import problems_with
 from mailfleet.dns.providers.cloudflare.batches import Batch, batches
@@ -21,7 +21,7 @@ from mailfleet.dns.providers.cloudflare.errors import (
     failure,
     is_refusal,
 )
-from mailfleet.dns.providers.cloudflare.snapshot import Rules, Snapshot, held
+from mailfleet.dns.providers.cloudflare.records import Rules, ZoneRecords, record_of
 from mailfleet.dns.providers.cloudflare.zones import Zones, problems_of
 from mailfleet.errors import MailfleetError, RefusedError
 from mailfleet.model import Address, Fleet, ProviderSettings
@@ -70,23 +70,20 @@ class Cloudflare:
         weakref.finalize(self, client.close)
         self._calls = Calls(client, clock)
         self._zones = Zones(self._calls, expected)
-        self._snapshots: dict[str, Snapshot] = {}
 
-    def read(self, zone: str) -> Zone:
+    def read(self, zone: str) -> Snapshot[ZoneRecords]:
         """The zone by one request per 5,000 records."""
-        self._snapshots[zone] = self._list(self._zones.get(zone))
-        return self._snapshots[zone].view()
+        return self._list(self._zones.get(zone)).snapshot()
 
-    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
+    def audit(self, plan: Plan, snapshot: Snapshot[ZoneRecords]) -> tuple[Refusal, ...]:
         """What keeps the zone or the token from being written, and values that it would refuse."""
-        snapshot = self._snapshots.get(plan.zone) or self._list(self._zones.get(plan.zone))
         writable = () if plan.is_empty else problems_of(self._zones.get(plan.zone))
-        return (*map(Refusal, writable), *problems_with(plan, snapshot))
+        return (*map(Refusal, writable), *problems_with(plan, snapshot.content))
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: Plan, snapshot: Snapshot[ZoneRecords]) -> None:
         """One batch per 200 records, each all or nothing, then the zone is read back."""
         zone = self._zones.get(plan.zone)
-        before = self._snapshots.pop(plan.zone, None) or self._list(zone)
+        before = snapshot.content
         todo = batches(plan, before)
         if not todo:
             return
@@ -111,10 +108,10 @@ class Cloudflare:
         found = {address: self._zones.enclosing(name) for address, name in reverse_names.items()}
         return {address: zone for address, zone in found.items() if zone is not None}
 
-    def _list(self, zone: ZoneInfo) -> Snapshot:
-        return Snapshot(zone.name, map(held, self._calls.records(zone)), self._rules)
+    def _list(self, zone: ZoneInfo) -> ZoneRecords:
+        return ZoneRecords(zone.name, map(record_of, self._calls.records(zone)), self._rules)
 
-    def _carry_out(self, zone: ZoneInfo, batch: Batch, before: Snapshot) -> None:
+    def _carry_out(self, zone: ZoneInfo, batch: Batch, before: ZoneRecords) -> None:
         for attempt in range(_TRIES):
             try:
                 return self._calls.batch(zone, batch)

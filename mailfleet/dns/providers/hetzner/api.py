@@ -9,7 +9,7 @@ from hcloud.zones import Zone as ApiZone
 from hcloud.zones import ZoneRRSet
 
 from mailfleet.apis.hetzner.client import Connection
-from mailfleet.dns.providers.hetzner.convert import Content, Held, held
+from mailfleet.dns.providers.hetzner.convert import ApiRRset, ApiRRsets, from_api
 from mailfleet.dns.providers.hetzner.errors import missing, secondary
 
 _PAGE = 100
@@ -39,22 +39,22 @@ class ZoneApi:
             raise secondary(name)
         return found
 
-    def content(self, zone: str, api: ApiZone) -> Content:
+    def rrsets(self, zone: str, api: ApiZone) -> ApiRRsets:
         zones = self._connection.client.zones
-        found: dict[tuple[str, str], Held] = {}
+        found: dict[tuple[str, str], ApiRRset] = {}
         page: int | None = 1
         while page:
             get = partial(zones.get_rrset_list, api, page=page, per_page=_PAGE)
             answer = self._connection.ask(f"read {zone}", get)
             for rrset in answer.rrsets:
                 if not _is_maintained(rrset.data_model):
-                    entry = held(rrset.data_model, zone, api.ttl or 0)
+                    entry = from_api(rrset.data_model, zone, api.ttl or 0)
                     found[entry.rrset.key] = entry
             pagination = answer.meta.pagination
             page = pagination.next_page if pagination else None
         return found
 
-    def rrset(self, zone: str, api: ApiZone, name: str, rtype: str) -> Held | None:
+    def rrset(self, zone: str, api: ApiZone, name: str, rtype: str) -> ApiRRset | None:
         """One RRset as it is now; None where it is not there."""
         client = self._connection.client
 
@@ -68,7 +68,7 @@ class ZoneApi:
                 raise
 
         found = self._connection.ask(f"read {name} {rtype} in {zone}", get)
-        return held(found, zone, api.ttl or 0) if found else None
+        return from_api(found, zone, api.ttl or 0) if found else None
 
 
 def _is_maintained(rrset: ZoneRRSet) -> bool:

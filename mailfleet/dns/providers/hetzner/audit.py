@@ -9,7 +9,7 @@ from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned
 from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.providers.base import Refusal
-from mailfleet.dns.providers.hetzner.convert import TYPES, Content, Mark
+from mailfleet.dns.providers.hetzner.convert import TYPES, ApiRRsets, Mark
 from mailfleet.dns.providers.hetzner.writes import MOST_RECORDS, writes
 
 _TTL = range(60, 2147483648)
@@ -17,17 +17,17 @@ _TTL = range(60, 2147483648)
 _NAME = re.compile(r"[a-z0-9_.*-]+")
 
 
-def refusals(plan: Plan, content: Content, mark: Mark) -> Iterator[Refusal]:
+def refusals(plan: Plan, rrsets: ApiRRsets, mark: Mark) -> Iterator[Refusal]:
     """Changes that the API cannot carry out."""
     for change in plan.changes:
-        for text in _refused(plan, change, content, mark):
+        for text in _refused(plan, change, rrsets, mark):
             yield Refusal(text, change.key)
 
 
-def _refused(plan: Plan, change: Change, content: Content, mark: Mark) -> Iterator[str]:
+def _refused(plan: Plan, change: Change, rrsets: ApiRRsets, mark: Mark) -> Iterator[str]:
     name, rtype = change.key
     what = f"{name} {rtype}"
-    now = content.get(change.key)
+    now = rrsets.get(change.key)
     if name != plan.zone and not name.endswith(f".{plan.zone}"):
         yield f"{what} lies outside of the zone {plan.zone}"
     elif rtype not in TYPES:
@@ -37,13 +37,15 @@ def _refused(plan: Plan, change: Change, content: Content, mark: Mark) -> Iterat
     elif now is not None and now.protected:
         yield f"{what} is protected against changes; remove the protection in the console"
     else:
-        yield from _limits(plan.zone, change, content, plan.owned_after, mark)
+        yield from _limits(plan.zone, change, rrsets, plan.owned_after, mark)
 
 
-def _limits(zone: str, change: Change, content: Content, owned: Owned, mark: Mark) -> Iterator[str]:
+def _limits(
+    zone: str, change: Change, rrsets: ApiRRsets, owned: Owned, mark: Mark
+) -> Iterator[str]:
     new = change.new
     if new and new.ttl not in _TTL:
         yield f"{new.name} {new.type}: Hetzner takes TTLs from {_TTL.start} s, not {new.ttl} s"
-    for write in writes(zone, change, content.get(change.key), owned, mark):
+    for write in writes(zone, change, rrsets.get(change.key), owned, mark):
         if len(write.records) > MOST_RECORDS:
             yield f"{write} would need {len(write.records)} values, and Hetzner takes {MOST_RECORDS}"

@@ -39,7 +39,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Held:
+class ApiRRset:
     """One RRset of the API: what it means, and how exactly it is written there."""
 
     rrset: RRset
@@ -49,7 +49,7 @@ class Held:
     protected: bool
 
 
-Content = Mapping[tuple[str, str], Held]
+ApiRRsets = Mapping[tuple[str, str], ApiRRset]
 """A zone by name and type."""
 
 
@@ -66,19 +66,19 @@ class Mark:
     def labelled(self, labels: Mapping[str, str]) -> bool:
         return self.labels.items() <= labels.items()
 
-    def owned(self, content: Iterable[Held]) -> Owned:
+    def owned(self, rrsets: Iterable[ApiRRset]) -> Owned:
         """Our values, by their comments. The label alone tells nothing: others may add values."""
         found: dict[Slot, set[str]] = {}
-        for held in content:
-            name, rtype = held.rrset.key
-            ours = [record for record in held.records if record.comment == self.comment]
+        for entry in rrsets:
+            name, rtype = entry.rrset.key
+            ours = [record for record in entry.records if record.comment == self.comment]
             for record in ours:
                 value = canonical(rtype, record.value)
                 found.setdefault(slot_of(name, rtype, value), set()).add(value)
         return {slot: frozenset(values) for slot, values in found.items()}
 
 
-def held(found: ZoneRRSet, zone: str, zone_ttl: int) -> Held:
+def from_api(found: ZoneRRSet, zone: str, zone_ttl: int) -> ApiRRset:
     """An RRset of the API's answer."""
     name, rtype = absolute(found.name or "@", zone), str(found.type)
     # The API leaves the comment out, or sends "" or null, where there is none.
@@ -87,7 +87,7 @@ def held(found: ZoneRRSet, zone: str, zone_ttl: int) -> Held:
     ttl = zone_ttl if found.ttl is None else found.ttl
     protection = found.protection or {"change": False}
     rrset = RRset(name, rtype, ttl, values)
-    return Held(rrset, records, dict(found.labels or {}), protection["change"])
+    return ApiRRset(rrset, records, dict(found.labels or {}), protection["change"])
 
 
 def canonical(rtype: str, value: str) -> str:

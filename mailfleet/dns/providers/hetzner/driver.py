@@ -3,124 +3,103 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import partial
 
 from hcloud.zones import Zone as ApiZone
 
-from mailfleet.apis.hetzner.client import ENDPOINT, Connection, may_write
+from mailfleet.apis.hetzner.client import ENDPOINT, Connection
 from mailfleet.apis.hetzner.errors import PERMISSION, read_only
 from mailfleet.dns.plan.change import Change
-from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.plan.zone import Plan
+from mailfleet.dns.providers.base import Refusal, Snapshot
 from mailfleet.dns.providers.hetzner.api import ZoneApi
 from mailfleet.dns.providers.hetzner.audit import refusals
 from mailfleet.dns.providers.hetzner.batches import batches
-from mailfleet.dns.providers.hetzner.convert import Content, Mark
+from mailfleet.dns.providers.hetzner.convert import ApiRRsets, Mark
 from mailfleet.dns.providers.hetzner.errors import changed
-from mailfleet.dns.providers.hetzner.ptr import PTR_RECORDS, PtrRecords
+from mailfleet.dns.providers.hetzner.ptr import HetznerPtr
 from mailfleet.dns.providers.hetzner.sending import Sender
 from mailfleet.dns.providers.hetzner.writes import claims, writes
-from mailfleet.dns.records.desired import reverse_name, reverse_records
-from mailfleet.dns.rrset import RRset
 from mailfleet.errors import MailfleetError
-from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.model import Fleet, ProviderSettings
 from mailfleet.secrets import secret
 
 _ENDPOINT = "MAILFLEET_HETZNER_ENDPOINT"
 
 
 def open_hetzner(settings: ProviderSettings, fleet: Fleet) -> Hetzner:
-    """The driver of the token's project for a fleet; looks the token up.
+    """The driver of the token's project for a fleet; looks the token up."""
+    del settings
+    return Hetzner(connection_of(fleet), fleet.name)
+
+
+def open_hetzner_ptr(settings: ProviderSettings, fleet: Fleet) -> HetznerPtr:
+    """The PTR records of the token's project; looks the token up."""
+    del settings
+    return HetznerPtr(connection_of(fleet))
+
+
+def connection_of(fleet: Fleet) -> Connection:
+    """The way to the project of the fleet's token.
 
     MAILFLEET_HETZNER_ENDPOINT names another address of the API, for tests and proxies.
     """
-    del settings
     token = secret("hetzner", PERMISSION, lab=fleet.lab)
-    connection = Connection(token, os.environ.get(_ENDPOINT) or ENDPOINT)
-    return Hetzner(
-        connection,
-        fleet.name,
-        cache(lambda: reverse_records(fleet)),
-        lambda name: fleet.domain_of(name) is not None,
-    )
+    return Connection(token, os.environ.get(_ENDPOINT) or ENDPOINT)
+
+
+@dataclass(frozen=True)
+class ZoneRRsets:
+    """A zone in the API's own form."""
+
+    zone: ApiZone
+    rrsets: ApiRRsets
 
 
 class Hetzner:
-    """A Hetzner project; see `mailfleet.dns.providers.base.Driver`.
-
-    `ptr_records` are the PTR records that the fleet wants; `ours` tells whether a name lies in one of
-    its domains.
-    """
+    """The zones of a Hetzner project; see `mailfleet.dns.providers.base.Driver`."""
 
     label = "hetzner"
 
-    def __init__(
-        self,
-        connection: Connection,
-        fleet: str,
-        ptr_records: Callable[[], Mapping[Address, RRset]] = dict,
-        ours: Callable[[str], bool] = lambda _: False,
-    ) -> None:
+    def __init__(self, connection: Connection, fleet: str) -> None:
         self._connection = connection
         self._api = ZoneApi(connection)
         self._mark = Mark(fleet)
-        self._ptr_records = PtrRecords(connection, ptr_records, ours)
-        self._zones: dict[str, tuple[ApiZone, Content]] = {}
-        self._writable: bool | None = None
 
-    def read(self, zone: str) -> Zone:
+    def read(self, zone: str) -> Snapshot[ZoneRRsets]:
         """The zone's RRsets, 100 in a request."""
-        if zone == PTR_RECORDS:
-            return self._ptr_records.read()
         api = self._api.zone(zone)
-        content = self._api.content(zone, api)
-        self._zones[zone] = api, content
-        found = tuple(content[key].rrset for key in sorted(content))
-        return Zone(zone, found, self._mark.owned(content.values()))
+        rrsets = self._api.rrsets(zone, api)
+        shown = tuple(rrsets[key].rrset for key in sorted(rrsets))
+        owned = self._mark.owned(rrsets.values())
+        return Snapshot(zone, shown, owned, content=ZoneRRsets(api, rrsets))
 
-    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
+    def audit(self, plan: Plan, snapshot: Snapshot[ZoneRRsets]) -> tuple[Refusal, ...]:
         """What the API does not take, protected RRsets, and a token that may only read."""
-        problems: list[Refusal] = []
-        if plan.zone == PTR_RECORDS:
-            problems += self._ptr_records.audit(plan)
-        elif plan.zone in self._zones:
-            problems += refusals(plan, self._zones[plan.zone][1], self._mark)
-        if not plan.is_empty:
-            # Asked once: all zones are reached with one token.
-            if self._writable is None:
-                self._writable = may_write(self._connection)
-            problems += [] if self._writable else [Refusal(read_only())]
-        return tuple(problems)
+        refused = tuple(refusals(plan, snapshot.content.rrsets, self._mark))
+        if plan.is_empty or self._connection.may_write:
+            return refused
+        return (*refused, Refusal(read_only()))
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: Plan, snapshot: Snapshot[ZoneRRsets]) -> None:
         """Phase by phase; nothing is sent if an RRset of the plan is not as it was planned for."""
-        if plan.zone == PTR_RECORDS:
-            self._ptr_records.apply(plan)
-            return
-        known = self._zones.pop(plan.zone, None)
-        api = known[0] if known else self._api.zone(plan.zone)
+        api = snapshot.content.zone
         # Minutes may have passed since the plan was made.
-        content = self._api.content(plan.zone, api)
+        rrsets = self._api.rrsets(plan.zone, api)
         for change in plan.changes:
-            now = content.get(change.key)
+            now = rrsets.get(change.key)
             if (now.rrset if now else None) != change.old:
                 raise changed(plan.zone, " ".join(change.key))
-        for batch in batches((*plan.changes, *claims(plan, content))):
-            self._send(batch, api, content, plan)
+        for batch in batches((*plan.changes, *claims(plan, rrsets))):
+            self._send(batch, api, rrsets, plan)
 
-    def reverse_zones(self, reverse_names: Mapping[Address, str]) -> dict[Address, str]:
-        """The made-up zone of all PTR records for the addresses that the project holds."""
-        # An alias leads away from Hetzner's own names (RFC 2317).
-        own = (address for address, name in reverse_names.items() if name == reverse_name(address))
-        return {address: PTR_RECORDS for address in own if self._ptr_records.holds(address)}
-
-    def _send(self, batch: tuple[Change, ...], api: ApiZone, content: Content, plan: Plan) -> None:
+    def _send(self, batch: tuple[Change, ...], api: ApiZone, rrsets: ApiRRsets, plan: Plan) -> None:
         sender = Sender(self._connection, api, partial(self._api.rrset, plan.zone, api))
         problem: MailfleetError | None = None
         try:
             for change in batch:
-                now = content.get(change.key)
+                now = rrsets.get(change.key)
                 for write in writes(plan.zone, change, now, plan.owned_after, self._mark):
                     sender.send(write)
         except MailfleetError as error:

@@ -1,13 +1,8 @@
-"""PTR records: Hetzner has no reverse zones, each server and IP of the project carries its names.
-
-All of them together appear as one made-up zone. It holds the fleet's addresses only, and no name
-that Hetzner gave by default. A name below one of the fleet's domains counts as ours, since both the
-address and the name are; any other was set by somebody, and is a conflict until it is adopted.
-"""
+"""PTR records: Hetzner has no reverse zones, each server and IP of the project carries its names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -20,17 +15,11 @@ from hcloud.servers import BoundServer
 
 from mailfleet.apis.hetzner.actions import Actions
 from mailfleet.apis.hetzner.client import Connection
-from mailfleet.dns.plan.ownership import Slot
-from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.dns.providers.base import Refusal
+from mailfleet.apis.hetzner.errors import read_only
+from mailfleet.dns.providers.base import PtrChange
 from mailfleet.dns.providers.hetzner.errors import changed
-from mailfleet.dns.records.desired import reverse_name
-from mailfleet.dns.rrset import RRset, rrset
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address
-
-PTR_RECORDS = "PTR records"
-"""The made-up zone."""
 
 # e.g. static.10.113.0.203.clients.your-server.de
 _DEFAULT = ".your-server.de"
@@ -46,105 +35,70 @@ class _Network:
     holder: Holder
     names: Mapping[Address, str]
 
+    def name(self, address: Address) -> str:
+        """What somebody has called the address; empty where Hetzner's default stands."""
+        name = self.names.get(address, "").lower().rstrip(".")
+        return "" if name.endswith(_DEFAULT) else name
+
 
 _Networks = Mapping[IPv4Network | IPv6Network, _Network]
 
 
-class PtrRecords:
-    """The PTR records of a project. `wanted` tells the fleet's addresses, with names and TTLs."""
+class HetznerPtr:
+    """The PTR records of a project; see `mailfleet.dns.providers.base.PtrDriver`."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        wanted: Callable[[], Mapping[Address, RRset]],
-        ours: Callable[[str], bool],
-    ) -> None:
+    label = "hetzner"
+
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._wanted = wanted
-        self._ours = ours
-        self._networks: _Networks | None = None
-        self._was_read = False
 
-    def holds(self, address: Address) -> bool:
-        """Whether the address belongs to the project."""
-        return self._network(address) is not None
+    def read(self, addresses: Collection[Address]) -> dict[Address, str]:
+        """The names of the addresses that the project holds, by three lists at most."""
+        networks = self._networks(addresses)
+        holders = {address: _holding(networks, address) for address in addresses}
+        return {a: network.name(a) for a, network in holders.items() if network is not None}
 
-    def read(self) -> Zone:
-        """The made-up zone as it is now."""
-        if self._was_read:
-            self._networks = None
-        self._was_read = True
-        records = tuple(self._current().values())
-        ours = (r for r in records if all(self._ours(v.rstrip(".")) for v in r.values))
-        return Zone(PTR_RECORDS, records, {Slot(r.name, r.type): frozenset(r.values) for r in ours})
+    def audit(self) -> tuple[str, ...]:
+        """A token that may only read."""
+        return () if self._connection.may_write else (read_only(),)
 
-    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
-        """Several names for one address, which Hetzner does not have."""
-        return tuple(
-            Refusal(
-                f"{change.key[0]} PTR has {len(change.new.values)} names, and Hetzner holds one",
-                change.key,
-            )
-            for change in plan.changes
-            if change.new is not None and len(change.new.values) != 1
-        )
-
-    def apply(self, plan: Plan) -> None:
+    def apply(self, changes: Sequence[PtrChange]) -> None:
         """Set or reset the names, and wait until it is done."""
-        self._networks = None
-        now = self._current()
-        addresses = {reverse_name(address): address for address in self._wanted()}
-        for change in plan.changes:
-            address = addresses.get(change.key[0])
-            if address is None or now.get(address) != change.old:
-                raise changed(PTR_RECORDS, f"{change.key[0]} PTR")
-        actions = Actions(self._connection, PTR_RECORDS)
+        networks = self._networks([change.address for change in changes])
+        holders = [_holding(networks, change.address) for change in changes]
+        for change, network in zip(changes, holders, strict=True):
+            if network is None or network.name(change.address) != change.old:
+                raise changed("PTR records", f"{change.address} PTR")
+        actions = Actions(self._connection, "PTR records")
         problem: MailfleetError | None = None
         try:
-            for change in plan.changes:
-                address = addresses[change.key[0]]
-                # Without a dot at the end, unlike in DNS. None brings the default back.
-                name = change.new.values[0].rstrip(".") if change.new else None
-                actions.add(self._set(address, name), f"{address} PTR")
+            for change, network in zip(changes, holders, strict=True):
+                assert network is not None
+                actions.add(self._set(network.holder, change), f"{change.address} PTR")
         except MailfleetError as error:
             problem = error
         actions.finish(problem)
 
-    def _set(self, address: Address, name: str | None) -> BoundAction:
-        found = self._network(address)
-        assert found is not None
-        # The exact address also where a whole IPv6 network is held. The SDK's types forget None.
-        send = partial(found.holder.change_dns_ptr, str(address), cast(str, name))
-        return self._connection.ask(f"set the PTR record of {address}", send)
+    def _set(self, holder: Holder, change: PtrChange) -> BoundAction:
+        # Without a dot at the end, unlike in DNS. None brings the default back; the SDK's types
+        # forget it. The exact address also where a whole IPv6 network is held.
+        name = cast(str, change.new or None)
+        send = partial(holder.change_dns_ptr, str(change.address), name)
+        return self._connection.ask(f"set the PTR record of {change.address}", send)
 
-    def _current(self) -> dict[Address, RRset]:
-        found = {}
-        for address, wanted in self._wanted().items():
-            network = self._network(address)
-            name = network.names.get(address, "").lower().rstrip(".") if network else ""
-            if name and not name.endswith(_DEFAULT):
-                # There is no TTL to read or set: the wanted one is no difference.
-                found[address] = rrset(wanted.name, "PTR", wanted.ttl, f"{name}.")
-        return found
-
-    def _network(self, address: Address) -> _Network | None:
-        if self._networks is None:
-            self._networks = self._list()
-        return _holding(self._networks, address)
-
-    def _list(self) -> _Networks:
+    def _networks(self, wanted: Collection[Address]) -> _Networks:
         client, ask = self._connection.client, self._connection.ask
         entries = [
             *map(_ip, ask("list the primary IPs", client.primary_ips.get_all)),
             *map(_ip, ask("list the floating IPs", client.floating_ips.get_all)),
         ]
-        found = {entry.network: entry for entry in reversed(entries)}
+        networks = {entry.network: entry for entry in reversed(entries)}
         # A server's addresses are primary IPs; some old ones may not be listed as such.
-        if not all(_holding(found, address) for address in self._wanted()):
+        if not all(_holding(networks, address) for address in wanted):
             for server in ask("list the servers", client.servers.get_all):
                 for entry in _server(server):
-                    found.setdefault(entry.network, entry)
-        return found
+                    networks.setdefault(entry.network, entry)
+        return networks
 
 
 def _holding(networks: _Networks, address: Address) -> _Network | None:

@@ -13,7 +13,7 @@ from requests import RequestException
 from mailfleet.apis.hetzner.actions import Actions
 from mailfleet.apis.hetzner.client import Connection, Patience
 from mailfleet.apis.hetzner.errors import Error, Kind, kind
-from mailfleet.dns.providers.hetzner.convert import Held
+from mailfleet.dns.providers.hetzner.convert import ApiRRset
 from mailfleet.dns.providers.hetzner.errors import changed
 from mailfleet.dns.providers.hetzner.writes import Write
 
@@ -28,7 +28,7 @@ class Sender:
         self,
         connection: Connection,
         zone: Zone,
-        look: Callable[[str, str], Held | None],
+        look: Callable[[str, str], ApiRRset | None],
     ) -> None:
         self._connection = connection
         self._zone = zone
@@ -79,7 +79,7 @@ class Sender:
             self._unchanged(write, now)
         return False
 
-    def _unchanged(self, write: Write, now: Held | None) -> None:
+    def _unchanged(self, write: Write, now: ApiRRset | None) -> None:
         if write.verb in ("ttl", "label", "comment"):
             return
         if (now.rrset if now else None) != write.before:

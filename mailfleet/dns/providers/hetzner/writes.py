@@ -16,8 +16,8 @@ from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned, Slot, slot_of
 from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.providers.hetzner.convert import (
-    Content,
-    Held,
+    ApiRRset,
+    ApiRRsets,
     Mark,
     Record,
     canonical,
@@ -50,7 +50,7 @@ class Write:
     def __str__(self) -> str:
         return f"{self.rrset.name} {self.rrset.type}"
 
-    def done(self, now: Held | None) -> bool:
+    def done(self, now: ApiRRset | None) -> bool:
         """Whether the RRset is as this request makes it."""
         if now is None:
             return self.verb == "remove"
@@ -66,17 +66,17 @@ class Write:
         return there and ttl and dict(self.labels).items() <= now.labels.items()
 
 
-def claims(plan: Plan, content: Content) -> tuple[Change, ...]:
+def claims(plan: Plan, rrsets: ApiRRsets) -> tuple[Change, ...]:
     """Changes to marks alone: records that were adopted as they are."""
     changed = {change.key for change in plan.changes}
     claimed = plan.owned_after.keys() - plan.owned_before.keys()
     keys = {(slot.name, slot.type) for slot in claimed}
-    found = (content[key].rrset for key in sorted(keys - changed) if key in content)
+    found = (rrsets[key].rrset for key in sorted(keys - changed) if key in rrsets)
     return tuple(Change(rrset, rrset) for rrset in found)
 
 
 def writes(
-    zone: str, change: Change, now: Held | None, owned: Owned, mark: Mark
+    zone: str, change: Change, now: ApiRRset | None, owned: Owned, mark: Mark
 ) -> Iterator[Write]:
     """The requests that carry the change out, in their order; `owned` is what is ours then."""
     name = relative(change.key[0], zone)
@@ -97,7 +97,7 @@ def writes(
         yield Write("ttl", name, change.new, now.rrset)
 
 
-def _values(name: str, rrset: RRset, now: Held, after: tuple[Record, ...]) -> Iterator[Write]:
+def _values(name: str, rrset: RRset, now: ApiRRset, after: tuple[Record, ...]) -> Iterator[Write]:
     old = {record.value: record for record in now.records}
     new = {record.value: record for record in after}
     added = tuple(record for record in after if record.value not in old)
@@ -115,7 +115,7 @@ def _values(name: str, rrset: RRset, now: Held, after: tuple[Record, ...]) -> It
 
 
 def _labels(
-    key: tuple[str, str], now: Held | None, owned: Owned, mark: Mark
+    key: tuple[str, str], now: ApiRRset | None, owned: Owned, mark: Mark
 ) -> tuple[tuple[str, str], ...]:
     """The labels that the RRset is to have; those of others stay."""
     present = dict(now.labels) if now else {}

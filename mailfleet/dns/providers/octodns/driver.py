@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned, is_list, read_list, union, write_list
-from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.plan.zone import Plan
+from mailfleet.dns.providers.base import Refusal, Snapshot
 from mailfleet.dns.providers.octodns.api import Arguments, arguments, provider_class
 from mailfleet.dns.providers.octodns.audit import refusals
 from mailfleet.dns.providers.octodns.convert import changed, empty_zone, rrset_of
@@ -66,11 +66,10 @@ class OctoDns:
             self._provider = made("mailfleet", **given.plain, **secrets)
             # We leave the root's name servers out on purpose.
             self._provider.root_ns_warnings = False
-        self._seen: dict[str, _Content] = {}
 
-    def read(self, zone: str) -> Zone:
+    def read(self, zone: str) -> Snapshot[_Content]:
         """The zone as the class populates it; record types that octoDNS does not know stay out."""
-        content = self._seen[zone] = self._populated(zone)
+        content = self._populated(zone)
         shown = [
             record
             for record in content.records.values()
@@ -78,15 +77,15 @@ class OctoDns:
             and not (record.type == "TXT" and is_list(record.name, zone))
         ]
         owned = read_list(zone, self._fleet, content.records.values())
-        return Zone(zone, tuple(sorted(shown)), owned)
+        return Snapshot(zone, tuple(sorted(shown)), owned, content=content)
 
-    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
+    def audit(self, plan: Plan, snapshot: Snapshot[_Content]) -> tuple[Refusal, ...]:  # noqa: ARG002
         """Types that the class does not write, and values that octoDNS refuses or could damage."""
         return tuple(refusals(plan, self._given.path, frozenset(self._provider.SUPPORTS)))
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: Plan, snapshot: Snapshot[_Content]) -> None:
         """Claim, change, let go: each step is read back before the next."""
-        before = self._seen.pop(plan.zone, None) or self._populated(plan.zone)
+        before = snapshot.content
         now = self._populated(plan.zone)
         self._unchanged(plan, before, now)
         both = union(plan.owned_before, plan.owned_after)

@@ -13,7 +13,7 @@ import dns.zone
 
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned, union, write_list
-from mailfleet.dns.plan.zone import Plan, Zone
+from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.rrset import RRset, from_rdata, parse_value
 
 Exact = Mapping[tuple[str, str], Mapping[str, Sequence[dns.rdata.Rdata]]]
@@ -48,21 +48,21 @@ def records(zone: str, content: dns.zone.Zone) -> tuple[tuple[RRset, ...], Exact
     return records, exact
 
 
-def batches(plan: Plan, zone: Zone, lists: Sequence[RRset], fleet: str) -> list[list[Change]]:
+def batches(plan: Plan, lists: Sequence[RRset], fleet: str) -> list[list[Change]]:
     """The plan's changes and those to the list of owned records, one batch for each UPDATE.
 
     One batch nearly always. Where a plan does not fit, the list claims everything first and lets go
     last: a run that dies between two batches leaves nothing behind that nobody owns.
     """
-    final = _list_changes(zone.name, lists, plan.owned_after, fleet)
+    final = _list_changes(plan.zone, lists, plan.owned_after, fleet)
     together = [*plan.changes, *final]
     if sum(map(_size, together)) <= _MOST_OCTETS:
         return [together] if together else []
     both = union(plan.owned_before, plan.owned_after)
-    claims = _list_changes(zone.name, lists, both, fleet)
+    claims = _list_changes(plan.zone, lists, both, fleet)
     by_name = {record.name: record for record in lists}
     by_name |= {change.new.name: change.new for change in claims if change.new}
-    release = _list_changes(zone.name, tuple(by_name.values()), plan.owned_after, fleet)
+    release = _list_changes(plan.zone, tuple(by_name.values()), plan.owned_after, fleet)
     return list(_chunks([*claims, *plan.changes, *release]))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import dns.tsig
 
 from mailfleet.dns.plan.ownership import is_list, read_list
-from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.plan.zone import Plan
+from mailfleet.dns.providers.base import Refusal, Snapshot
 from mailfleet.dns.providers.rfc2136.api import NameServer
 from mailfleet.dns.providers.rfc2136.audit import refusals
 from mailfleet.dns.providers.rfc2136.convert import Exact, batches, message, records
@@ -35,6 +36,15 @@ def open_rfc2136(settings: ProviderSettings, fleet: Fleet) -> Rfc2136:
     return Rfc2136(Peer(server, settings.port, name), tsig_key(name, found), fleet.name)
 
 
+@dataclass(frozen=True)
+class Transfer:
+    """What a transfer brought beside the records of a plan."""
+
+    lists: tuple[RRset, ...]
+    """The parts of the list of owned records."""
+    exact: Exact
+
+
 class Rfc2136:
     """A primary name server; see `mailfleet.dns.providers.base.Driver`."""
 
@@ -42,27 +52,23 @@ class Rfc2136:
         self.label = f"rfc2136 {peer.address}"
         self._server = NameServer(peer, key)
         self._fleet = fleet
-        self._zones: dict[str, tuple[Zone, tuple[RRset, ...], Exact]] = {}
 
-    def read(self, zone: str) -> Zone:
+    def read(self, zone: str) -> Snapshot[Transfer]:
         """The zone by AXFR (RFC 5936)."""
         found, exact = records(zone, self._server.transfer(zone))
         lists = tuple(r for r in found if r.type == "TXT" and is_list(r.name, zone))
         owned = read_list(zone, self._fleet, found)
-        shown = Zone(zone, tuple(r for r in found if r not in lists), owned)
-        self._zones[zone] = shown, lists, exact
-        return shown
+        shown = tuple(r for r in found if r not in lists)
+        return Snapshot(zone, shown, owned, content=Transfer(lists, exact))
 
-    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
+    def audit(self, plan: Plan, snapshot: Snapshot[Transfer]) -> tuple[Refusal, ...]:  # noqa: ARG002
         """Records outside of the zone, and RRsets that no DNS message can hold."""
         return tuple(refusals(plan))
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: Plan, snapshot: Snapshot[Transfer]) -> None:
         """One UPDATE with prerequisites: all of the plan or, if the zone has changed, nothing."""
-        if plan.zone not in self._zones:
-            self.read(plan.zone)
-        zone, lists, exact = self._zones.pop(plan.zone)
-        for batch in batches(plan, zone, lists, self._fleet):
+        lists, exact = snapshot.content.lists, snapshot.content.exact
+        for batch in batches(plan, lists, self._fleet):
             self._server.update(plan.zone, message(plan.zone, batch, exact, self._server.key))
 
     def reverse_zones(self, reverse_names: Mapping[Address, str]) -> dict[Address, str]:

@@ -17,6 +17,7 @@ from mailfleet.dns.lookup import LookupFailedError
 from mailfleet.dns.query.resolver import Answer, Resolver
 from mailfleet.dns.records.desired import records
 from mailfleet.dns.records.dkim import HostKeys, PublicKey
+from mailfleet.dns.records.ptr import ptr_records
 from mailfleet.dns.rrset import txt
 from mailfleet.model import Fleet, HostEntry, build_fleet
 
@@ -80,8 +81,8 @@ def fleet() -> Fleet:
 
 def right() -> Zone:
     desired = records(fleet(), [KEY], certificates=CERTIFICATES, signed=["shop.example"])
-    zone = {r.key: r.values for records_ in desired.zones.values() for r in records_}
-    zone |= {record.key: record.values for record in desired.reverse.values()}
+    zone = {r.key: r.values for records_ in desired.values() for r in records_}
+    zone |= {r.rrset.key: r.rrset.values for r in ptr_records(fleet()).values()}
     accepted = ("shop.example._report._dmarc.reports.example", "TXT")
     soa = ("ns. hostmaster. 1 2 3 4 5",)
     return {**zone, accepted: (txt("v=DMARC1;"),), ("shop.example", "SOA"): soa}

@@ -47,7 +47,7 @@ def fleet(**tables: Any) -> Fleet:
 
 
 def wanted() -> tuple[RRset, ...]:
-    return records(fleet(), KEYS[HOST].keys).zones[ZONE]
+    return records(fleet(), KEYS[HOST].keys)[ZONE]
 
 
 def holding(held: Sequence[RRset]) -> Callable[[str, Sequence[RRset]], tuple[RRset, ...]]:
@@ -174,7 +174,7 @@ def test_pyinfra_shows_whole_values() -> None:
 def test_nothing_is_written_by_hand() -> None:
     entry = planned(ZONE, wanted(), holding(()))
     with pytest.raises(MailfleetError, match="is kept by hand"):
-        ByHand(wanted(), silent).apply(entry.plan)
+        ByHand(wanted(), silent).apply(entry.plan, entry.snapshot)
 
 
 def test_a_domain_within_the_zone_of_another_has_to_say_where_it_is() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from mailfleet.dns.lookup import LookupFailedError
 from mailfleet.dns.plan.ownership import Owned
-from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.plan.zone import Plan
+from mailfleet.dns.providers.base import Refusal, Snapshot
 from mailfleet.dns.publish import prepare as publishing
 from mailfleet.dns.publish.prepare import PublishError, prepare, publish
 from mailfleet.dns.publish.report import as_json
@@ -50,18 +50,18 @@ class Memory:
         self.zones: dict[str, dict[tuple[str, str], RRset]] = {}
         self.owned: dict[str, Owned] = {}
 
-    def read(self, zone: str) -> Zone:
+    def read(self, zone: str) -> Snapshot[None]:
         if zone in self.missing:
             raise MailfleetError("no such zone")
         content = self.zones.setdefault(zone, {})
-        return Zone(zone, tuple(content.values()), self.owned.get(zone, {}))
+        return Snapshot(zone, tuple(content.values()), self.owned.get(zone, {}), content=None)
 
-    def audit(self, plan: Plan) -> tuple[Refusal, ...]:
+    def audit(self, plan: Plan, snapshot: Snapshot[None]) -> tuple[Refusal, ...]:  # noqa: ARG002
         return tuple(
             Refusal(f"refuses {c.key[0]}", c.key) for c in plan.changes if c.key[0] in self.refuses
         )
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: Plan, snapshot: Snapshot[None]) -> None:  # noqa: ARG002
         self.applied += 1
         if bad := [c.key[0] for c in plan.changes if {c.key[0], "*"} & self.takes_not]:
             raise RefusedError(f"policy forbids {bad[0]}")

@@ -36,7 +36,7 @@ class Stand:
 def publication(*wanted: RRset, problems: tuple[str, ...] = ()) -> Publication:
     owned = slots_of([OLD])
     made: Plan = plan(Zone(ZONE, (OLD,), owned), wanted)
-    return Publication((ZonePlan(Stand(), made, problems),))  # type: ignore[arg-type]
+    return Publication((ZonePlan(Stand(), made, None, problems),))  # type: ignore[arg-type]
 
 
 def run(

@@ -124,7 +124,7 @@ def test_a_provider_that_takes_no_tlsa_records_goes_without(
     server.zones.clear()
     server.owned.clear()
 
-    def refuses(plan: Plan) -> tuple[Refusal, ...]:
+    def refuses(plan: Plan, _: object) -> tuple[Refusal, ...]:
         keys = [c.key for c in plan.changes if c.key[1] == "TLSA"]
         return tuple(Refusal(f"{key[0]} TLSA: no such type", key) for key in keys)
 
@@ -143,7 +143,7 @@ def test_a_provider_that_takes_no_tlsa_records_goes_without(
 def test_an_old_tlsa_record_that_cannot_be_changed_is_a_problem(
     server: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuses(plan: Plan) -> tuple[Refusal, ...]:
+    def refuses(plan: Plan, _: object) -> tuple[Refusal, ...]:
         keys = [c.key for c in plan.changes if c.key[1] == "TLSA"]
         return tuple(Refusal(f"{key[0]} TLSA is protected", key) for key in keys)
 
@@ -160,7 +160,7 @@ def test_what_else_a_provider_refuses_still_stops_the_zone(
 ) -> None:
     server.zones.clear()
     server.owned.clear()
-    monkeypatch.setattr(server, "audit", lambda _: (Refusal("the token may only read"),))
+    monkeypatch.setattr(server, "audit", lambda *_: (Refusal("the token may only read"),))
     publication = prepare(fleet(), KEYS, lookup=signed, certificates=CERTIFICATES)
     assert "shop.example: the token may only read" in publication.problems
     assert not [note for note in publication.notes if "no DANE" in note]

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.publish import prepare as publishing
 from mailfleet.dns.publish.prepare import PublishError, prepare, publish
 from mailfleet.errors import MailfleetError
@@ -34,11 +33,16 @@ class Providers:
             raise MailfleetError(f"the token of {settings.provider} is not set", "export it")
         return self.memory[settings.provider]
 
+    def open_ptr(self, settings: ProviderSettings, fleet: Fleet) -> None:
+        if settings.provider in self.closed:
+            self.open(settings, fleet)
+
 
 @pytest.fixture(name="providers")
 def _providers(monkeypatch: pytest.MonkeyPatch) -> Providers:
     found = Providers()
     monkeypatch.setattr(publishing, "open_driver", found.open)
+    monkeypatch.setattr(publishing, "open_ptr", found.open_ptr)
     return found
 
 
@@ -115,7 +119,7 @@ def test_a_reverse_server_that_is_down_stops_no_domain_and_no_pointer_is_lost(
 def test_an_audit_that_fails_stops_its_zone_alone(
     providers: Providers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unanswered(_: Plan) -> tuple[str, ...]:
+    def unanswered(*_: object) -> tuple[str, ...]:
         raise MailfleetError("whether the token may write is not known")
 
     monkeypatch.setattr(providers.memory["hetzner"], "audit", unanswered)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
 from mailfleet.dns.lookup import LookupFailedError
+from mailfleet.dns.providers.base import PtrChange
 from mailfleet.dns.publish import prepare as publishing
-from mailfleet.dns.publish.prepare import prepare, publish
+from mailfleet.dns.publish.prepare import PublishError, prepare, publish
 from mailfleet.dns.rrset import rrset
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
 from tests.unit.dns.publish.test_publishing import DNS, EU, KEYS, Memory, fleet
@@ -233,8 +235,80 @@ def test_each_provider_gets_the_pointers_of_its_own_addresses(
     monkeypatch.setattr(publishing, "open_driver", lambda settings, _: One(settings.provider))
     whole = fleet(dns=DNS)
     first, second = whole.regions
-    other = replace(second.hosts[0], reverse_dns=ProviderSettings("hetzner"))
+    other = replace(second.hosts[0], reverse_dns=ProviderSettings("cloudflare"))
     mixed = replace(whole, regions=(first, replace(second, hosts=(other,))))
     zones = [entry.plan.zone for entry in prepare(mixed, KEYS).zones]
-    assert asked == {"rfc2136": ["203.0.113.1"], "hetzner": ["203.0.113.2"]}
-    assert {"rfc2136.in-addr.arpa", "hetzner.in-addr.arpa"} <= set(zones)
+    assert asked == {"rfc2136": ["203.0.113.1"], "cloudflare": ["203.0.113.2"]}
+    assert {"rfc2136.in-addr.arpa", "cloudflare.in-addr.arpa"} <= set(zones)
+
+
+class Addresses:
+    """A provider in memory that has no reverse zones: each address carries its name."""
+
+    label = "addresses"
+
+    def __init__(self) -> None:
+        self.names: dict[Address, str] = {}
+        self.readable_only = False
+
+    def read(self, addresses: Collection[Address]) -> dict[Address, str]:
+        return {address: self.names[address] for address in addresses if address in self.names}
+
+    def audit(self) -> tuple[str, ...]:
+        return ("the token may only read",) if self.readable_only else ()
+
+    def apply(self, changes: Sequence[PtrChange]) -> None:
+        for change in changes:
+            assert self.names[change.address] == change.old
+            self.names[change.address] = change.new
+
+
+FIRST, SECOND = ip_address("203.0.113.1"), ip_address("203.0.113.2")
+
+
+@pytest.fixture(name="addresses")
+def _addresses(server: Memory, monkeypatch: pytest.MonkeyPatch) -> Addresses:
+    addresses = Addresses()
+    monkeypatch.setattr(publishing, "open_ptr", lambda *_: addresses)
+    return addresses
+
+
+def test_names_of_addresses_are_set_where_there_are_no_zones(addresses: Addresses) -> None:
+    addresses.names = {FIRST: "", SECOND: ""}
+    publication = prepare(fleet(), KEYS)
+    [entry] = [entry for entry in publication.zones if entry.plan.zone == "PTR records"]
+    assert entry.title == "PTR records at addresses: 2 to create"
+    publish(publication)
+    assert addresses.names == {FIRST: ORDERS_EU[:-1], SECOND: ORDERS_US[:-1]}
+    assert prepare(fleet(), KEYS).is_empty
+
+
+def test_an_address_of_another_company_is_asked_for_there(addresses: Addresses) -> None:
+    addresses.names = {FIRST: ""}
+    publication = prepare(fleet(), KEYS)
+    assert asked(publication.notes) == [ASK_US]
+    publish(publication)
+    assert addresses.names == {FIRST: ORDERS_EU[:-1]}
+
+
+def test_an_alias_leads_away_from_an_address_s_own_name(addresses: Addresses) -> None:
+    addresses.names = {FIRST: "", SECOND: ""}
+    publication = prepare(replace(fleet(), lab="lab"), KEYS, lookup=delegated)
+    assert asked(publication.notes) == [f"1.{CHILD}. PTR {ORDERS_EU}"]
+    publish(publication)
+    assert addresses.names == {FIRST: "", SECOND: ORDERS_US[:-1]}
+
+
+def test_a_name_that_somebody_else_gave_stays_until_it_is_adopted(addresses: Addresses) -> None:
+    addresses.names = {FIRST: "www.elsewhere.example", SECOND: "old.shop.example"}
+    with pytest.raises(PublishError, match=r"--adopt '1\.113\.0\.203\.in-addr\.arpa/PTR'"):
+        publish(prepare(fleet(), KEYS, force=True))
+    # A name below the fleet's own domain counts as its own.
+    assert addresses.names == {FIRST: "www.elsewhere.example", SECOND: ORDERS_US[:-1]}
+    publish(prepare(fleet(), KEYS, force=True, adopt=["*.in-addr.arpa/PTR"]))
+    assert addresses.names == {FIRST: ORDERS_EU[:-1], SECOND: ORDERS_US[:-1]}
+
+
+def test_what_keeps_names_from_being_written_is_told_before(addresses: Addresses) -> None:
+    addresses.names, addresses.readable_only = {FIRST: "", SECOND: ""}, True
+    assert "PTR records: the token may only read" in prepare(fleet(), KEYS).problems

@@ -9,6 +9,7 @@ import pytest
 
 from mailfleet.dns.records.desired import records
 from mailfleet.dns.records.dkim import PublicKey, keys_of, unread_keys
+from mailfleet.dns.records.ptr import ptr_records
 from mailfleet.dns.rrset import octets
 from mailfleet.model import Fleet, HostEntry, build_fleet
 
@@ -61,7 +62,7 @@ def _found() -> dict[tuple[str, str], tuple[str, ...]]:
     desired = records(fleet(), keys)
     return {
         record.key: tuple(octets(v).decode() if record.type == "TXT" else v for v in record.values)
-        for zone in desired.zones.values()
+        for zone in desired.values()
         for record in zone
     }
 
@@ -134,8 +135,8 @@ def test_reports_to_another_domain_are_authorised(found: Found) -> None:
 
 
 def test_reverse() -> None:
-    reverse = records(fleet()).reverse
-    targets = {str(address): record.values for address, record in reverse.items()}
+    reverse = ptr_records(fleet())
+    targets = {str(address): record.rrset.values for address, record in reverse.items()}
     assert targets == {
         "203.0.113.10": ("mta1.eu.shop.example.",),
         "203.0.113.11": ("orders.mta1.eu.shop.example.",),
@@ -143,19 +144,19 @@ def test_reverse() -> None:
         "198.51.100.11": ("orders.mta1.us.shop.example.",),
         "198.51.100.12": ("news.mta1.us.shop.example.",),
     }
-    assert reverse[ip_address("203.0.113.10")].name == "10.113.0.203.in-addr.arpa"
+    assert reverse[ip_address("203.0.113.10")].rrset.name == "10.113.0.203.in-addr.arpa"
 
 
 def test_the_zone_is_the_domain_file_s() -> None:
     part = {**OTHER, "dns": {**SHOP["dns"], "zone": "corp.example"}}
     part["streams"] = {"news": {"from_domain": "news.brand.corp.example", "logins": ["crm"]}}
     desired = records(fleet({"shop.example": SHOP, "brand.corp.example": part}))
-    assert set(desired.zones) == {"shop.example", "corp.example"}
-    assert "news.brand.corp.example" in {record.name for record in desired.zones["corp.example"]}
+    assert set(desired) == {"shop.example", "corp.example"}
+    assert "news.brand.corp.example" in {record.name for record in desired["corp.example"]}
 
 
 def test_ttl(found: Found) -> None:
-    assert {record.ttl for record in records(fleet()).zones["shop.example"]} == {300}
+    assert {record.ttl for record in records(fleet())["shop.example"]} == {300}
 
 
 def test_keys_of_unread_hosts_are_recognised() -> None:

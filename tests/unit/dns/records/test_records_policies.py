@@ -43,7 +43,7 @@ def build(
 def found(fleet: Fleet, *keys: PublicKey, **options: Any) -> Found:
     return {
         record.key: tuple(octets(v).decode() if record.type == "TXT" else v for v in record.values)
-        for zone in records(fleet, keys, **options).zones.values()
+        for zone in records(fleet, keys, **options).values()
         for record in zone
     }
 

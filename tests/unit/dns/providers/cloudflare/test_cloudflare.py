@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
 from mailfleet.dns.plan.ownership import Slot
 from mailfleet.dns.plan.zone import plan
-from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.providers.base import ReverseZones
 from mailfleet.dns.providers.registry import open_driver
-from mailfleet.dns.records.desired import reverse_name
+from mailfleet.dns.records.ptr import reverse_name
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Domain, Fleet, ProviderSettings
@@ -46,9 +47,11 @@ def desired(*extra: RRset) -> list[RRset]:
     ]
 
 
-def reverse_zone(driver: Driver, address: Address) -> str | None:
+def reverse_zone(driver: Any, address: Address) -> str | None:
     """The zone of one address's PTR record."""
-    return driver.reverse_zones({address: reverse_name(address)}).get(address)
+    assert isinstance(driver, ReverseZones)
+    zones: dict[Address, str] = driver.reverse_zones({address: reverse_name(address)})
+    return zones.get(address)
 
 
 def test_traffic_is_checked_against_the_specification() -> None:
@@ -76,8 +79,8 @@ def test_requests_are_few(at: Setting) -> None:
     assert at.fake.count("POST") == 1
     at.fake.requests.clear()
     driver = at.driver()
-    assert driver.audit(at.plan(desired(), driver)) == ()
-    driver.apply(at.plan(desired(), driver))
+    assert driver.audit(at.plan(desired(), driver), at.snapshot) == ()
+    driver.apply(at.plan(desired(), driver), at.snapshot)
     # Two plans: the zone was looked up once.
     assert at.fake.count("GET /zones") == 3
     assert at.fake.requests.count(f"GET /zones/{at.zone.id}/dns_records") == 2
@@ -263,7 +266,7 @@ def test_an_apex_cname_is_no_conflict_for_mail(at: Setting) -> None:
     assert not at.plan(desired()).conflicts
     driver = at.driver()
     made = at.plan([rrset(ZONE, "A", TTL, "198.51.100.1")], driver)
-    [problem] = map(str, driver.audit(made))
+    [problem] = map(str, driver.audit(made, at.snapshot))
     assert "is a CNAME" in problem
 
 
@@ -280,7 +283,7 @@ def test_an_apex_cname_is_no_conflict_for_mail(at: Setting) -> None:
 )
 def test_what_cloudflare_would_refuse(at: Setting, record: RRset, said: str) -> None:
     driver = at.driver()
-    [problem] = map(str, driver.audit(at.plan([record], driver)))
+    [problem] = map(str, driver.audit(at.plan([record], driver), at.snapshot))
     assert said in problem
 
 
@@ -298,8 +301,8 @@ def test_a_zone_that_cannot_be_written(at: Setting, fields: dict[str, object], s
     at.push(desired())
     vars(at.zone).update(fields)
     driver = at.driver()
-    assert driver.audit(at.plan(desired(), driver)) == ()
-    [problem] = map(str, driver.audit(at.plan(desired()[1:], driver)))
+    assert driver.audit(at.plan(desired(), driver), at.snapshot) == ()
+    [problem] = map(str, driver.audit(at.plan(desired()[1:], driver), at.snapshot))
     assert said in problem
 
 
@@ -332,9 +335,10 @@ def test_a_zone_with_an_international_name(expected: int, records_too: bool) -> 
         driver = found.driver(expected=expected)
         [foreign] = driver.read(kept).records
         assert (foreign.name, foreign.values) == (f"www.{kept}", (f"shop.{kept}.",))
-        made = plan(driver.read(kept), wanted)
-        assert driver.audit(made) == ()
-        driver.apply(made)
+        snapshot = driver.read(kept)
+        planned = plan(snapshot, wanted)
+        assert driver.audit(planned, snapshot) == ()
+        driver.apply(planned, snapshot)
         again = found.driver(expected=expected)
         assert plan(again.read(kept), wanted).is_empty
         assert len(found.zone.records) == 4
@@ -353,7 +357,7 @@ def test_reverse_zones(at: Setting) -> None:
     assert v6 == "0.e.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
     assert at.fake.requests.count("GET /zones") == 2
     reverse_names = [rrset("7.100.51.198.in-addr.arpa", "PTR", TTL, f"{MTA}.")]
-    driver.apply(plan(driver.read("100.51.198.in-addr.arpa"), reverse_names))
+    driver.apply(plan(snapshot := driver.read("100.51.198.in-addr.arpa"), reverse_names), snapshot)
     assert plan(driver.read("100.51.198.in-addr.arpa"), reverse_names).is_empty
 
 
@@ -385,5 +389,6 @@ def test_the_token_comes_from_the_environment(at: Setting, monkeypatch: pytest.M
     monkeypatch.setenv("CLOUDFLARE_API_USER_SERVICE_KEY", "key")
     monkeypatch.setenv("CLOUDFLARE_CUSTOM_HEADERS", "Authorization: Bearer other")
     driver = open_driver(settings, fleet(f"mta-sts.{ZONE}"))
-    driver.apply(plan(driver.read(ZONE), [rrset(f"mta-sts.{ZONE}", "A", TTL, "192.0.2.1")]))
+    snapshot = driver.read(ZONE)
+    driver.apply(plan(snapshot, [rrset(f"mta-sts.{ZONE}", "A", TTL, "192.0.2.1")]), snapshot)
     assert at.zone.find("A", f"mta-sts.{ZONE}")[0]["proxied"]

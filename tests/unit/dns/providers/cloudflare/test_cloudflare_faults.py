@@ -151,7 +151,7 @@ def test_a_retried_batch_that_finds_its_own_records(at: Setting) -> None:
     at.fake.fail(method="GET", path="/dns_records", status=0, action=lambda: None)
     at.fake.fail(method="GET", path="/dns_records", status=0, action=hide)
     at.fake.fail(status=0, action=show)
-    made.apply(plan)
+    made.apply(plan, at.snapshot)
     assert at.fake.count("POST") == 2
     assert not [fault for fault in reads if fault.times]
     assert at.plan(NEW).is_empty
@@ -163,7 +163,7 @@ def test_a_change_between_plan_and_push_stops_it(at: Setting) -> None:
     at.zone.add("TXT", ZONE, "v=spf1 include:esp.example ~all")
     before = at.foreign()
     with pytest.raises(MailfleetError, match=r"changed by somebody else.*\n.*run the command"):
-        driver.apply(made)
+        driver.apply(made, at.snapshot)
     assert at.fake.count("POST") == 0
     assert at.foreign() == before
 
@@ -173,7 +173,7 @@ def test_a_change_elsewhere_does_not_stop_it(at: Setting) -> None:
     made = at.plan(NEW, driver)
     at.zone.add("A", f"blog.{ZONE}", "192.0.2.7")
     before = at.foreign()
-    driver.apply(made)
+    driver.apply(made, at.snapshot)
     converges(at, before)
 
 
@@ -211,7 +211,7 @@ def test_somebody_undoes_it_at_once(at: Setting) -> None:
     at.fake.fail(method="GET", path="/dns_records", status=0, action=lambda: None)
     at.fake.fail(method="GET", path="/dns_records", status=0, action=undo)
     with pytest.raises(MailfleetError, match="does not show all"):
-        driver.apply(made)
+        driver.apply(made, at.snapshot)
 
 
 def test_a_failure_half_way_tells_what_was_written() -> None:
@@ -221,7 +221,7 @@ def test_a_failure_half_way_tells_what_was_written() -> None:
         made = at.plan(many, driver)
         at.fake.fail(status=0, action=lambda: at.fake.fail(status=403, times=9))
         with pytest.raises(MailfleetError, match=r"200 of 250 records were written before"):
-            driver.apply(made)
+            driver.apply(made, at.snapshot)
         at.fake.faults.clear()
         assert len(at.plan(many).changes) == 50
         at.push(many)

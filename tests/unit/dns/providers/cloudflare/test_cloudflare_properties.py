@@ -111,8 +111,8 @@ def test_push_then_plan_is_empty(
     for wanted in (first, second, []):
         driver = shared.driver()
         made = shared.plan(wanted, driver)
-        if not driver.audit(made):
-            driver.apply(made)
+        if not driver.audit(made, shared.snapshot):
+            driver.apply(made, shared.snapshot)
             assert shared.plan(wanted).is_empty
         assert foreign(shared) == before
     assert list(shared.zone.records.values()) == before

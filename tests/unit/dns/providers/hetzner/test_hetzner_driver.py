@@ -10,20 +10,17 @@ import pytest
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Slot
 from mailfleet.dns.plan.zone import Plan, plan
-from mailfleet.dns.providers.base import Driver
 from mailfleet.dns.providers.hetzner.batches import batches
 from mailfleet.dns.providers.hetzner.convert import Mark
-from mailfleet.dns.providers.hetzner.ptr import PTR_RECORDS
 from mailfleet.dns.providers.hetzner.sending import Sender
 from mailfleet.dns.providers.hetzner.writes import Write
 from mailfleet.dns.providers.registry import open_driver
-from mailfleet.dns.records.desired import reverse_name
 from mailfleet.dns.rrset import RRset, octets, rrset, txt
 from mailfleet.errors import MailfleetError
-from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.model import Fleet, ProviderSettings
 from tests.fakes.hetzner.objects import floating_ip, primary_ip, server
 from tests.fakes.hetzner.server import HOST, READ_ONLY, TOKEN, HetznerFake
-from tests.fakes.hetzner.setup import ZONE, Time, driver, push, running, stored
+from tests.fakes.hetzner.setup import ZONE, Time, driver, ptr, push, running, stored, wanted_ptr
 from tests.fakes.specification import Exchange, document, folder, violations
 
 pytestmark = pytest.mark.unit
@@ -48,11 +45,6 @@ WANTED = [
 def _fake() -> Iterator[HetznerFake]:
     with running() as fake:
         yield fake
-
-
-def reverse_zone(driver: Driver, address: Address) -> str | None:
-    """The zone of one address's PTR record."""
-    return driver.reverse_zones({address: reverse_name(address)}).get(address)
 
 
 def test_messages_are_checked_against_the_description_of_the_api() -> None:
@@ -180,7 +172,8 @@ def test_what_is_added_during_a_push_stays(fake: HetznerFake) -> None:
     push(driver(fake), [rrset(ZONE, "TXT", 300, SPF)])
     wanted = [rrset(ZONE, "TXT", 300, NEW_SPF), WANTED[2]]
     found = driver(fake)
-    made = plan(found.read(ZONE), wanted)
+    snapshot = found.read(ZONE)
+    made = plan(snapshot, wanted)
     write = Sender.send
 
     def meanwhile(sender: Sender, request: Write) -> None:
@@ -191,7 +184,7 @@ def test_what_is_added_during_a_push_stays(fake: HetznerFake) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Sender, "send", meanwhile)
         with pytest.raises(MailfleetError, match="changed"):
-            found.apply(made)
+            found.apply(made, snapshot)
     assert VERIFICATION in stored(fake, "@", "TXT")
 
 
@@ -252,7 +245,7 @@ def test_actions_are_waited_for_together(fake: HetznerFake) -> None:
 
 def problems(fake: HetznerFake, *wanted: RRset, token: str = TOKEN) -> tuple[str, ...]:
     to = driver(fake, token=token)
-    return tuple(map(str, to.audit(plan(to.read(ZONE), wanted))))
+    return tuple(map(str, to.audit(plan(snapshot := to.read(ZONE), wanted), snapshot)))
 
 
 def test_what_the_api_does_not_take_is_found_before(fake: HetznerFake) -> None:
@@ -345,42 +338,37 @@ def test_pointers_of_all_that_carries_addresses(fake: HetznerFake) -> None:
         ip_address("192.0.2.1"): f"mta2.{ZONE}",
         ip_address("2001:db8:3::1"): f"mta2.{ZONE}",
     }
-    to = driver(fake, reverse_names=names)
-    assert {reverse_zone(to, address) for address in names} == {PTR_RECORDS}
-    assert reverse_zone(to, ip_address("192.0.2.200")) is None
-    wanted = to._ptr_records._wanted().values()
-    assert push(to, wanted, zone=PTR_RECORDS).count("create") == 6
+    wanted = [record.rrset for record in wanted_ptr(names)]
+    elsewhere = {ip_address("192.0.2.200"): f"mta3.{ZONE}"}
+    assert ptr(fake, {**names, **elsewhere}).read().content == dict.fromkeys(names, "")
+    assert push(ptr(fake, names), wanted).count("create") == 6
     assert {"ip": "2001:db8:1::25", "dns_ptr": f"mta1.{ZONE}"} in fake.project.primary_ips[1][
         "dns_ptr"
     ]
-    again = driver(fake, reverse_names=names)
-    assert plan(again.read(PTR_RECORDS), wanted).is_empty
+    assert plan(ptr(fake, names).read(), wanted).is_empty
     renamed = dict.fromkeys(names, f"new.{ZONE}")
-    to = driver(fake, reverse_names=renamed)
-    made = push(to, to._ptr_records._wanted().values(), zone=PTR_RECORDS)
+    made = push(ptr(fake, renamed), [record.rrset for record in wanted_ptr(renamed)])
     assert made.count("update") == 6
-    push(driver(fake, reverse_names=names), [], zone=PTR_RECORDS)
+    push(ptr(fake, names), [])
     assert fake.project.floating_ips[1]["dns_ptr"] == []
 
 
 def test_a_foreign_pointer_is_a_conflict(fake: HetznerFake) -> None:
     address = ip_address("203.0.113.1")
     fake.project.primary_ips = [primary_ip(1, "203.0.113.1", {"203.0.113.1": "www.other.example"})]
-    to = driver(fake, reverse_names={address: f"mta1.{ZONE}"})
-    wanted = list(to._ptr_records._wanted().values())
-    made = plan(to.read(PTR_RECORDS), wanted)
+    names = {address: f"mta1.{ZONE}"}
+    wanted = [record.rrset for record in wanted_ptr(names)]
+    made = plan(ptr(fake, names).read(), wanted)
     assert made.changes == ()
     assert "--adopt '1.113.0.203.in-addr.arpa/PTR'" in str(made.conflicts[0])
-    push(to, wanted, adopt=["*.in-addr.arpa/PTR"], zone=PTR_RECORDS)
+    push(ptr(fake, names), wanted, adopt=["*.in-addr.arpa/PTR"])
     assert fake.project.primary_ips[0]["dns_ptr"][0]["dns_ptr"] == f"mta1.{ZONE}"
 
 
 def test_pointers_are_listed_once_for_a_plan(fake: HetznerFake) -> None:
     address = ip_address("203.0.113.1")
     fake.project.primary_ips = [primary_ip(1, "203.0.113.1", {})]
-    to = driver(fake, reverse_names={address: f"mta1.{ZONE}"})
-    reverse_zone(to, address)
-    to.read(PTR_RECORDS)
+    ptr(fake, {address: f"mta1.{ZONE}"}).read()
     assert [path for _, path in fake.requests] == ["/primary_ips", "/floating_ips"]
 
 

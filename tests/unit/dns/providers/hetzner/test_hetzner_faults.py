@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from mailfleet.dns.plan.zone import plan
-from mailfleet.dns.providers.hetzner.ptr import PTR_RECORDS
 from mailfleet.dns.rrset import rrset, txt
 from mailfleet.errors import MailfleetError
 from tests.fakes.hetzner.faults import Fault
 from tests.fakes.hetzner.objects import primary_ip
 from tests.fakes.hetzner.project import Project
 from tests.fakes.hetzner.server import TOKEN, HetznerFake
-from tests.fakes.hetzner.setup import ZONE, Time, driver, push, running
+from tests.fakes.hetzner.setup import ZONE, Time, driver, ptr, push, running, wanted_ptr
 
 pytestmark = pytest.mark.unit
 
@@ -293,27 +292,30 @@ def test_a_repeat_does_not_overwrite_what_came_after_the_lost_answer(fake: Hetzn
 def test_pointers_survive_faults(fake: HetznerFake) -> None:
     address = ip_address("203.0.113.1")
     fake.project.primary_ips = [primary_ip(1, "203.0.113.1", {})]
-    to = driver(fake, reverse_names={address: f"mta1.{ZONE}"})
-    wanted = list(to._ptr_records._wanted().values())
-    made = plan(to.read(PTR_RECORDS), wanted)
+    names = {address: f"mta1.{ZONE}"}
+    to, wanted = ptr(fake, names), [record.rrset for record in wanted_ptr(names)]
+    snapshot = to.read()
+    made = plan(snapshot, wanted)
     fake.faults += [
         answers(423, "locked", path="dns_ptr"),
         Fault("drop", path="dns_ptr", after=True),
     ]
-    to.apply(made)
-    assert plan(to.read(PTR_RECORDS), wanted).is_empty
+    to.apply(made, snapshot)
+    assert plan(to.read(), wanted).is_empty
     with pytest.raises(MailfleetError, match="changed by somebody else"):
-        to.apply(made)
+        to.apply(made, snapshot)
 
 
 def test_a_pointer_that_is_refused_is_told(fake: HetznerFake) -> None:
     address = ip_address("203.0.113.1")
     fake.project.primary_ips = [primary_ip(1, "203.0.113.1", {})]
-    to = driver(fake, reverse_names={address: f"mta1.{ZONE}"})
-    made = plan(to.read(PTR_RECORDS), list(to._ptr_records._wanted().values()))
+    names = {address: f"mta1.{ZONE}"}
+    to = ptr(fake, names)
+    snapshot = to.read()
+    made = plan(snapshot, [record.rrset for record in wanted_ptr(names)])
     fake.faults.append(answers(422, "invalid_input", path="dns_ptr"))
     with pytest.raises(MailfleetError, match=r"PTR record of 203\.0\.113\.1.*invalid_input"):
-        to.apply(made)
+        to.apply(made, snapshot)
 
 
 def test_no_server_at_all() -> None:

@@ -108,10 +108,11 @@ def driver(name: str = "Memory", fleet: str = "prod", **plain: Any) -> OctoDns:
 
 def push(wanted: list[RRset], at: OctoDns | None = None, **more: Any) -> None:
     at = at or driver()
-    made = plan(at.read(ZONE), wanted, **more)
-    assert at.audit(made) == ()
+    snapshot = at.read(ZONE)
+    made = plan(snapshot, wanted, **more)
+    assert at.audit(made, snapshot) == ()
     assert made.conflicts == ()
-    at.apply(made)
+    at.apply(made, snapshot)
 
 
 def desired(*extra: RRset) -> list[RRset]:
@@ -204,16 +205,18 @@ def foreign() -> list[str]:
 
 def test_a_change_between_plan_and_push_stops_it() -> None:
     at = driver()
-    made = plan(at.read(ZONE), desired())
+    snapshot = at.read(ZONE)
+    made = plan(snapshot, desired())
     Memory.add("", "TXT", 300, "v=spf1 include:esp.example ~all")
     with pytest.raises(MailfleetError, match=r"shop\.example TXT was changed by somebody else"):
-        at.apply(made)
+        at.apply(made, snapshot)
     assert "apply" not in Memory.calls
 
 
 def test_a_change_after_the_claim_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
     driver_now = driver()
-    made = plan(driver_now.read(ZONE), desired())
+    snapshot = driver_now.read(ZONE)
+    made = plan(snapshot, desired())
     apply = Memory._apply
 
     def meanwhile(self: Memory, changes: Any) -> None:
@@ -222,7 +225,7 @@ def test_a_change_after_the_claim_stops_it(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(Memory, "_apply", meanwhile)
     with pytest.raises(MailfleetError, match="changed by somebody else"):
-        driver_now.apply(made)
+        driver_now.apply(made, snapshot)
     monkeypatch.undo()
     # The claim stands, and still what is there is not taken for ours.
     again = plan(driver().read(ZONE), desired())
@@ -232,9 +235,10 @@ def test_a_change_after_the_claim_stops_it(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_class_that_would_change_more_is_stopped() -> None:
     Memory.add("www", "A", 60, "192.0.2.1")
     at = driver("Strange")
-    made = plan(at.read(ZONE), desired())
+    snapshot = at.read(ZONE)
+    made = plan(snapshot, desired())
     with pytest.raises(MailfleetError, match=r"would also change www\.shop\.example A"):
-        at.apply(made)
+        at.apply(made, snapshot)
     assert list(held()) == [("www", "A")]
 
 
@@ -290,14 +294,14 @@ def test_a_dynamic_record_is_in_the_way() -> None:
 )
 def test_what_octodns_would_refuse(record: RRset, said: str) -> None:
     at = driver()
-    [problem] = map(str, at.audit(plan(at.read(ZONE), [record])))
+    [problem] = map(str, at.audit(plan(snapshot := at.read(ZONE), [record]), snapshot))
     assert said in problem
 
 
 def test_a_foreign_text_that_could_be_damaged_stops_it() -> None:
     Memory.add("", "TXT", 300, 'say "hi"')
     at = driver()
-    [problem] = map(str, at.audit(plan(at.read(ZONE), desired())))
+    [problem] = map(str, at.audit(plan(snapshot := at.read(ZONE), desired()), snapshot))
     assert "could damage" in problem
 
 
@@ -361,8 +365,9 @@ def test_push_then_plan_is_empty(
         del Memory.held[f"{ZONE}."][key]
     before = at.read(ZONE).records
     for wanted in (first, second, []):
-        made = plan(at.read(ZONE), wanted)
-        at.apply(made)
+        snapshot = at.read(ZONE)
+        made = plan(snapshot, wanted)
+        at.apply(made, snapshot)
         assert plan(at.read(ZONE), wanted).is_empty
         have = {record.key: set(record.values) for record in at.read(ZONE).records}
         for record in before:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mailfleet.dns.plan.ownership import Slot, slot_of
-from mailfleet.dns.plan.zone import Zone
+from mailfleet.dns.providers.base import Snapshot
 from mailfleet.dns.providers.cloudflare.convert import PROXIABLE, Fields, known_name, value_of
 from mailfleet.dns.rrset import RRset
 
@@ -47,7 +47,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Held:
+class Record:
     """One record at Cloudflare."""
 
     id: str
@@ -65,9 +65,9 @@ class Held:
         return _AUTOMATIC_SECONDS if self.ttl == AUTOMATIC else self.ttl
 
 
-def held(record: Fields) -> Held:
+def record_of(record: Fields) -> Record:
     """A record as the API gives it."""
-    return Held(
+    return Record(
         id=str(record["id"]),
         name=known_name(str(record["name"])),
         type=str(record["type"]),
@@ -79,14 +79,14 @@ def held(record: Fields) -> Held:
     )
 
 
-class Snapshot:
+class ZoneRecords:
     """All records of one zone, as they were at one moment."""
 
-    def __init__(self, zone: str, records: Iterable[Held], rules: Rules) -> None:
+    def __init__(self, zone: str, records: Iterable[Record], rules: Rules) -> None:
         self.zone = zone
-        self.by_id: dict[str, Held] = {}
+        self.by_id: dict[str, Record] = {}
         self.rules = rules
-        self._by_key: dict[tuple[str, str], list[Held]] = {}
+        self._by_key: dict[tuple[str, str], list[Record]] = {}
         for record in records:
             key = record.name, record.type
             if key in {(zone, "NS"), (zone, "SOA")}:
@@ -96,11 +96,11 @@ class Snapshot:
             self.by_id[record.id] = record
             self._by_key.setdefault(key, []).append(record)
 
-    def at(self, key: tuple[str, str]) -> list[Held]:
+    def at(self, key: tuple[str, str]) -> list[Record]:
         """The records of one name and type."""
         return self._by_key.get(key, [])
 
-    def shown(self, record: Held) -> str:
+    def shown(self, record: Record) -> str:
         """The record's value in a plan, which tells where the proxy is not as it should be.
 
         Behind the proxy, DNS answers with Cloudflare's addresses and nothing but HTTP passes.
@@ -109,10 +109,10 @@ class Snapshot:
             return record.value
         return f"{record.value} ({'proxied' if record.proxied else 'not proxied'})"
 
-    def slot(self, record: Held) -> Slot:
+    def slot(self, record: Record) -> Slot:
         return slot_of(record.name, record.type, record.value)
 
-    def view(self) -> Zone:
+    def snapshot(self) -> Snapshot[ZoneRecords]:
         """The zone for a plan."""
         found: list[RRset] = []
         owned: dict[Slot, set[str]] = {}
@@ -124,21 +124,21 @@ class Snapshot:
             values = tuple(sorted({self.shown(record) for record in records}))
             found.append(RRset(*key, self._ttl(records, own), values))
         ours = {slot: frozenset(values) for slot, values in owned.items()}
-        return Zone(self.zone, tuple(found), ours)
+        return Snapshot(self.zone, tuple(found), ours, content=self)
 
-    def same_at(self, names: Collection[str], other: Snapshot) -> bool:
+    def same_at(self, names: Collection[str], other: ZoneRecords) -> bool:
         """Whether both hold the same at these names."""
         return self._at_names(names) == other._at_names(names)
 
-    def _at_names(self, names: Collection[str]) -> Mapping[str, Held]:
+    def _at_names(self, names: Collection[str]) -> Mapping[str, Record]:
         return {key: record for key, record in self.by_id.items() if record.name in names}
 
-    def _ttl(self, records: list[Held], own: list[Held]) -> int:
+    def _ttl(self, records: list[Record], own: list[Record]) -> int:
         if foreign := [record.seconds for record in records if record not in own]:
             return min(foreign)
         ttls = {self._own_ttl(record) for record in own}
         return ttls.pop() if len(ttls) == 1 else _UNEVEN
 
-    def _own_ttl(self, record: Held) -> int:
+    def _own_ttl(self, record: Record) -> int:
         # A proxied record always has the automatic TTL.
         return self.rules.ttl(record.name) if record.proxied else record.seconds
