@@ -12,7 +12,7 @@ import contextlib
 import struct
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -79,82 +79,161 @@ _TEMPORARY = Verdict("451 4.3.0 the message could not be checked, try again late
 
 async def listen(path: str, judge: Judge, *, body: bool = True) -> asyncio.Server:
     """Ask `judge` about each message that comes to the socket `path`; without `body`, if it needs none."""
+    judging = _Judging(judge, body)
+    return await asyncio.get_running_loop().create_unix_server(
+        lambda: _Session(judging), path, backlog=512
+    )
 
-    place = asyncio.Semaphore(_LARGE_AT_ONCE)
-    # Python judges no two at the same time anyway; in a thread, so that others need not wait.
-    thread = ThreadPoolExecutor(1)
 
-    async def judged(message: Message) -> Verdict:
+class _Judging:
+    """What all connections of a socket share."""
+
+    def __init__(self, judge: Judge, body: bool) -> None:
+        self.body = body
+        self.places = asyncio.Semaphore(_LARGE_AT_ONCE)
+        # Python judges no two at the same time anyway; in a thread, so that others need not wait.
+        self._thread = ThreadPoolExecutor(1)
+        self._judge = judge
+
+    def judge(self, message: Message) -> Verdict:
+        """The verdict; a temporary refusal where there is an error of ours."""
         try:
-            if len(message.body) < _PIECE:
-                return judge(message)
-            return await asyncio.get_running_loop().run_in_executor(thread, judge, message)
+            return self._judge(message)
         except Exception:  # noqa: BLE001 - an error of ours refuses nothing and lets nothing through
             traceback.print_exc(file=sys.stderr)
             return _TEMPORARY
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def judge_aside(self, message: Message) -> Verdict:
+        """The verdict on a large message, while small ones are answered."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self.judge, message)
+
+
+class _Session(asyncio.Protocol):
+    """One connection of Postfix: message after message of the client that it serves.
+
+    A callback for all that has arrived, instead of a task and a wait for each packet: Postfix connects
+    anew for each client, and most of a small message's cost was the loop's.
+    """
+
+    def __init__(self, judging: _Judging) -> None:
+        self._judging = judging
+        self._unread = bytearray()
+        self._agreed = False
+        self._message = Message()
+        self._has_place = False
+        self._aside: asyncio.Task[None] | None = None
+        self._silence: asyncio.TimerHandle | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Postfix has connected."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Postfix has gone, with or without a message's end."""
+        self._writable.set()
+        if self._aside:
+            self._aside.cancel()
+        self._forget()
+
+    def pause_writing(self) -> None:
+        """Postfix does not read."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Postfix reads again."""
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Some octets of a packet, or of several."""
+        self._unread += data
+        self._take_packets()
+
+    def _take_packets(self) -> None:
         try:
-            # A packet that is none ends the connection: Postfix answers 451.
-            with contextlib.suppress(OSError, EOFError, ValueError, struct.error):
-                if await _agreed(reader, writer, body=body):
-                    while await _message(reader, writer, judged, place):
-                        pass
-        finally:
-            writer.close()
+            while not (self._aside or self._transport.is_closing()):
+                length = int.from_bytes(self._unread[:4], "big")
+                if len(self._unread) >= 4 and not 0 < length <= LARGEST:
+                    raise EOFError  # a packet that is none ends the connection: Postfix answers 451
+                if len(self._unread) < 4 + max(length, 1):
+                    break
+                command, content = bytes(self._unread[4:5]), bytes(self._unread[5 : 4 + length])
+                del self._unread[: 4 + length]
+                self._take(command, content)
+        except (EOFError, ValueError, struct.error):
+            self._transport.close()
+        self._expect_more()
 
-    return await asyncio.start_unix_server(serve, path, backlog=512)
+    def _take(self, command: bytes, content: bytes) -> None:
+        if not self._agreed:
+            # Who says anything else only looked whether somebody is there.
+            if command != b"O":
+                raise EOFError
+            self._transport.write(packet(b"O", _options(content, body=self._judging.body)))
+            self._agreed = True
+        elif command == b"L":
+            name, value = content.split(b"\0")[:2]
+            self._message.add(name, value)
+        elif command in (b"B", b"E"):
+            self._take_body(content, ends=command == b"E")
+        elif command == b"Q":
+            self._transport.close()
+        elif command in (b"A", b"K"):
+            self._forget()
+        elif command != b"D":  # macros, which get no answer
+            self._transport.write(packet(b"c"))
 
+    def _take_body(self, content: bytes, *, ends: bool) -> None:
+        if self._has_place or len(self._message.body) + len(content) > _PIECE:
+            self._aside = asyncio.create_task(self._take_large(content, ends=ends))
+            return
+        self._message.body += content
+        if ends:
+            self._transport.writelines(_answers(self._judging.judge(self._message)))
+            self._forget()
 
-async def _agreed(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, body: bool
-) -> bool:
-    """Agree on what is asked for; False where the client only looked whether somebody is there."""
-    command, content = await _received(reader, None)
-    if command == b"O":
-        writer.write(packet(b"O", _options(content, body=body)))
-    return command == b"O"
+    async def _take_large(self, content: bytes, *, ends: bool) -> None:
+        """A part of a large message; nothing is read meanwhile."""
+        self._transport.pause_reading()
+        if not self._has_place:
+            await self._judging.places.acquire()
+            self._has_place = True
+        self._message.body += content
+        if ends:
+            verdict = await self._judging.judge_aside(self._message)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._answer(verdict), _PATIENCE)
+                self._forget()
+        self._aside = None
+        if self._has_place and ends:
+            self._transport.abort()
+        elif not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._take_packets()
 
+    async def _answer(self, verdict: Verdict) -> None:
+        for answer in _answers(verdict):
+            self._transport.write(answer)
+            await self._writable.wait()
 
-async def _message(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    judged: Callable[[Message], Awaitable[Verdict]],
-    place: asyncio.Semaphore,
-) -> bool:
-    """One message, from its first header to the answer; False at the end of the connection."""
-    message = Message()
-    async with contextlib.AsyncExitStack() as held:
-        while True:
-            large = len(message.body) > _PIECE
-            command, content = await _received(reader, _PATIENCE if large else None)
-            if command == b"L":
-                name, value = content.split(b"\0")[:2]
-                message.add(name, value)
-            elif command in (b"B", b"E"):
-                if not large and len(message.body) + len(content) > _PIECE:
-                    await held.enter_async_context(place)
-                message.body += content
-            elif command in (b"A", b"K", b"Q"):
-                return command != b"Q"
-            elif command != b"D":  # macros, which get no answer
-                writer.write(packet(b"c"))
-            if command == b"E":
-                await asyncio.wait_for(_answer(writer, await judged(message)), _PATIENCE)
-                return True
+    def _expect_more(self) -> None:
+        """End the connection if Postfix leaves a large message half told, which keeps others waiting."""
+        if self._silence:
+            self._silence.cancel()
+            self._silence = None
+        if self._has_place and not self._aside:
+            loop = asyncio.get_running_loop()
+            self._silence = loop.call_later(_PATIENCE, self._transport.abort)
 
-
-async def _received(reader: asyncio.StreamReader, patience: float | None) -> tuple[bytes, bytes]:
-    received = await (asyncio.wait_for(read(reader), patience) if patience else read(reader))
-    if received is None:
-        raise EOFError
-    return received
-
-
-async def _answer(writer: asyncio.StreamWriter, verdict: Verdict) -> None:
-    for answer in _answers(verdict):
-        writer.write(answer)
-        await writer.drain()
+    def _forget(self) -> None:
+        """The message has ended, or never came to its end."""
+        self._message = Message()
+        if self._has_place:
+            self._has_place = False
+            self._judging.places.release()
 
 
 def _options(offered: bytes, *, body: bool) -> bytes:
