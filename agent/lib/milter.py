@@ -90,6 +90,8 @@ class _Judging:
 
     def __init__(self, judge: Judge, body: bool) -> None:
         self.body = body
+        # One for all: asyncio would allocate 256 KiB for each read, and free it again.
+        self.arrived = memoryview(bytearray(_PIECE))
         self.places = asyncio.Semaphore(_LARGE_AT_ONCE)
         # Python judges no two at the same time anyway; in a thread, so that others need not wait.
         self._thread = ThreadPoolExecutor(1)
@@ -109,7 +111,7 @@ class _Judging:
         return await loop.run_in_executor(self._thread, self.judge, message)
 
 
-class _Session(asyncio.Protocol):
+class _Session(asyncio.BufferedProtocol):
     """One connection of Postfix: message after message of the client that it serves.
 
     A callback for all that has arrived, instead of a task and a wait for each packet: Postfix connects
@@ -147,9 +149,13 @@ class _Session(asyncio.Protocol):
         """Postfix reads again."""
         self._writable.set()
 
-    def data_received(self, data: bytes) -> None:
-        """Some octets of a packet, or of several."""
-        self._unread += data
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's own signature
+        """Where the loop puts what has arrived; it calls `buffer_updated` at once."""
+        return self._judging.arrived
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many octets have arrived, of a packet or of several."""
+        self._unread += self._judging.arrived[:nbytes]
         self._take_packets()
 
     def _take_packets(self) -> None:
