@@ -107,3 +107,34 @@ def test_who_never_speaks_is_banned_and_who_only_looks_is_not(target: Target) ->
     for port in (465, 587):
         assert target.reached(GUESSER, address, port) == "refused"
     assert target.reached(BYSTANDER, address, 465) == "open"
+
+
+# As Postfix writes them on Debian 12 and, with NOQUEUE, on Debian 13.
+_LINE = "Nov 28 04:33:40 transactional postfix-transactional/smtpd[15232]: "
+SILENT = (
+    "SSL_accept error from unknown[192.0.2.1]: Connection timed out",
+    "timeout after CONNECT from unknown[192.0.2.1]",
+    "NOQUEUE: timeout after EHLO from unknown[192.0.2.1]",
+    "disconnect from unknown[192.0.2.1] ehlo=1 auth=0/1 commands=1/2",
+    "disconnect from unknown[192.0.2.1] ehlo=2 starttls=1 auth=0/2 commands=3/5",
+)
+HARMLESS = (
+    "NOQUEUE: timeout after AUTH from unknown[192.0.2.1]",
+    "7D68E4CD136: timeout after DATA (183 bytes) from unknown[192.0.2.1]",
+    "lost connection after CONNECT from unknown[192.0.2.1]",
+    "disconnect from unknown[192.0.2.1] commands=0/0",
+    "disconnect from unknown[192.0.2.1] ehlo=1 quit=1 commands=2",
+    "disconnect from unknown[192.0.2.1] ehlo=1 auth=1 commands=2",
+    "disconnect from unknown[192.0.2.1] ehlo=1 auth=1/2 mail=1 rcpt=1 data=1 commands=5/6",
+)
+
+
+@pytest.mark.parametrize("region", ["eu", "us"])
+def test_what_is_told_of_silence_counts_on_both_releases(
+    deployed_lab: DeployedLab, region: str
+) -> None:
+    lines = "".join(f"{_LINE}{text}\n" for text in (*SILENT, *HARMLESS))
+    file = "/tmp/silence.log"
+    command = f"cat > {file} && fail2ban-regex {file} /etc/fail2ban/filter.d/mailfleet-idle.conf; rm {file}"
+    told = deployed_lab.on(getattr(deployed_lab, region), command, stdin=lines)
+    assert f"Failregex: {len(SILENT)} total" in told, told

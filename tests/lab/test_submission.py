@@ -82,6 +82,30 @@ def client(deployed_lab: DeployedLab, host: str) -> Iterator[LabSmtp]:
         yield smtp
 
 
+@pytest.mark.parametrize("recipient", ["postmaster", '"PostMaster"', "@inbox.test:postmaster"])
+def test_postmaster_takes_nothing_from_strangers_at_submission(
+    deployed_lab: DeployedLab, host: str, recipient: str
+) -> None:
+    """Postfix asks no restriction about this recipient (RFC 5321, section 4.5.1)."""
+    with connected(deployed_lab, host, 465) as smtp:
+        smtp.ehlo()
+        for sender in (SENDER, "", "thief@evil.test"):
+            assert smtp.mail(sender)[0] == 250
+            smtp.rcpt(recipient)
+            code, text = smtp.docmd("DATA")
+            assert code == 554, text
+            smtp.rset()
+
+
+def test_mail_to_postmaster_has_a_sender_of_the_stream(client: LabSmtp) -> None:
+    for sender, code in (("", 554), ("thief@evil.test", 553), (SENDER, 354)):
+        assert client.mail(sender)[0] == 250
+        assert client.rcpt("postmaster")[0] == 250
+        assert client.docmd("DATA")[0] == code
+        if code != 354:
+            client.rset()
+
+
 @pytest.mark.parametrize("stream", ["transactional", "marketing"])
 def test_no_login_is_offered_before_tls(deployed_lab: DeployedLab, host: str, stream: str) -> None:
     with connected(deployed_lab, host, 587, stream) as smtp:

@@ -84,6 +84,8 @@ Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: SSL_accept error from unknown[192
 Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: lost connection after CONNECT from unknown[192.0.2.4]
 Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: timeout after RSET from unknown[192.0.2.5]
 Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: timeout after END-OF-MESSAGE from unknown[192.0.2.6]
+Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: disconnect from unknown[192.0.2.7] ehlo=1 auth=0/1 commands=1/2
+Nov 27 21:37:25 mta1 postfix-orders/smtpd[11]: disconnect from unknown[192.0.2.8] ehlo=1 auth=1 commands=2
 """
 
 
@@ -94,10 +96,10 @@ def test_idle_clients_are_those_that_never_logged_in() -> None:
         row.removeprefix("failregex =").strip().replace("<ADDR>", r"(?P<address>\S+)")
         for row in re.findall(r"^(?:failregex = | {12})\^.*$", filters, re.MULTILINE)
     ]
-    assert len(expressions) == 2
+    assert len(expressions) == 3
     lines = [line.split("]: ", 1)[1] for line in IDLE.splitlines()]
     found = [m["address"] for line in lines for e in expressions if (m := re.search(e, line))]
-    assert found == ["192.0.2.1", "2001:db8::1", "192.0.2.2"]
+    assert found == ["192.0.2.1", "2001:db8::1", "192.0.2.2", "192.0.2.7"]
 
 
 def test_the_fleet_is_never_banned() -> None:
