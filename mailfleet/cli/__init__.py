@@ -11,6 +11,7 @@ from mailfleet.cli.deploy import deploy
 from mailfleet.cli.dns import dns
 from mailfleet.cli.failure import as_document, wants_document
 from mailfleet.cli.lab import lab
+from mailfleet.cli.plan import plan
 from mailfleet.cli.probe import probe
 from mailfleet.cli.render import render
 from mailfleet.cli.validate import validate
@@ -33,6 +34,7 @@ def cli() -> None:
 cli.add_command(deploy)
 cli.add_command(dns)
 cli.add_command(lab)
+cli.add_command(plan)
 cli.add_command(probe)
 cli.add_command(render)
 cli.add_command(validate)

@@ -20,6 +20,11 @@ from mailfleet.verify.selection import chosen
 _PROGRAM = Path("deploys/mta.py")
 
 
+def program() -> Path:
+    """The deploy that is run: the user's own one, else ours."""
+    return _PROGRAM if _PROGRAM.exists() else DEPLOYS / _PROGRAM.name
+
+
 @click.command()
 @inventory_path
 @limit
@@ -36,8 +41,7 @@ def deploy(inventory_path: str, limit: str | None, as_document: bool) -> None:
         login_hashes(fleet, host)
     # A lab that is down is said before anything starts.
     inventory.read_connections(inventory_path)
-    own = _PROGRAM if _PROGRAM.exists() else DEPLOYS / _PROGRAM.name
-    result = run(inventory_path, own, hosts, limit)
+    result = run(inventory_path, program(), hosts, limit)
     if as_document:
         click.echo(json.dumps({"fleet": fleet.name, **asdict(result)}, indent=2))
     else:

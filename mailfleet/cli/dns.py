@@ -211,7 +211,12 @@ def _print(
     """Show the plan; in a document also what became of it, once `outcome` is known."""
     if as_document:
         _document(as_json(publication, outcome))
-        return
+    else:
+        show(publication)
+
+
+def show(publication: Publication) -> None:
+    """Print the plan of each zone, then what else is to be said."""
     width = shutil.get_terminal_size((120, 24)).columns
     for entry in publication.zones:
         click.secho(entry.title, bold=True)

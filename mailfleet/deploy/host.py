@@ -8,10 +8,12 @@ from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 
+from mailfleet.deploy.plan import report_plan
 from mailfleet.deploy.target import target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Machine, Release
 from mailfleet.host.plan.host import HOST
+from mailfleet.host.plan.report import PLAN
 from mailfleet.host.state import HostState
 from mailfleet.host.target import Target
 from mailfleet.model import Address
@@ -38,8 +40,12 @@ def current_target() -> Target:
 def apply(state: HostState, addresses: tuple[Address, ...]) -> None:
     """Bring the host that pyinfra is preparing to `state`; `addresses` are those that it must have.
 
-    The authority's certificate comes last: it asks the web servers of all hosts.
+    The authority's certificate comes last: it asks the web servers of all hosts. With the data PLAN
+    the host is only asked what would change.
     """
+    if folder := host.data.get(PLAN):
+        report_plan(state, addresses, folder)
+        return
     packages.install(name="Packages", wanted=state, addresses=addresses)
     need = tls.OrderNeeded()
     if state.certificate is not None:

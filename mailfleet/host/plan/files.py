@@ -109,11 +109,12 @@ def plan_files(
     observed: TreeState,
 ) -> FilesPlan:
     """Compare the set `tree` of files and folders with what the host has."""
-    files = tuple(files)
+    files, directories = tuple(files), tuple(directories)
     wanted = {file.path for file in files}
+    stale = observed.managed - wanted - {directory.path for directory in directories}
     changes = [change for d in directories if (change := _change(d, _wanted_folder(d), observed))]
     changes += [change for f in files if (change := _change(f, _wanted_file(f), observed))]
-    changes += [FileChange(path, None, None) for path in sorted(observed.managed - wanted)]
+    changes += [FileChange(path, None, None) for path in sorted(stale)]
     # A run that was cut off after its last rename has not written down what it manages.
     unwritten = bool(wanted - observed.managed)
     return FilesPlan(
@@ -144,9 +145,9 @@ def _wanted_folder(directory: Directory) -> FileState:
 
 
 def with_diffs(
-    plan: FilesPlan, files: Iterable[ConfigFile], contents: Mapping[str, bytes | None]
+    plan: FilesPlan, files: Iterable[ConfigFile], contents: Mapping[str, bytes]
 ) -> FilesPlan:
-    """The plan with the differences of its files; `contents` is what the host has, None: too large."""
+    """The plan with the differences of its files; `contents` is what the host has."""
     texts = {file.path: file for file in files}
     return replace(
         plan,
@@ -155,7 +156,7 @@ def with_diffs(
 
 
 def _with_diff(
-    change: FileChange, file: ConfigFile | None, contents: Mapping[str, bytes | None]
+    change: FileChange, file: ConfigFile | None, contents: Mapping[str, bytes]
 ) -> FileChange:
     if file is None or not change.content_differs:
         return change
@@ -163,11 +164,9 @@ def _with_diff(
         return replace(change, note="its content is a secret, and not shown")
     if change.before is not None and change.before.kind != _FILE:
         return replace(change, note=f"a {change.before.kind} makes room for it")
-    old: bytes | None = b""
-    if change.before is not None:
-        old = contents.get(change.path)
-        if old is None:
-            return replace(change, note="what is there is too large to be shown, or went meanwhile")
-    diff = unified_diff(old or b"", file.data, change.path, is_new=change.before is None)
+    is_new = change.before is None
+    if not is_new and change.path not in contents:
+        return replace(change, note="what is there is too large to be shown, or went meanwhile")
+    diff = unified_diff(contents.get(change.path, b""), file.data, change.path, is_new=is_new)
     note = "" if diff else "differs only in what is masked"
     return replace(change, diff=diff, note=note)

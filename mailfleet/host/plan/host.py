@@ -90,7 +90,7 @@ def files_of(state: HostState, observed: Observed) -> dict[str, tuple[ConfigFile
 
 
 def with_contents(
-    plan: HostPlan, state: HostState, observed: Observed, contents: Mapping[str, bytes | None]
+    plan: HostPlan, state: HostState, observed: Observed, contents: Mapping[str, bytes]
 ) -> HostPlan:
     """The plan with the diffs of its files; `contents` has the texts of `comparable` paths."""
     files = files_of(state, observed)
