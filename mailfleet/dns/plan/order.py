@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 from mailfleet.dns.plan.change import Change
+from mailfleet.dns.plan.record_types import purpose_of
 from mailfleet.dns.rrset import RRset
 from mailfleet.dns.spf.terms import spf_records
 
@@ -22,7 +23,6 @@ _NEEDED, _SPF, _REFERRING, _STRICTER, _GONE = range(5)
 _POLICIES = ("_dmarc.", "_mta-sts.", "_smtp._tls.", "default._bimi.")
 _PART = re.compile(r"^_spf[0-9]*\.")
 _ENDS = frozenset({"-all", "~all"})
-_REFERS = frozenset({"MX", "CNAME", "PTR", "SRV", "CAA", "TLSA"})
 
 
 def ordered(changes: Collection[Change]) -> tuple[Change, ...]:
@@ -60,7 +60,7 @@ def _rank(change: Change) -> int:
     name, rtype = change.key
     if name.startswith(_POLICIES):
         return _STRICTER
-    return _REFERRING if rtype in _REFERS else _NEEDED
+    return _REFERRING if purpose_of(rtype) == "refers" else _NEEDED
 
 
 def _is_spf(change: Change) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import slot_of
+from mailfleet.dns.plan.record_types import purpose_of
 from mailfleet.dns.rrset import RRset
 
 # A part of a long SPF record, which includes its parts: _spf2.shop.example.
@@ -36,7 +37,7 @@ def _kind(change: Change) -> str:
     if change.new is None:
         return "gone"
     if rtype != "TXT":
-        return "needed" if rtype in ("A", "AAAA") else "referring"
+        return purpose_of(rtype)
     tags = _tags(change.new)
     if _SPF in tags:
         return _SPF
