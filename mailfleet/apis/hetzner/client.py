@@ -1,8 +1,8 @@
-"""The way to the API: one client, its time-outs, and how long refusal and silence are waited out."""
+"""The way to the API: one client, its time-outs, and what its answers say of waiting."""
 
 from __future__ import annotations
 
-import itertools
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -14,28 +14,20 @@ import requests
 from hcloud import APIException, Client
 from requests import RequestException
 
-from mailfleet.apis.hetzner.errors import (
-    PERMISSION,
-    READ_ONLY,
-    VARIABLE,
-    Error,
-    Kind,
-    failure,
-    kind,
-)
+from mailfleet.apis.hetzner.errors import PERMISSION, READ_ONLY, VARIABLE, failure, outcome_of
+from mailfleet.apis.retry import Outcome, Retry
 from mailfleet.errors import MailfleetError
 from mailfleet.secrets import Secret
 
 ENDPOINT = "https://api.hetzner.cloud/v1"
 
 _TIMEOUT = (5.0, 30.0)
-# A request that is limited is repeated for so long: the limit of 3600 an hour regains one a second.
-_PATIENCE = 600.0
-_LONGEST = 30.0
+# The limit of 3600 an hour regains one a second: nobody needs to wait until all of it is there.
+_RESET_SECONDS = 30.0
 # The highest number that the API's description allows; none is handed out at random.
 _NOBODY = 9007199254740991
-_TRIES = {Kind.BUSY: 8, Kind.UNKNOWN: 5}
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -72,15 +64,22 @@ class Connection:
         inner._session.hooks["response"].append(self._note)
 
     def ask(self, doing: str, send: Callable[[], T]) -> T:
-        """The answer to a request that may be repeated; `doing` completes "cannot"."""
-        patience = Patience(self)
+        """The answer to a request; `doing` completes "cannot".
+
+        It is sent again where that makes sense. What must not be repeated unseen, `send` looks up
+        itself before it raises.
+        """
+        retry = Retry(self.clock.pause, doing)
         while True:
             try:
                 return send()
             except (APIException, RequestException) as error:
                 # Raised outside of the handler: the exception holds the request and its headers.
-                problem = patience.wait(doing, error)
-            if problem is not None:
+                outcome = outcome_of(error)
+                retry_after = self._retry_after() if outcome is Outcome.LIMITED else None
+                problem = failure(doing, error, retry_after)
+            reset = self._reset_in() if outcome is Outcome.LIMITED else 0.0
+            if not retry.again(outcome, retry_after, at_least=min(reset, _RESET_SECONDS)):
                 raise problem
 
     @cached_property
@@ -106,38 +105,17 @@ class Connection:
             raise
         return True
 
-    def retry_after(self) -> float | None:
+    def _retry_after(self) -> float | None:
         """Seconds to stay away, where the last answer says so."""
         after = self._headers.get("retry-after", "")
         return float(after) if after.isdecimal() else None
 
-    def reset_in(self) -> float:
+    def _reset_in(self) -> float:
         """Seconds until all of the limit is there again, which the next few requests need not."""
         reset = self._headers.get("ratelimit-reset", "")
         return float(reset) - self.clock.now() if reset.isdecimal() else 0.0
 
     def _note(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        request = response.request
+        _log.debug("hetzner: %s %s: %d", request.method, request.path_url, response.status_code)
         self._headers = {name.lower(): text for name, text in response.headers.items()}
-
-
-class Patience:
-    """How long one request is repeated."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._until = connection.clock.now() + _PATIENCE
-        self._tries = itertools.count(1)
-
-    def wait(self, doing: str, error: Error) -> MailfleetError | None:
-        """Wait until it makes sense to try again; what to raise instead, where it makes none."""
-        clock, found, tries = self._connection.clock, kind(error), next(self._tries)
-        pause = 2.0 ** (tries - 1)
-        told = self._connection.retry_after() if found is Kind.LIMITED else None
-        if found is Kind.LIMITED:
-            pause = max(pause, self._connection.reset_in())
-        pause = min(pause, _LONGEST) if told is None else told
-        over = clock.now() + pause > self._until or tries >= _TRIES.get(found, tries + 1)
-        if found is Kind.REFUSED or over:
-            return failure(doing, error, told)
-        clock.pause(pause)
-        return None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
-
 from hcloud import APIException
 from requests import RequestException, Timeout, exceptions
 
+from mailfleet.apis.retry import Outcome
 from mailfleet.errors import MailfleetError, RefusedError
 from mailfleet.secrets import variable
 
@@ -27,40 +26,27 @@ Error = APIException | RequestException
 _Lost = exceptions.ConnectionError | exceptions.ChunkedEncodingError
 
 
-class Kind(Enum):
-    """What a failure says about the request."""
-
-    LIMITED = auto()
-    """Not carried out: too many requests."""
-    BUSY = auto()
-    """Not carried out: something else is going on at the resource."""
-    UNKNOWN = auto()
-    """Perhaps carried out."""
-    REFUSED = auto()
-    """Not carried out, and no better when it is repeated."""
-
-
-_KINDS: dict[int | str, Kind] = {
-    429: Kind.LIMITED,
-    "rate_limit_exceeded": Kind.LIMITED,
-    423: Kind.BUSY,
-    "locked": Kind.BUSY,
-    "conflict": Kind.BUSY,
-    "server_error": Kind.UNKNOWN,
-    "unavailable": Kind.UNKNOWN,
-    "timeout": Kind.UNKNOWN,
-    "bad_gateway": Kind.UNKNOWN,
+_OUTCOMES: dict[int | str, Outcome] = {
+    429: Outcome.LIMITED,
+    "rate_limit_exceeded": Outcome.LIMITED,
+    423: Outcome.BUSY,
+    "locked": Outcome.BUSY,
+    "conflict": Outcome.BUSY,
+    "server_error": Outcome.UNKNOWN,
+    "unavailable": Outcome.UNKNOWN,
+    "timeout": Outcome.UNKNOWN,
+    "bad_gateway": Outcome.UNKNOWN,
 }
 
 
-def kind(error: Error) -> Kind:
+def outcome_of(error: Error) -> Outcome:
     """What the failure says about the request."""
     if isinstance(error, APIException):
         code = error.code
         unknown = isinstance(code, int) and (code >= 500 or code == 408)
-        return _KINDS.get(code, Kind.UNKNOWN if unknown else Kind.REFUSED)
+        return _OUTCOMES.get(code, Outcome.UNKNOWN if unknown else Outcome.REFUSED)
     lost = isinstance(error, Timeout | _Lost)
-    return Kind.UNKNOWN if lost else Kind.REFUSED
+    return Outcome.UNKNOWN if lost else Outcome.REFUSED
 
 
 def failure(doing: str, error: Error, waited: float | None = None) -> MailfleetError:
@@ -69,7 +55,7 @@ def failure(doing: str, error: Error, waited: float | None = None) -> MailfleetE
     `waited` is for how many seconds the API asked us to stay away.
     """
     reason, hint = _reason(error, waited)
-    refused = kind(error) is Kind.REFUSED
+    refused = outcome_of(error) is Outcome.REFUSED
     return (RefusedError if refused else MailfleetError)(
         f"cannot {doing} at hetzner: {reason}", hint
     )
@@ -102,7 +88,7 @@ def _reason(error: Error, waited: float | None) -> tuple[str, str]:
             return "the zone is in secondary mode", "make it a primary zone at Hetzner"
         case "maintenance":
             return "the API is under maintenance", _STATUS
-    if kind(error) is Kind.UNKNOWN:
+    if outcome_of(error) is Outcome.UNKNOWN:
         return f"the API does not work ({error.code})", _STATUS
     return _refusal(error)
 

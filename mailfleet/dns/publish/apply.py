@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from mailfleet.apis.retry import until_shown
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.compare import outstanding
 from mailfleet.dns.plan.needs import Key, Needs
@@ -15,9 +16,6 @@ from mailfleet.dns.publish.plan import Publication, ZonePlan, relying
 from mailfleet.errors import MailfleetError, RefusedError
 
 State = Literal["unchanged", "done", "by hand", "partial", "stopped", "failed"]
-
-# A provider may show a change some seconds after it has confirmed it.
-_PAUSES = (1.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -112,12 +110,7 @@ def _zone(
         entry = _applied(entry, needs)
     except MailfleetError as error:
         return _judged(entry, _read_back(entry), str(error)), entry
-    left = _read_back(entry)
-    for seconds in _PAUSES:
-        if not left:
-            break
-        pause(seconds)
-        left = _read_back(entry)
+    left = until_shown(lambda: _read_back(entry), lambda changes: not changes, pause)
     return _judged(entry, left, ""), entry
 
 

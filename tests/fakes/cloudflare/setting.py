@@ -47,7 +47,7 @@ class Setting:
             Secret(token or self.fake.account.token),
             Rules(fleet, frozenset(proxied), lambda _: TTL),
             endpoint=self.fake.endpoint,
-            clock=self.clock,
+            sleep=self.clock.sleep,
             **{"timeout": 10.0, **options},
         )
 

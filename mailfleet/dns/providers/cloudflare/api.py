@@ -7,14 +7,15 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import cloudflare
 import httpx
 
+from mailfleet.apis.retry import Retry
 from mailfleet.dns.providers.cloudflare.batches import Batch
 from mailfleet.dns.providers.cloudflare.convert import known_name
-from mailfleet.dns.providers.cloudflare.errors import SECRET, failure, is_refusal
+from mailfleet.dns.providers.cloudflare.errors import SECRET, failure, outcome_of, retry_after
 from mailfleet.errors import MailfleetError
 from mailfleet.secrets import Secret, variable
 
@@ -26,16 +27,6 @@ ENDPOINT = "https://api.cloudflare.com/client/v4"
 _CONNECT = 10.0
 _ZONES_PER_PAGE = 50
 _RECORDS_PER_PAGE = 5000
-_TRIES = 4
-# Over its limit Cloudflare refuses everything for five minutes.
-_LONGEST_WAIT = 330.0
-_FIRST_WAIT = 2.0
-
-
-class Clock(Protocol):
-    """How time passes."""
-
-    def sleep(self, seconds: float, /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -53,9 +44,11 @@ class ZoneInfo:
 class Calls:
     """The few calls that the driver needs."""
 
-    def __init__(self, client: cloudflare.Cloudflare, clock: Clock = time) -> None:
+    def __init__(
+        self, client: cloudflare.Cloudflare, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._client = client
-        self._clock = clock
+        self.sleep = sleep
 
     def zones(self, page: int = 1, name: str | None = None) -> tuple[list[ZoneInfo], int]:
         """One page of the zones that the token may read, and how many pages there are.
@@ -79,7 +72,7 @@ class Calls:
         return list(self._records(zone))
 
     def batch(self, zone: ZoneInfo, batch: Batch) -> None:
-        """One batch. Raises what the SDK raises, save for a rate limit that ends in time."""
+        """One batch, tried once. Raises what the SDK raises, and ValueError for an odd answer."""
 
         def call() -> None:
             # The SDK's types spell out one table for each record type.
@@ -90,11 +83,7 @@ class Calls:
                 posts=cast(Any, [post.body() for post in batch.posts]),
             )
 
-        self._patiently(call)
-
-    def pause(self, attempt: int) -> None:
-        """Wait before the next attempt, twice as long each time."""
-        self._clock.sleep(_FIRST_WAIT * 2**attempt)
+        _checked(call)
 
     def _records(self, zone: ZoneInfo) -> Iterator[dict[str, Any]]:
         page, pages = 1, 1
@@ -111,32 +100,26 @@ class Calls:
             page += 1
 
     def _read(self, call: Callable[[], _Result], what: str) -> _Result:
-        for attempt in range(_TRIES):
+        retry = Retry(self.sleep, what)
+        while True:
             try:
-                return self._patiently(call)
+                return _checked(call)
             except (cloudflare.CloudflareError, ValueError) as error:
-                told = failure(error, what)
-                last = attempt == _TRIES - 1 or isinstance(error, cloudflare.RateLimitError)
-                if last or is_refusal(error):
-                    raise told from None
-            self.pause(attempt)
-        raise AssertionError("the last attempt returns or raises")
+                outcome, pause, problem = (
+                    outcome_of(error),
+                    retry_after(error),
+                    failure(error, what),
+                )
+            if not retry.again(outcome, pause):
+                raise problem
 
-    def _patiently(self, call: Callable[[], _Result]) -> _Result:
-        """Wait when the rate limit is reached, as long as the answer says."""
-        for attempt in range(_TRIES):
-            try:
-                return call()
-            except cloudflare.RateLimitError as error:
-                wait = _wait(error, attempt)
-                if attempt == _TRIES - 1 or wait > _LONGEST_WAIT:
-                    raise
-            except (AttributeError, KeyError, TypeError) as error:
-                # The SDK takes for granted that an answer has the form it expects.
-                raise ValueError("not what the API answers") from error
-            _log.warning("Cloudflare's rate limit is reached; going on in %d s", wait)
-            self._clock.sleep(wait)
-        raise AssertionError("the last attempt returns or raises")
+
+def _checked(call: Callable[[], _Result]) -> _Result:
+    try:
+        return call()
+    except (AttributeError, KeyError, TypeError) as error:
+        # The SDK takes for granted that an answer has the form it expects.
+        raise ValueError("not what the API answers") from error
 
 
 def open_client(token: Secret, endpoint: str, timeout: float) -> cloudflare.Cloudflare:
@@ -160,20 +143,20 @@ def open_client(token: Secret, endpoint: str, timeout: float) -> cloudflare.Clou
             del request.headers[name]
         request.headers["Authorization"] = f"Bearer {token.reveal()}"
 
+    def note(response: httpx.Response) -> None:
+        request = response.request
+        _log.debug("cloudflare: %s %s: %d", request.method, request.url.path, response.status_code)
+
     timeouts = httpx.Timeout(timeout, connect=min(timeout, _CONNECT))
     return cloudflare.Cloudflare(
         api_token="set-later",  # noqa: S106 (the SDK wants one)
         base_url=endpoint,
         max_retries=0,
         timeout=timeouts,
-        http_client=httpx.Client(event_hooks={"request": [authorise]}, timeout=timeouts),
+        http_client=httpx.Client(
+            event_hooks={"request": [authorise], "response": [note]}, timeout=timeouts
+        ),
     )
-
-
-def _wait(error: cloudflare.RateLimitError, attempt: int) -> float:
-    """The SDK heeds retry-after up to a minute only, and Cloudflare's is up to five."""
-    asked = error.response.headers.get("retry-after", "")
-    return float(asked) if asked.isdigit() else _FIRST_WAIT * 4**attempt
 
 
 def _rows(found: Any) -> list[dict[str, Any]]:

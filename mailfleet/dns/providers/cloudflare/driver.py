@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import cloudflare
 
+from mailfleet.apis.retry import Outcome, Retry
 from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.providers.base import Refusal, Snapshot
-from mailfleet.dns.providers.cloudflare.api import ENDPOINT, Calls, Clock, ZoneInfo, open_client
+from mailfleet.dns.providers.cloudflare.api import ENDPOINT, Calls, ZoneInfo, open_client
 from mailfleet.dns.providers.cloudflare.audit import problems_with
 from mailfleet.dns.providers.cloudflare.batches import Batch, batches
 from mailfleet.dns.providers.cloudflare.errors import (
@@ -19,7 +20,8 @@ from mailfleet.dns.providers.cloudflare.errors import (
     SECRET,
     changed_meanwhile,
     failure,
-    is_refusal,
+    outcome_of,
+    retry_after,
 )
 from mailfleet.dns.providers.cloudflare.records import Rules, ZoneRecords, record_of
 from mailfleet.dns.providers.cloudflare.zones import Zones, problems_of
@@ -28,7 +30,6 @@ from mailfleet.model import Address, Fleet, ProviderSettings
 from mailfleet.secrets import Secret, secret
 
 _TIMEOUT = 60.0
-_TRIES = 4
 # An endpoint of one's own, for tests and proxies.
 _ENDPOINT_VARIABLE = "MAILFLEET_CLOUDFLARE_ENDPOINT"
 
@@ -61,14 +62,14 @@ class Cloudflare:
         expected: int = 1,
         endpoint: str = ENDPOINT,
         timeout: float = _TIMEOUT,
-        clock: Clock = time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`expected` is how many zones will be read, `endpoint` the API's base URL."""
         self._rules = rules
         client = open_client(token, endpoint, timeout)
         # Its connections stay open between requests; nobody tells a driver that it is done.
         weakref.finalize(self, client.close)
-        self._calls = Calls(client, clock)
+        self._calls = Calls(client, sleep)
         self._zones = Zones(self._calls, expected)
 
     def read(self, zone: str) -> Snapshot[ZoneRecords]:
@@ -81,7 +82,7 @@ class Cloudflare:
         return (*map(Refusal, writable), *problems_with(plan, snapshot.content))
 
     def apply(self, plan: Plan, snapshot: Snapshot[ZoneRecords]) -> None:
-        """One batch per 200 records, each all or nothing, then the zone is read back."""
+        """One batch per 200 records, each all or nothing."""
         zone = self._zones.get(plan.zone)
         before = snapshot.content
         todo = batches(plan, before)
@@ -101,7 +102,6 @@ class Cloudflare:
                     raise type(error)(problem, error.hint) from None
                 raise
             written += len(batch)
-        self._read_back(zone, todo)
 
     def reverse_zones(self, reverse_names: Mapping[Address, str]) -> dict[Address, str]:
         """The account's own zones below in-addr.arpa and ip6.arpa, or of RFC 2317."""
@@ -112,40 +112,36 @@ class Cloudflare:
         return ZoneRecords(zone.name, map(record_of, self._calls.records(zone)), self._rules)
 
     def _carry_out(self, zone: ZoneInfo, batch: Batch, before: ZoneRecords) -> None:
-        for attempt in range(_TRIES):
+        retry = Retry(self._calls.sleep, f"change the zone {zone.name}")
+        while True:
             try:
                 return self._calls.batch(zone, batch)
             except (cloudflare.CloudflareError, ValueError) as error:
-                told = failure(error, f"change the zone {zone.name}")
-                if isinstance(
-                    error,
-                    cloudflare.RateLimitError
-                    | cloudflare.AuthenticationError
-                    | cloudflare.PermissionDeniedError,
-                ):
-                    raise told from None
-                final = is_refusal(error)
-            # After an error of the server's, or no answer, the change may have been made all the
-            # same; a second attempt may then find its own records (81058), or miss deleted ones.
-            now = self._list(zone)
-            if batch.is_done(now):
+                outcome, pause = outcome_of(error), retry_after(error)
+                problem = failure(error, f"change the zone {zone.name}")
+                may_not = isinstance(
+                    error, cloudflare.AuthenticationError | cloudflare.PermissionDeniedError
+                )
+            if may_not:
+                raise problem
+            if outcome is not Outcome.LIMITED and self._is_done(zone, batch, before):
                 return None
-            if not before.same_at(batch.names, now):
-                raise changed_meanwhile(zone.name)
-            if final:
+            if outcome is Outcome.REFUSED:
                 # A batch is all or nothing, whichever of its records the API does not take.
-                raise RefusedError(told.problem, told.hint)
-            if attempt == _TRIES - 1:
-                raise told
-            self._calls.pause(attempt)
-        return None
+                raise RefusedError(problem.problem, problem.hint)
+            if not retry.again(outcome, pause):
+                raise problem
 
-    def _read_back(self, zone: ZoneInfo, done: list[Batch]) -> None:
-        for attempt in range(_TRIES):
-            now = self._list(zone)
-            if all(batch.is_done(now) for batch in done):
-                return
-            if attempt < _TRIES - 1:
-                self._calls.pause(attempt)
-        problem = f"Cloudflare took the changes to {zone.name}, but does not show all of them"
-        raise MailfleetError(problem, "somebody else may have changed it: run the command again")
+    def _is_done(self, zone: ZoneInfo, batch: Batch, before: ZoneRecords) -> bool:
+        """Whether a batch that failed was carried out all the same.
+
+        After an error of the server's, or no answer, it may have been; a second attempt may then find
+        its own records (81058), or miss deleted ones. MailfleetError where somebody else has changed
+        what the batch changes.
+        """
+        now = self._list(zone)
+        if batch.is_done(now):
+            return True
+        if not before.same_at(batch.names, now):
+            raise changed_meanwhile(zone.name)
+        return False

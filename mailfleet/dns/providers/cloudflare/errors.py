@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cloudflare
 
+from mailfleet.apis.retry import Outcome
 from mailfleet.errors import MailfleetError
 from mailfleet.secrets import variable
 
@@ -44,9 +45,21 @@ def status(error: Failure) -> int:
     return error.status_code if isinstance(error, cloudflare.APIStatusError) else 0
 
 
-def is_refusal(error: Failure) -> bool:
-    """Whether the answer says that nothing was done, and that trying again does not help."""
-    return 400 <= status(error) < 500 and status(error) not in {408, 409, 429}
+def outcome_of(error: Failure) -> Outcome:
+    """What the answer says of the request, which is no answer at all where it is not JSON."""
+    code = status(error)
+    if code == 429:
+        return Outcome.LIMITED
+    refused = 400 <= code < 500 and code not in {408, 409}
+    return Outcome.REFUSED if refused else Outcome.UNKNOWN
+
+
+def retry_after(error: Failure) -> float | None:
+    """For how many seconds a limit asks us to stay away; the SDK heeds that up to a minute only."""
+    if not isinstance(error, cloudflare.RateLimitError):
+        return None
+    seconds = error.response.headers.get("retry-after", "")
+    return float(seconds) if seconds.isdigit() else None
 
 
 def _reason(error: Failure) -> tuple[str, str]:

@@ -11,8 +11,9 @@ from hcloud.zones import Zone, ZoneRRSet
 from requests import RequestException
 
 from mailfleet.apis.hetzner.actions import Actions
-from mailfleet.apis.hetzner.client import Connection, Patience
-from mailfleet.apis.hetzner.errors import Error, Kind, kind
+from mailfleet.apis.hetzner.client import Connection
+from mailfleet.apis.hetzner.errors import Error, outcome_of
+from mailfleet.apis.retry import Outcome
 from mailfleet.dns.providers.hetzner.convert import ApiRRset
 from mailfleet.dns.providers.hetzner.errors import changed
 from mailfleet.dns.providers.hetzner.writes import Write
@@ -40,33 +41,27 @@ class Sender:
         if write.verb == "set":
             # It writes the whole RRset, and phases may have taken minutes since that was read.
             self._unchanged(write, self._look(write.name, write.rrset.type))
-        doing = f"change {write} in {self._zone.name}"
-        patience = Patience(self._connection)
-        while (error := self._try(write)) is not None:
-            if self._already(write, error):
-                return
-            problem = patience.wait(doing, error)
-            if problem is not None:
-                raise problem
+        self._connection.ask(f"change {write} in {self._zone.name}", lambda: self._try(write))
 
-    def _try(self, write: Write) -> Error | None:
+    def _try(self, write: Write) -> None:
         try:
             action = self._request(write)
         except (APIException, RequestException) as error:
-            return error
+            if self._already(write, error):
+                return
+            raise
         if action is not None:
             self.actions.add(action, str(write))
-        return None
 
     def _already(self, write: Write, error: Error) -> bool:
         """Whether a request that failed has done its work all the same, perhaps at an earlier try.
 
         MailfleetError where somebody else has changed the RRset: to repeat could overwrite that.
         """
-        match kind(error):
-            case Kind.LIMITED:
+        match outcome_of(error):
+            case Outcome.LIMITED:
                 return False
-            case Kind.BUSY if self.actions:
+            case Outcome.BUSY if self.actions:
                 # What is going on there is most likely our own previous write.
                 self.actions.wait()
         if isinstance(error, APIException) and error.code in _HOPELESS:
@@ -75,7 +70,7 @@ class Sender:
         if write.done(now):
             self._adopt_running(write)
             return True
-        if kind(error) is not Kind.REFUSED or _is_surprised(error):
+        if outcome_of(error) is not Outcome.REFUSED or _is_surprised(error):
             self._unchanged(write, now)
         return False
 

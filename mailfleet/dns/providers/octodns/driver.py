@@ -7,10 +7,11 @@ class promises to do all or nothing, so the list claims before, and lets go afte
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from mailfleet.apis.retry import until_shown
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned, is_list, read_list, union, write_list
 from mailfleet.dns.plan.zone import Plan
@@ -29,14 +30,6 @@ from mailfleet.errors import MailfleetError, RefusedError
 from mailfleet.model import Address, Fleet, ProviderSettings
 
 _LIST_TTL = 300
-_TRIES = 4
-_FIRST_WAIT = 2.0
-
-
-class Clock(Protocol):
-    """How time passes."""
-
-    def sleep(self, seconds: float, /) -> None: ...
 
 
 def open_octodns(settings: ProviderSettings, fleet: Fleet) -> OctoDns:
@@ -45,7 +38,7 @@ def open_octodns(settings: ProviderSettings, fleet: Fleet) -> OctoDns:
 
 
 @dataclass(frozen=True)
-class _Content:
+class _PopulatedZone:
     """A zone as octoDNS has it, and its RRsets."""
 
     zone: Any
@@ -55,11 +48,13 @@ class _Content:
 class OctoDns:
     """One octoDNS provider class; see `mailfleet.dns.providers.base.Driver`."""
 
-    def __init__(self, given: Arguments, fleet: str, clock: Clock = time) -> None:
+    def __init__(
+        self, given: Arguments, fleet: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.label = f"octodns {given.path}"
         self._given = given
         self._fleet = fleet
-        self._clock = clock
+        self._sleep = sleep
         made = provider_class(given.path)
         secrets = {name: found.reveal() for name, found in given.secrets.items()}
         with explained(given, "open the provider"):
@@ -67,7 +62,7 @@ class OctoDns:
             # We leave the root's name servers out on purpose.
             self._provider.root_ns_warnings = False
 
-    def read(self, zone: str) -> Snapshot[_Content]:
+    def read(self, zone: str) -> Snapshot[_PopulatedZone]:
         """The zone as the class populates it; record types that octoDNS does not know stay out."""
         content = self._populated(zone)
         shown = [
@@ -79,11 +74,11 @@ class OctoDns:
         owned = read_list(zone, self._fleet, content.records.values())
         return Snapshot(zone, tuple(sorted(shown)), owned, content=content)
 
-    def audit(self, plan: Plan, snapshot: Snapshot[_Content]) -> tuple[Refusal, ...]:  # noqa: ARG002
+    def audit(self, plan: Plan, snapshot: Snapshot[_PopulatedZone]) -> tuple[Refusal, ...]:  # noqa: ARG002
         """Types that the class does not write, and values that octoDNS refuses or could damage."""
         return tuple(refusals(plan, self._given.path, frozenset(self._provider.SUPPORTS)))
 
-    def apply(self, plan: Plan, snapshot: Snapshot[_Content]) -> None:
+    def apply(self, plan: Plan, snapshot: Snapshot[_PopulatedZone]) -> None:
         """Claim, change, let go: each step is read back before the next."""
         before = snapshot.content
         now = self._populated(plan.zone)
@@ -104,12 +99,12 @@ class OctoDns:
         found = {address: enclosing(name, zones) for address, name in reverse_names.items()}
         return {address: zone for address, zone in found.items() if zone is not None}
 
-    def _unchanged(self, plan: Plan, before: _Content, now: _Content) -> None:
+    def _unchanged(self, plan: Plan, before: _PopulatedZone, now: _PopulatedZone) -> None:
         for change in plan.changes:
             if before.records.get(change.key) != now.records.get(change.key):
                 raise changed_meanwhile(self._given, plan.zone, " ".join(change.key))
 
-    def _populated(self, zone: str) -> _Content:
+    def _populated(self, zone: str) -> _PopulatedZone:
         found = empty_zone(zone)
         with explained(self._given, f"read the zone {zone}"):
             exists = self._provider.populate(found, target=True, lenient=True)
@@ -118,9 +113,9 @@ class OctoDns:
             # octoDNS itself would create it.
             problem = f"{self._given.path} has no zone {zone}"
             raise MailfleetError(problem, "create it there, or set zone in [dns] to one that is")
-        return _Content(found, records)
+        return _PopulatedZone(found, records)
 
-    def _step(self, zone: str, now: _Content, changes: Sequence[Change]) -> _Content:
+    def _step(self, zone: str, now: _PopulatedZone, changes: Sequence[Change]) -> _PopulatedZone:
         if not changes:
             return now
         keys = {change.key for change in changes}
@@ -136,17 +131,16 @@ class OctoDns:
                 self._provider.apply(plan)
         return self._read_back(zone, changes)
 
-    def _read_back(self, zone: str, changes: Iterable[Change]) -> _Content:
-        for attempt in range(_TRIES):
-            now = self._populated(zone)
-            wrong = [c for c in changes if now.records.get(c.key) != c.new]
-            if not wrong:
-                return now
-            if attempt < _TRIES - 1:
-                self._clock.sleep(_FIRST_WAIT * 2**attempt)
-        raise not_shown(self._given, zone, sorted(" ".join(change.key) for change in wrong))
+    def _read_back(self, zone: str, changes: Sequence[Change]) -> _PopulatedZone:
+        def missing(now: _PopulatedZone) -> list[str]:
+            return [" ".join(c.key) for c in changes if now.records.get(c.key) != c.new]
 
-    def _list_changes(self, zone: str, now: _Content, owned: Owned) -> list[Change]:
+        now = until_shown(lambda: self._populated(zone), lambda n: not missing(n), self._sleep)
+        if names := missing(now):
+            raise not_shown(self._given, zone, sorted(names))
+        return now
+
+    def _list_changes(self, zone: str, now: _PopulatedZone, owned: Owned) -> list[Change]:
         lists = [r for r in now.records.values() if r.type == "TXT" and is_list(r.name, zone)]
         before = {record.name: record for record in lists}
         found = []

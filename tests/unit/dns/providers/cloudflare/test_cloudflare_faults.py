@@ -200,20 +200,6 @@ def test_a_change_at_the_very_moment(at: Setting, what: str) -> None:
     assert at.plan(NEW).is_empty
 
 
-def test_somebody_undoes_it_at_once(at: Setting) -> None:
-    driver = at.driver()
-    made = at.plan(NEW, driver)
-
-    def undo() -> None:
-        for record in at.zone.find("TXT", f"k1._domainkey.{ZONE}"):
-            del at.zone.records[record["id"]]
-
-    at.fake.fail(method="GET", path="/dns_records", status=0, action=lambda: None)
-    at.fake.fail(method="GET", path="/dns_records", status=0, action=undo)
-    with pytest.raises(MailfleetError, match="does not show all"):
-        driver.apply(made, at.snapshot)
-
-
 def test_a_failure_half_way_tells_what_was_written() -> None:
     many = [rrset(f"h{n}.{ZONE}", "A", TTL, "198.51.100.1") for n in range(250)]
     with setting(validate=False) as at:

@@ -103,7 +103,7 @@ def reset() -> None:
 
 def driver(name: str = "Memory", fleet: str = "prod", **plain: Any) -> OctoDns:
     secrets = {"token": Secret("sesame")}
-    return OctoDns(Arguments(f"{__name__}.{name}", plain, secrets), fleet, Counter())
+    return OctoDns(Arguments(f"{__name__}.{name}", plain, secrets), fleet, Counter().sleep)
 
 
 def push(wanted: list[RRset], at: OctoDns | None = None, **more: Any) -> None:
