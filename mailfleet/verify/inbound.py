@@ -12,11 +12,16 @@ from mailfleet.verify.ports import Look, Port, from_here, ports_of
 # Users that every Debian has, and one of ours. Case does not matter to Postfix.
 _SYSTEM_USERS = ("root", "www-data", "postfix", "opendkim", "nobody")
 _SENDER = "<>"
+_USER = "mailfleet-inbound"
 COMMAND = (
     f'postmap -q {FULL_KEY} lmdb:{FULL_TABLE}; echo "postmap ends with $?"; '
-    f"df --block-size=1 --output=avail,target /var/spool/postfix {shlex.quote(FOLDER)} | tail -n +2"
+    f"df --block-size=1 --output=avail,target /var/spool/postfix {shlex.quote(FOLDER)} | tail -n +2; "
+    # Folders that readers make in a maildir (.Archive) may be theirs.
+    f"find {shlex.quote(FOLDER)} -maxdepth 2 -name '.*' -prune -o -type d "
+    f"\\( ! -user {_USER} -o ! -perm -u=rwx \\) -printf 'not writable: %p of %u, mode %m\\n'"
 )
-"""Prints Postfix's answer while the maildirs are full, if they are, and the free octets of the disks."""
+"""Prints Postfix's answer while the maildirs are full, if they are, the free octets of the disks, and
+folders that Postfix cannot deliver into."""
 
 
 def taken(fleet: Fleet, host: Host) -> list[str]:
@@ -57,7 +62,10 @@ def recipient_problems(looks: Iterable[Look], wanted: Sequence[str]) -> list[str
 
 
 def room_problems(said: str, minimum: int) -> list[str]:
-    """Full maildirs, and disks with less than `minimum` octets; `said` is what `COMMAND` printed."""
+    """Full maildirs, those that cannot be written, and disks with less than `minimum` octets.
+
+    `said` is what `COMMAND` printed.
+    """
     lines = said.splitlines()
     found = []
     if any(line.startswith("452 ") for line in lines):
@@ -68,6 +76,12 @@ def room_problems(said: str, minimum: int) -> list[str]:
     # 1: the key is not in the table, as it should be.
     elif "postmap ends with 1" not in lines:
         found.append(f"whether {FOLDER} is full cannot be asked: {said.strip()}; deploy again")
+    found += [
+        f"{line.removeprefix('not writable: ')}: port 25 takes mail that cannot be delivered there; "
+        f"'chown -R {_USER}: {FOLDER}; chmod -R u+rwX {FOLDER}', then 'postqueue -f'"
+        for line in lines
+        if line.startswith("not writable: ")
+    ]
     for line in lines:
         free, _, path = line.strip().partition(" ")
         if free.isdigit() and int(free) < minimum:

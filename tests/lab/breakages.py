@@ -203,14 +203,18 @@ ROUNDS = [
     ),
     (
         Breakage(
-            "the maildirs are full",
+            "the maildirs are full, and one is not Postfix's",
             {
-                "inbound.room": "/var/mail/mailfleet is full, port 25 takes no mail: read or delete some",
+                "inbound.room": (
+                    "/var/mail/mailfleet is full, port 25 takes no mail: read or delete some",
+                    "/var/mail/mailfleet/restored.test of root, mode 755: port 25 takes mail that cannot",
+                ),
                 "inbound.recipients": "answers 452 4.3.1 ",
                 **FULL,
             },
-            "printf 'full\\t452 4.3.1 full\\n' | postmap -i lmdb:/var/lib/mailfleet-maildirs/full",
-            undo="systemctl start mailfleet-maildirs",
+            "install -d -o root /var/mail/mailfleet/restored.test &&"
+            " printf 'full\\t452 4.3.1 full\\n' | postmap -i lmdb:/var/lib/mailfleet-maildirs/full",
+            undo="rmdir /var/mail/mailfleet/restored.test; systemctl start mailfleet-maildirs",
         ),
         Breakage(
             "main.cf is edited",

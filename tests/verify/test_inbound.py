@@ -29,6 +29,6 @@ def test_results(machine: Machine) -> None:
 
 
 def test_room(machine: Machine) -> None:
-    """there is room for inbound mail: in the maildirs, and on their disk"""
+    """there is room for inbound mail: in the maildirs, which Postfix can write, and on their disk"""
     if machine.host.inbound:
         machine.check(inbound.room_problems(machine.reading.texts["room"], INBOUND_FREE))
