@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from mailfleet.dns.providers.base import Driver
-from mailfleet.dns.publish import prepare as publishing
 from mailfleet.dns.publish.prepare import Publication, PublishError, prepare, publish
-from mailfleet.dns.records.dkim import HostKeys, PublicKey
+from mailfleet.dns.records.dkim import DkimPublicKey, HostDkimKeys
 from mailfleet.dns.rrset import RRset, txt
 from mailfleet.model import Fleet, HostEntry, build_fleet
 
@@ -212,7 +211,7 @@ def check(zone: str, existing: Existing, opened: Callable[[], Driver[Any]], add:
     """Push over what is there, and again: nothing foreign changes, nothing waits without need."""
     for record in existing.records:
         add(*record)
-    keys = {f"mta1.eu.{zone}": HostKeys((PublicKey(zone, "mta1-eu-2026q4", _P),), True)}
+    keys = {f"mta1.eu.{zone}": HostDkimKeys((DkimPublicKey(zone, "mta1-eu-2026q4", _P),), True)}
     answers = {(f"{name}.{zone}", rtype): v for (name, rtype), v in existing.answers.items()}
 
     def lookup(name: str, rtype: str) -> tuple[str, ...]:
@@ -222,7 +221,7 @@ def check(zone: str, existing: Existing, opened: Callable[[], Driver[Any]], add:
     assert len(before) >= len(existing.records)
     one = fleet(zone)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publishing, "open_driver", lambda *_: opened())
+        patch.setattr("mailfleet.dns.publish.prepare.open_driver", lambda *_: opened())
         made = prepare(one, keys, lookup=lookup)
         assert made.unread == ()
         states, text = _published(made)

@@ -7,11 +7,11 @@ import json
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from pyinfra.api.exceptions import FactProcessError
 
-from mailfleet.host.observed import HostKey
+from mailfleet.host.observed import DkimKeyReport
 from mailfleet.host.templates import agent
 
 
-class DkimKeys(FactBase[list[HostKey]]):
+class DkimKeys(FactBase[list[DkimKeyReport]]):
     """Every key below /etc/opendkim/keys; an empty list on a host without any."""
 
     def command(self) -> StringCommand:
@@ -22,12 +22,12 @@ class DkimKeys(FactBase[list[HostKey]]):
         return "python3"
 
     @staticmethod
-    def default() -> list[HostKey]:
+    def default() -> list[DkimKeyReport]:
         return []
 
-    def process(self, output: list[str]) -> list[HostKey]:
+    def process(self, output: list[str]) -> list[DkimKeyReport]:
         try:
-            keys: list[HostKey] = json.loads(output[-1])
+            keys: list[DkimKeyReport] = json.loads(output[-1])
         except (ValueError, IndexError) as error:
             raise FactProcessError(f"agent/dkim/report.py printed no JSON: {error}") from None
         return keys

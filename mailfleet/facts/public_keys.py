@@ -8,13 +8,13 @@ from pyinfra.api import FactBase, StringCommand
 
 from mailfleet.facts.dkim import DkimKeys
 from mailfleet.facts.tls import CHAIN, chains_command, chains_of, spki_sha256
-from mailfleet.host.observed import HostKey
+from mailfleet.host.observed import DkimKeyReport
 
 
 class HostPublicKeys(TypedDict):
     """What one host has."""
 
-    dkim: list[HostKey]
+    dkim: list[DkimKeyReport]
     certificates: list[str]
     """SHA-256, in hexadecimal, of the SubjectPublicKeyInfo of each certificate in use.
 

@@ -65,7 +65,7 @@ class ServicesState:
     masked: frozenset[str] = frozenset()
 
 
-class HostKey(TypedDict):
+class DkimKeyReport(TypedDict):
     """`p` is the base64 SubjectPublicKeyInfo; None where the file holds no readable key."""
 
     domain: str
@@ -124,7 +124,7 @@ class Observed:
     mail_servers: tuple[str, ...] = ()
     """Other mail servers that hold ports of ours and make room: package, or program with its pid."""
     certificate: TlsState = field(default_factory=TlsState)
-    keys: tuple[HostKey, ...] = ()
+    keys: tuple[DkimKeyReport, ...] = ()
     trees: Mapping[str, TreeState] = field(default_factory=dict)
     """By the set of files: "host" and "dkim"."""
     services: ServicesState = field(default_factory=ServicesState)

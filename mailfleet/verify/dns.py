@@ -13,7 +13,7 @@ import dns.resolver
 from dns.exception import DNSException
 
 from mailfleet.dns.query.authoritative import Authority, ask, authorities
-from mailfleet.dns.records.dkim import PublicKey
+from mailfleet.dns.records.dkim import DkimPublicKey
 from mailfleet.dns.records.ptr import reverse_name
 from mailfleet.dns.rrset import octets
 from mailfleet.model import Fleet, Host
@@ -79,7 +79,7 @@ def address_problems(names: Names, host: Host) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def key_problems(names: Names, keys: Iterable[PublicKey]) -> list[str]:
+def key_problems(names: Names, keys: Iterable[DkimPublicKey]) -> list[str]:
     """Keys of a host that some authoritative server does not publish, or publishes otherwise."""
     found = []
     for key in keys:

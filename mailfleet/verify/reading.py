@@ -17,7 +17,7 @@ from mailfleet.facts.services import Services
 from mailfleet.facts.sshd import EXCEPTIONS
 from mailfleet.facts.tls import STATE as ORDER_STATE
 from mailfleet.facts.tls import Tls
-from mailfleet.host.observed import HostKey, PackageState, ServicesState, TlsState, TreeState
+from mailfleet.host.observed import DkimKeyReport, PackageState, ServicesState, TlsState, TreeState
 from mailfleet.host.state import HostState
 from mailfleet.host.target import POLICY_SOCKET
 from mailfleet.verify import capacity, inbound, local_sockets, resolver, signatures
@@ -41,7 +41,7 @@ class Reading:
     services: ServicesState
     tree: TreeState
     tls: TlsState
-    keys: list[HostKey]
+    keys: list[DkimKeyReport]
     texts: Mapping[str, str]
     start: float
     end: float

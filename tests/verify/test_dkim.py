@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.dns.records.dkim import PublicKey
+from mailfleet.dns.records.dkim import DkimPublicKey
 from mailfleet.verify import dns
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def test_published(machine: Machine) -> None:
     """every authoritative server publishes the public half of the host's keys"""
     wanted = {(key.domain, key.selector) for key in machine.expected.state.keys}
     keys = [
-        PublicKey(key["domain"], key["selector"], key["p"])
+        DkimPublicKey(key["domain"], key["selector"], key["p"])
         for key in machine.reading.keys
         if key["p"] and (key["domain"], key["selector"]) in wanted
     ]

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from mailfleet.dns.checks.finding import Finding, Scope, Task
 from mailfleet.dns.query.resolver import Resolver
-from mailfleet.dns.records.dkim import PublicKey
+from mailfleet.dns.records.dkim import DkimPublicKey
 from mailfleet.dns.records.tags import tags
 from mailfleet.dns.rrset import octets
 
@@ -50,7 +50,7 @@ def tasks(scope: Scope) -> Iterator[Task]:
                     yield partial(_published, scope, key, resolver)
 
 
-def _published(scope: Scope, key: PublicKey, resolver: Resolver) -> Iterator[Finding]:
+def _published(scope: Scope, key: DkimPublicKey, resolver: Resolver) -> Iterator[Finding]:
     values = resolver(key.name, "TXT")
     if fault := key_fault(values, key.p):
         yield Finding(key.name, f"{fault} at {resolver.label}", scope.push)

@@ -11,7 +11,7 @@ import dns.resolver
 from mailfleet.dns.query.resolver import Resolver
 from mailfleet.dns.records.dane import Certificates
 from mailfleet.dns.records.desired import Desired
-from mailfleet.dns.records.dkim import HostKeys
+from mailfleet.dns.records.dkim import HostDkimKeys
 from mailfleet.model import Fleet
 
 UNKNOWN = "see whether the resolver and the name servers can be reached from here, then check again"
@@ -40,7 +40,7 @@ class Scope:
 
     fleet: Fleet
     desired: Desired
-    keys: Mapping[str, HostKeys]
+    keys: Mapping[str, HostDkimKeys]
     resolvers: Collection[Resolver]
     """At least one; the first finds the authoritative servers."""
     domain: str | None = None

@@ -12,7 +12,7 @@ from mailfleet.dns.query.authoritative import Authority, authorities
 from mailfleet.dns.query.resolver import Resolver
 from mailfleet.dns.records.dane import Certificates, signatures
 from mailfleet.dns.records.desired import records
-from mailfleet.dns.records.dkim import HostKeys
+from mailfleet.dns.records.dkim import HostDkimKeys
 from mailfleet.model import Fleet
 
 __all__ = ["Finding", "Report", "check"]
@@ -22,7 +22,7 @@ _THREADS = 32
 
 def check(
     fleet: Fleet,
-    keys: Mapping[str, HostKeys],
+    keys: Mapping[str, HostDkimKeys],
     resolvers: Sequence[Resolver],
     domain: str | None = None,
     certificates: Certificates | None = None,

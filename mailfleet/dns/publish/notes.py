@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from mailfleet.dns.publish.reverse import listed
 from mailfleet.dns.records import dane
 from mailfleet.dns.records.dane import Certificates
-from mailfleet.dns.records.dkim import HostKeys
+from mailfleet.dns.records.dkim import HostDkimKeys
 from mailfleet.model import Fleet, Host
 
-Keys = Mapping[str, HostKeys]
+Keys = Mapping[str, HostDkimKeys]
 """What each host that could be reached said of its keys."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from mailfleet.dns.records import dane, dmarc, spf, transport
 from mailfleet.dns.records.dane import Certificates
-from mailfleet.dns.records.dkim import PublicKey, key_records
+from mailfleet.dns.records.dkim import DkimPublicKey, key_records
 from mailfleet.dns.records.identity import identity, issuers, policy_hosts
 from mailfleet.dns.records.mx import host_mx_values, mail_names, mx_values
 from mailfleet.dns.rrset import RRset, rrset, txt
@@ -41,7 +41,7 @@ class _Collector:
 
 def records(
     fleet: Fleet,
-    keys: Iterable[PublicKey] = (),
+    keys: Iterable[DkimPublicKey] = (),
     *,
     certificates: Certificates | None = None,
     signed: Collection[str] = (),

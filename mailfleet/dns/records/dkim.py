@@ -11,7 +11,7 @@ _REVOKED = "v=DKIM1; p="
 
 
 @dataclass(frozen=True, order=True)
-class PublicKey:
+class DkimPublicKey:
     """The public half of a host's signing key, as the host reports it."""
 
     domain: str
@@ -30,7 +30,7 @@ class PublicKey:
         return f"v=DKIM1; k=rsa; p={self.p}"
 
 
-def key_records(fleet: Fleet, keys: Iterable[PublicKey]) -> Iterator[tuple[str, str]]:
+def key_records(fleet: Fleet, keys: Iterable[DkimPublicKey]) -> Iterator[tuple[str, str]]:
     """Name and content of each key's record, and of those that the domain files revoke.
 
     A revoked selector stays revoked where a host still has its key. The empty `p=` goes on saying
@@ -47,15 +47,15 @@ def key_records(fleet: Fleet, keys: Iterable[PublicKey]) -> Iterator[tuple[str, 
 
 
 @dataclass(frozen=True)
-class HostKeys:
+class HostDkimKeys:
     """What one host said of its keys."""
 
-    keys: tuple[PublicKey, ...]
+    keys: tuple[DkimPublicKey, ...]
     complete: bool
     """Whether these are all: false where the host has none yet, or one that cannot be read."""
 
 
-def keys_of(found: Iterable[Mapping[str, object]]) -> HostKeys:
+def keys_of(found: Iterable[Mapping[str, object]]) -> HostDkimKeys:
     """The keys in what the fact `mailfleet.facts.dkim.DkimKeys` found on a host.
 
     A key without "p" is a file that holds no readable key. It is never published as an empty `p=`,
@@ -63,11 +63,11 @@ def keys_of(found: Iterable[Mapping[str, object]]) -> HostKeys:
     """
     entries = list(found)
     keys = tuple(
-        PublicKey(str(entry["domain"]), str(entry["selector"]), str(entry["p"]))
+        DkimPublicKey(str(entry["domain"]), str(entry["selector"]), str(entry["p"]))
         for entry in entries
         if entry["p"]
     )
-    return HostKeys(keys, complete=bool(keys) and len(keys) == len(entries))
+    return HostDkimKeys(keys, complete=bool(keys) and len(keys) == len(entries))
 
 
 def unread_keys(fleet: Fleet, read: Collection[str]) -> Callable[[str], bool]:
@@ -77,13 +77,12 @@ def unread_keys(fleet: Fleet, read: Collection[str]) -> Callable[[str], bool]:
     is down, outside of a limit, not yet deployed, or that has left the fleet, may still have mail
     under way that its published keys must verify.
     """
-    hosts = {f"{host.selector}-": host.name for host in fleet.hosts}
+    hosts = {host.selector: host.name for host in fleet.hosts}
 
     def unread(name: str) -> bool:
-        if "._domainkey." not in name:
-            return False
-        # One host's selector may be the start of another's.
-        mine = max((p for p in hosts if name.startswith(p)), key=len, default=None)
-        return mine is None or hosts[mine] not in read
+        selector, is_key, _ = name.partition("._domainkey.")
+        # A selector is the host's, a hyphen, and the period, which has no hyphen: Fleet.selector.
+        host = hosts.get(selector.rpartition("-")[0])
+        return bool(is_key) and (host is None or host not in read)
 
     return unread

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mailfleet.dns.records import dane
-from mailfleet.dns.records.dkim import PublicKey
+from mailfleet.dns.records.dkim import DkimPublicKey
 from mailfleet.model import Fleet
 
 
@@ -29,7 +29,7 @@ def host_values(fleet: Fleet) -> Iterator[HostValue]:
     """
     for host in fleet.hosts:
         for domain in fleet.signing_domains(host):
-            name = PublicKey(domain, fleet.selector(host, domain), "").name
+            name = DkimPublicKey(domain, fleet.selector(host, domain), "").name
             yield HostValue(name, "TXT", host.name, "DKIM public key")
     for host, _ in dane.zones(fleet):
         text = "its certificate, where the zone is signed"

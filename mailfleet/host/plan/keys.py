@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from mailfleet.host.observed import HostKey
+from mailfleet.host.observed import DkimKeyReport
 from mailfleet.host.signing import KEYS, StreamSigner, WantedKey
 from mailfleet.host.state import ConfigFile
 
@@ -48,7 +48,7 @@ class KeysPlan:
 
 
 def plan_keys(
-    wanted: Sequence[WantedKey], signers: Sequence[StreamSigner], observed: Sequence[HostKey]
+    wanted: Sequence[WantedKey], signers: Sequence[StreamSigner], observed: Sequence[DkimKeyReport]
 ) -> KeysPlan:
     """Compare the wanted keys with the host's."""
     present = {(key["domain"], key["selector"]) for key in observed if key["p"]}
@@ -59,14 +59,14 @@ def plan_keys(
     )
 
 
-def _guarded(key: HostKey, signers: Iterable[StreamSigner]) -> GuardedKey:
+def _guarded(key: DkimKeyReport, signers: Iterable[StreamSigner]) -> GuardedKey:
     path = f"{KEYS}/{key['domain']}/{key['selector']}.private"
     units = tuple(signer.unit for signer in signers if signer.domain == key["domain"])
     return GuardedKey(path, key["owner"], units)
 
 
 def signing_files(
-    wanted: Sequence[WantedKey], signers: Sequence[StreamSigner], observed: Sequence[HostKey]
+    wanted: Sequence[WantedKey], signers: Sequence[StreamSigner], observed: Sequence[DkimKeyReport]
 ) -> tuple[ConfigFile, ...]:
     """The signers' tables, for the keys that may sign now."""
     signing = signing_keys(wanted, observed)
@@ -74,7 +74,7 @@ def signing_files(
     return tables(signers, signing, [key for key in wanted if key.domain not in signed])
 
 
-def not_signing(wanted: WantedKey, observed: Iterable[HostKey]) -> str:
+def not_signing(wanted: WantedKey, observed: Iterable[DkimKeyReport]) -> str:
     """Why the host does not sign with a key yet, and what to do."""
     name = f"{wanted.selector}._domainkey.{wanted.domain}"
     keys = [k for k in observed if (k["domain"], k["selector"]) == (wanted.domain, wanted.selector)]
@@ -92,7 +92,7 @@ def not_signing(wanted: WantedKey, observed: Iterable[HostKey]) -> str:
     )
 
 
-def signing_keys(wanted: Iterable[WantedKey], observed: Sequence[HostKey]) -> list[WantedKey]:
+def signing_keys(wanted: Iterable[WantedKey], observed: Sequence[DkimKeyReport]) -> list[WantedKey]:
     """For each domain the wanted key if it may sign, else the one that signs now, else none.
 
     So the old key signs until the new one is visible.
@@ -110,7 +110,7 @@ def signing_keys(wanted: Iterable[WantedKey], observed: Sequence[HostKey]) -> li
     return chosen
 
 
-def _signs(wanted: WantedKey, observed: Iterable[HostKey]) -> bool:
+def _signs(wanted: WantedKey, observed: Iterable[DkimKeyReport]) -> bool:
     for key in observed:
         if (key["domain"], key["selector"]) == (wanted.domain, wanted.selector):
             return bool(key["visible"] or key["signing"])

@@ -16,7 +16,7 @@ from mailfleet.dns.checks.finding import Finding, Scope
 from mailfleet.dns.lookup import LookupFailedError
 from mailfleet.dns.query.resolver import Answer, Resolver
 from mailfleet.dns.records.desired import records
-from mailfleet.dns.records.dkim import HostKeys, PublicKey
+from mailfleet.dns.records.dkim import DkimPublicKey, HostDkimKeys
 from mailfleet.dns.records.ptr import ptr_records
 from mailfleet.dns.rrset import txt
 from mailfleet.model import Fleet, HostEntry, build_fleet
@@ -36,7 +36,7 @@ GOOD = _p(rsa.generate_private_key(public_exponent=65537, key_size=2048))
 OTHER = _p(rsa.generate_private_key(public_exponent=65537, key_size=2048))
 SHORT = _p(rsa.generate_private_key(public_exponent=65537, key_size=1024))  # noqa: S505
 CURVE = _p(ec.generate_private_key(ec.SECP256R1()))
-KEY = PublicKey("shop.example", "mta1-eu-1", GOOD)
+KEY = DkimPublicKey("shop.example", "mta1-eu-1", GOOD)
 CERTIFICATES = {HOST: ("ab" * 32,)}
 TLSA = f"_25._tcp.{HOST}"
 
@@ -90,7 +90,7 @@ def right() -> Zone:
 
 def scope(zone: Zone) -> Scope:
     one = fleet()
-    keys = {HOST: HostKeys((KEY,), True)}
+    keys = {HOST: HostDkimKeys((KEY,), True)}
     resolver = cast(Resolver, Fixed(zone))
     desired = records(one, [KEY], certificates=CERTIFICATES, signed=["shop.example"])
     return Scope(one, desired, keys, [resolver], None, CERTIFICATES, ["shop.example"])
@@ -242,7 +242,7 @@ def test_hosts_without_keys() -> None:
     checked = scope(right())
     [unread] = dkim.missing_keys(replace(checked, keys={}))
     assert "could not be read" in unread.problem
-    [missing_keys] = dkim.missing_keys(replace(checked, keys={HOST: HostKeys((), False)}))
+    [missing_keys] = dkim.missing_keys(replace(checked, keys={HOST: HostDkimKeys((), False)}))
     assert missing_keys.problem == "has no DKIM key for shop.example"
 
 
@@ -283,7 +283,7 @@ def test_a_whole_check(
     zone = {**right(), DS: ("1 13 2 00",), ("shop.example", "DNSKEY"): ("257 3 13 00",)}
     resolver = Fixed(zone)
     resolver.dnspython = None  # type: ignore[attr-defined]
-    keys = {HOST: HostKeys((KEY,), True)}
+    keys = {HOST: HostDkimKeys((KEY,), True)}
     asked = [cast(Resolver, resolver)]
     report = run.check(fleet(), keys, asked, certificates={HOST: (certificate,)})
     assert [finding.subject for finding in report.findings] == subjects

@@ -20,7 +20,7 @@ from mailfleet.dns.publish.by_hand import ByHand, planned
 from mailfleet.dns.publish.plan import Publication
 from mailfleet.dns.publish.prepare import prepare
 from mailfleet.dns.records.desired import records
-from mailfleet.dns.records.dkim import HostKeys, PublicKey
+from mailfleet.dns.records.dkim import DkimPublicKey, HostDkimKeys
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import EXIT_FAILED, EXIT_PENDING, ConfigurationError, MailfleetError
 from mailfleet.model import Fleet, HostEntry, build_fleet
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.unit
 ZONE = "shop.example"
 HOST = "mta1.eu.shop.example"
 # Long enough for two strings of a TXT record.
-KEYS = {HOST: HostKeys((PublicKey(ZONE, "mta1-eu-1", "QUJD" * 100),), True)}
+KEYS = {HOST: HostDkimKeys((DkimPublicKey(ZONE, "mta1-eu-1", "QUJD" * 100),), True)}
 commands = importlib.import_module("mailfleet.cli.dns")
 
 

@@ -14,10 +14,9 @@ from mailfleet.dns.lookup import LookupFailedError
 from mailfleet.dns.plan.ownership import Owned
 from mailfleet.dns.plan.zone import Plan
 from mailfleet.dns.providers.base import Refusal, Snapshot
-from mailfleet.dns.publish import prepare as publishing
 from mailfleet.dns.publish.prepare import PublishError, prepare, publish
 from mailfleet.dns.publish.report import as_json
-from mailfleet.dns.records.dkim import HostKeys, PublicKey
+from mailfleet.dns.records.dkim import DkimPublicKey, HostDkimKeys
 from mailfleet.dns.rrset import RRset, enclosing, rrset, txt
 from mailfleet.errors import MailfleetError, RefusedError
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
@@ -29,8 +28,8 @@ DNS = {"provider": "rfc2136", "server": "192.0.2.53", "key": "k"}
 STREAM = {"logins": ["app"]}
 EU, US = "mta1.eu.shop.example", "mta1.us.shop.example"
 KEYS = {
-    EU: HostKeys((PublicKey("shop.example", "mta1-eu-1", "QQ=="),), True),
-    US: HostKeys((PublicKey("shop.example", "mta1-us-1", "Qg=="),), True),
+    EU: HostDkimKeys((DkimPublicKey("shop.example", "mta1-eu-1", "QQ=="),), True),
+    US: HostDkimKeys((DkimPublicKey("shop.example", "mta1-us-1", "Qg=="),), True),
 }
 
 
@@ -88,7 +87,7 @@ def _server(monkeypatch: pytest.MonkeyPatch) -> Memory:
     def opened(settings: ProviderSettings, fleet: Fleet) -> Memory:
         return memory
 
-    monkeypatch.setattr(publishing, "open_driver", opened)
+    monkeypatch.setattr("mailfleet.dns.publish.prepare.open_driver", opened)
     return memory
 
 
@@ -126,11 +125,11 @@ def test_a_domain_without_provider_is_kept_by_hand(server: Memory) -> None:
     ("known", "note"),
     [
         ({EU: KEYS[EU]}, "was not read"),
-        ({EU: KEYS[EU], US: HostKeys((), False)}, "has no DKIM key yet"),
+        ({EU: KEYS[EU], US: HostDkimKeys((), False)}, "has no DKIM key yet"),
     ],
 )
 def test_keys_of_hosts_that_are_not_read_stay(
-    server: Memory, known: dict[str, HostKeys], note: str
+    server: Memory, known: dict[str, HostDkimKeys], note: str
 ) -> None:
     publish(prepare(fleet(), KEYS))
     limited = prepare(fleet(), known)
@@ -139,8 +138,8 @@ def test_keys_of_hosts_that_are_not_read_stay(
 
 
 def test_a_key_that_its_host_dropped_is_deleted(server: Memory) -> None:
-    old = PublicKey("shop.example", "mta1-eu-0", "Qw==")
-    publish(prepare(fleet(), {**KEYS, EU: HostKeys((*KEYS[EU].keys, old), True)}))
+    old = DkimPublicKey("shop.example", "mta1-eu-0", "Qw==")
+    publish(prepare(fleet(), {**KEYS, EU: HostDkimKeys((*KEYS[EU].keys, old), True)}))
     assert (old.name, "TXT") in server.zones["shop.example"]
     publish(prepare(fleet(), KEYS))
     assert (old.name, "TXT") not in server.zones["shop.example"]
@@ -308,9 +307,9 @@ def test_push_then_plan_is_empty_and_strangers_stay(
     memory = Memory()
     memory.zones["shop.example"] = {record.key: record for record in foreign}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publishing, "open_driver", lambda *_: memory)
+        patch.setattr("mailfleet.dns.publish.prepare.open_driver", lambda *_: memory)
         for one in wanted:
-            keys = {host.name: HostKeys((), True) for host in one.hosts}
+            keys = {host.name: HostDkimKeys((), True) for host in one.hosts}
             made = prepare(one, keys, force=True)
             try:
                 publish(made)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from mailfleet.dns.publish import prepare as publishing
 from mailfleet.dns.publish.prepare import PublishError, prepare, publish
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
@@ -41,8 +40,8 @@ class Providers:
 @pytest.fixture(name="providers")
 def _providers(monkeypatch: pytest.MonkeyPatch) -> Providers:
     found = Providers()
-    monkeypatch.setattr(publishing, "open_driver", found.open)
-    monkeypatch.setattr(publishing, "open_ptr", found.open_ptr)
+    monkeypatch.setattr("mailfleet.dns.publish.prepare.open_driver", found.open)
+    monkeypatch.setattr("mailfleet.dns.publish.prepare.open_ptr", found.open_ptr)
     return found
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from mailfleet.dns.lookup import LookupFailedError
 from mailfleet.dns.providers.base import PtrChange
-from mailfleet.dns.publish import prepare as publishing
 from mailfleet.dns.publish.prepare import PublishError, prepare, publish
 from mailfleet.dns.rrset import rrset
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
@@ -28,7 +27,7 @@ ASK_US = f"2.113.0.203.in-addr.arpa. PTR {ORDERS_US}"
 @pytest.fixture(name="server")
 def _server(monkeypatch: pytest.MonkeyPatch) -> Memory:
     memory = Memory()
-    monkeypatch.setattr(publishing, "open_driver", lambda *_: memory)
+    monkeypatch.setattr("mailfleet.dns.publish.prepare.open_driver", lambda *_: memory)
     return memory
 
 
@@ -232,7 +231,9 @@ def test_each_provider_gets_the_pointers_of_its_own_addresses(
             asked[self.provider] = [str(address) for address in reverse_names]
             return dict.fromkeys(reverse_names, f"{self.provider}.in-addr.arpa")
 
-    monkeypatch.setattr(publishing, "open_driver", lambda settings, _: One(settings.provider))
+    monkeypatch.setattr(
+        "mailfleet.dns.publish.prepare.open_driver", lambda settings, _: One(settings.provider)
+    )
     whole = fleet(dns=DNS)
     first, second = whole.regions
     other = replace(second.hosts[0], reverse_dns=ProviderSettings("cloudflare"))
@@ -269,7 +270,7 @@ FIRST, SECOND = ip_address("203.0.113.1"), ip_address("203.0.113.2")
 @pytest.fixture(name="addresses")
 def _addresses(server: Memory, monkeypatch: pytest.MonkeyPatch) -> Addresses:
     addresses = Addresses()
-    monkeypatch.setattr(publishing, "open_ptr", lambda *_: addresses)
+    monkeypatch.setattr("mailfleet.dns.publish.prepare.open_ptr", lambda *_: addresses)
     return addresses
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mailfleet.dns.records.desired import records
-from mailfleet.dns.records.dkim import PublicKey, keys_of, unread_keys
+from mailfleet.dns.records.dkim import DkimPublicKey, keys_of, unread_keys
 from mailfleet.dns.records.ptr import ptr_records
 from mailfleet.dns.rrset import octets
 from mailfleet.model import Fleet, HostEntry, build_fleet
@@ -58,7 +58,7 @@ def fleet(tables: dict[str, dict[str, Any]] = BOTH) -> Fleet:
 
 @pytest.fixture(name="found")
 def _found() -> dict[tuple[str, str], tuple[str, ...]]:
-    keys = [PublicKey("shop.example", "mta1-eu-2026q4", "QUJD")]
+    keys = [DkimPublicKey("shop.example", "mta1-eu-2026q4", "QUJD")]
     desired = records(fleet(), keys)
     return {
         record.key: tuple(octets(v).decode() if record.type == "TXT" else v for v in record.values)
@@ -166,7 +166,14 @@ def test_keys_of_unread_hosts_are_recognised() -> None:
     assert not unread("mta1.us.shop.example")
 
 
-def test_a_key_is_of_the_host_with_the_longest_selector_that_fits() -> None:
+def test_a_key_of_a_host_that_left_is_not_another_one_s_by_the_start_of_its_name() -> None:
+    # mta1-eu-b has left the fleet: mta1-eu, which told all its keys, says nothing about it.
+    unread = unread_keys(fleet(), read={"mta1.eu.shop.example", "mta1.us.shop.example"})
+    assert unread("mta1-eu-b-2026q3._domainkey.shop.example")
+    assert not unread("mta1-eu-2026q3._domainkey.shop.example")
+
+
+def test_a_key_is_of_the_host_whose_selector_it_has() -> None:
     # Their selectors are mta1-eu and mta1-eu-shop.
     names = ("mta1.eu.shop.example", "mta1-eu.shop.example")
     hosts = [

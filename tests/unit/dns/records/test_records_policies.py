@@ -8,7 +8,7 @@ import pytest
 
 from mailfleet.dns.records import mta_sts
 from mailfleet.dns.records.desired import records
-from mailfleet.dns.records.dkim import PublicKey
+from mailfleet.dns.records.dkim import DkimPublicKey
 from mailfleet.dns.rrset import octets
 from mailfleet.errors import ConfigurationError
 from mailfleet.model import Fleet, HostEntry, MtaSts, build_fleet
@@ -40,7 +40,7 @@ def build(
     return build_fleet("inventories/prod", hosts, options, files, [])
 
 
-def found(fleet: Fleet, *keys: PublicKey, **options: Any) -> Found:
+def found(fleet: Fleet, *keys: DkimPublicKey, **options: Any) -> Found:
     return {
         record.key: tuple(octets(v).decode() if record.type == "TXT" else v for v in record.values)
         for zone in records(fleet, keys, **options).values()
@@ -125,8 +125,8 @@ def test_dmarc_per_subdomain_and_in_a_test() -> None:
 
 
 def test_a_revoked_key_stays_revoked() -> None:
-    old = PublicKey("shop.example", "mta1-shop-0", "QUJD")
-    new = PublicKey("shop.example", "mta1-shop-1", "QUJE")
+    old = DkimPublicKey("shop.example", "mta1-shop-0", "QUJD")
+    new = DkimPublicKey("shop.example", "mta1-shop-1", "QUJE")
     made = found(build({"dkim": {"revoked": ["mta1-shop-0"]}}), old, new)
     assert made[old.name, "TXT"] == ("v=DKIM1; p=",)
     assert made["mta1-shop-0._domainkey.news.shop.example", "TXT"] == ("v=DKIM1; p=",)

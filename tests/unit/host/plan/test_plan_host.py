@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailfleet.host.observed import (
+    DkimKeyReport,
     FileState,
-    HostKey,
     Observed,
     PackageState,
     ServicesState,
@@ -110,7 +110,7 @@ def observed(draw: st.DrawFn) -> Observed:
         draw(names(UNITS)) - active,
         draw(names(UNITS)),
     )
-    key: HostKey = {
+    key: DkimKeyReport = {
         "domain": "shop.example", "selector": draw(st.sampled_from(["old", "new"])), "p": "AA",
         "bits": 2048, "visible": draw(st.sampled_from([True, False, None])), "why": "",
         "owner": draw(st.sampled_from(["600 opendkim opendkim", "644 root root"])),

@@ -8,7 +8,7 @@ import pytest
 
 from mailfleet.dns.publish.apply import publish
 from mailfleet.dns.publish.prepare import prepare
-from mailfleet.dns.records.dkim import HostKeys, PublicKey
+from mailfleet.dns.records.dkim import DkimPublicKey, HostDkimKeys
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from tests.fakes.cloudflare import Account, FakeCloudflare
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.unit
 HOST = "mta1.eu.d0.example"
 ZONES = 5
 KEYS = {
-    HOST: HostKeys(
-        tuple(PublicKey(f"d{n}.example", "mta1-eu-1", "QQ==") for n in range(ZONES)), True
+    HOST: HostDkimKeys(
+        tuple(DkimPublicKey(f"d{n}.example", "mta1-eu-1", "QQ==") for n in range(ZONES)), True
     )
 }
 
