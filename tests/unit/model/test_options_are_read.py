@@ -25,7 +25,18 @@ from mailfleet.model.schema import (
 
 pytestmark = pytest.mark.unit
 
-USED_AS_READ = {InboundLimits, Limits, Retry, OpenPort, TlsDemand, Dkim, Spf, MtaSts, Caa, Bimi}
+USED_AS_READ: set[type[BaseModel]] = {
+    InboundLimits,
+    Limits,
+    Retry,
+    OpenPort,
+    TlsDemand,
+    Dkim,
+    Spf,
+    MtaSts,
+    Caa,
+    Bimi,
+}
 """Tables that the fleet holds themselves: what is read is there."""
 
 READ_ELSEWHERE = {
