@@ -1,67 +1,60 @@
-"""Files and folders: kind, mode, owner, group and content."""
+"""Files and folders: kind, mode, owner, group and content, as a deploy compares them."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 
-from mailfleet.host.observed import FileState, TreeState
+from mailfleet.host.observed import TreeState, shown_access
+from mailfleet.host.plan.files import FileChange, file_changes
 from mailfleet.host.state import ConfigFile, Directory
 
 
 def content_problems(files: Iterable[ConfigFile], tree: TreeState) -> list[str]:
     """Files that are missing, or hold something else than planned."""
-    found = []
-    for file in files:
-        now = tree.paths.get(file.path)
-        wanted = hashlib.sha256(file.content.encode()).hexdigest()
-        if now is None:
-            found.append(f"{file.path} is missing")
-        elif now.kind != "regular file":
-            found.append(f"{file.path} is a {now.kind}, expected a file")
-        elif now.sha256 != wanted:
-            found.append(
-                f"{file.path} was changed: its SHA-256 is {now.sha256[:12]}..., "
-                f"expected {wanted[:12]}..."
-            )
-    return found
+    changes = file_changes(files, (), tree)
+    return [_content_problem(change) for change in changes if change.content_differs]
+
+
+def _content_problem(change: FileChange) -> str:
+    assert change.after is not None
+    if change.before is None:
+        return f"{change.path} is missing"
+    if change.before.kind != change.after.kind:
+        return f"{change.path} is a {change.before.kind}, expected a file"
+    return (
+        f"{change.path} was changed: its SHA-256 is {change.before.sha256[:12]}..., "
+        f"expected {change.after.sha256[:12]}...; `mailfleet plan` shows the difference"
+    )
 
 
 def owner_problems(paths: Iterable[ConfigFile | Directory], tree: TreeState) -> list[str]:
     """Files and folders with another owner, group or mode than planned; missing folders."""
-    found = []
-    for path in paths:
-        now = tree.paths.get(path.path)
-        if now is None:
-            found.append(f"{path.path} is missing")
-        elif _shown(now.mode, now.owner, now.group) != (
-            wanted := _shown(path.mode, path.owner, path.group)
-        ):
-            found.append(
-                f"{path.path} is {_shown(now.mode, now.owner, now.group)}, expected {wanted}"
-            )
-        elif isinstance(path, Directory) and now.kind != "directory":
-            found.append(f"{path.path} is a {now.kind}, expected a folder")
-    return found
+    paths = tuple(paths)
+    folders = [path for path in paths if isinstance(path, Directory)]
+    files = [path for path in paths if isinstance(path, ConfigFile)]
+    changes = file_changes(files, folders, tree)
+    return [problem for change in changes if (problem := _owner_problem(change))]
+
+
+def _owner_problem(change: FileChange) -> str:
+    if change.before is None or change.after is None:
+        return f"{change.path} is missing"
+    if change.access_differs:
+        return f"{change.path} is {change.before.access}, expected {change.after.access}"
+    if change.after.kind == "directory":
+        return f"{change.path} is a {change.before.kind}, expected a folder"
+    return ""
 
 
 def key_problems(keys: Iterable[tuple[str, int, str, str]], tree: TreeState) -> list[str]:
     """Private keys (path, mode, owner, group) that others may be able to read, or that are missing."""
-    found = []
+    problems = []
     for path, mode, owner, group in keys:
         now = tree.paths.get(path)
+        expected = shown_access(mode, owner, group)
         if now is None or now.kind != "regular file":
-            found.append(f"the private key {path} is {'missing' if now is None else 'no file'}")
-        elif (now.mode, now.owner, now.group) != (mode, owner, group):
-            found.append(
-                f"the private key {path} is {_state(now)}, expected {_shown(mode, owner, group)}"
-            )
-    return found
-
-
-def _state(state: FileState) -> str:
-    return _shown(state.mode, state.owner, state.group)
-
-
-def _shown(mode: int, owner: str, group: str) -> str:
-    return f"{mode:04o} {owner}:{group}"
+            state = "missing" if now is None else "no file"
+            problems.append(f"the private key {path} is {state}")
+        elif now.access != expected:
+            problems.append(f"the private key {path} is {now.access}, expected {expected}")
+    return problems

@@ -170,9 +170,14 @@ ROUNDS = [
             "systemctl stop postfix@postfix-marketing",
         ),
         Breakage(
-            "Dovecot does not start at boot",
-            {"services.enabled": "dovecot.service is not enabled"},
-            "systemctl disable --quiet dovecot",
+            "Dovecot does not start at boot, and a deploy was cut off",
+            {
+                "services.enabled": "dovecot.service is not enabled",
+                "services.reloaded": "nginx.service still has to learn of a changed file",
+                "services.leftover": "mailfleet-old.service is of an earlier deploy",
+            },
+            "systemctl disable --quiet dovecot; touch /var/lib/mailfleet/pending/nginx.service; "
+            "echo mailfleet-old.service >> /var/lib/mailfleet/services",
         ),
     ),
     (

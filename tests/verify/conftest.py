@@ -20,6 +20,7 @@ from mailfleet.facts.release import Release
 from mailfleet.facts.tls import issuers
 from mailfleet.host import certificates, sandbox
 from mailfleet.host.plan.keys import tables
+from mailfleet.host.plan.services import ServicesPlan
 from mailfleet.host.signing import KEYS
 from mailfleet.host.state import ConfigFile, HostState
 from mailfleet.host.target import Target
@@ -33,6 +34,7 @@ from mailfleet.verify import (
     ports,
     resolver,
     scanner,
+    services,
     web,
 )
 from mailfleet.verify import dns as verify_dns
@@ -257,6 +259,11 @@ class Machine:
     @property
     def reading(self) -> Reading:
         return self.run.readings[self.name]
+
+    @property
+    def services_plan(self) -> ServicesPlan:
+        """What a deploy would do to the units."""
+        return services.plan_of(self.expected.state, self.reading.services)
 
     @property
     def from_outside(self) -> list[Look]:

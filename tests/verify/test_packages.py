@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mailfleet.host.plan.packages import plan_packages
+
 if TYPE_CHECKING:
     from tests.verify.conftest import Machine
 
@@ -14,9 +16,8 @@ pytestmark = pytest.mark.verify
 
 def test_installed(machine: Machine) -> None:
     """every planned package is installed"""
-    installed = machine.reading.packages.installed
-    missing = [name for name in machine.expected.state.packages if name not in installed]
-    machine.check([f"package {name} is not installed" for name in missing])
+    plan = plan_packages(machine.expected.state.packages, machine.reading.packages)
+    machine.check([f"package {name} is not installed" for name in plan.install])
 
 
 def test_complete(machine: Machine) -> None:

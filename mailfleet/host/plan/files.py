@@ -112,8 +112,7 @@ def plan_files(
     files, directories = tuple(files), tuple(directories)
     wanted = {file.path for file in files}
     stale = observed.managed - wanted - {directory.path for directory in directories}
-    changes = [change for d in directories if (change := _change(d, _wanted_folder(d), observed))]
-    changes += [change for f in files if (change := _change(f, _wanted_file(f), observed))]
+    changes = file_changes(files, directories, observed)
     changes += [FileChange(path, None, None) for path in sorted(stale)]
     # A run that was cut off after its last rename has not written down what it manages.
     unwritten = bool(wanted - observed.managed)
@@ -123,6 +122,14 @@ def plan_files(
         is_new=bool(files) and not observed.managed,
         finish=observed.unfinished or (unwritten and not changes),
     )
+
+
+def file_changes(
+    files: Iterable[ConfigFile], directories: Iterable[Directory], observed: TreeState
+) -> list[FileChange]:
+    """The folders, then the files, that are missing or differ in kind, mode, owner or content."""
+    changes = [change for d in directories if (change := _change(d, _wanted_folder(d), observed))]
+    return changes + [change for f in files if (change := _change(f, _wanted_file(f), observed))]
 
 
 def _change(
