@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-EU4, EU6 = "198.51.100.12", "2001:db8:e0::12"
-US4, US6 = "203.0.113.12", "2001:db8:50::12"
+(EU4, EU6), (US4, US6) = ("198.51.100.12", "2001:db8:e0::12"), ("203.0.113.12", "2001:db8:50::12")
 KEY = "/etc/opendkim/keys/shop.test/mta1-eu-2026q4.private"
 RECORD = "mta1-us-2026q4._domainkey.news.shop.test"
 
@@ -173,11 +172,10 @@ ROUNDS = [
             "Dovecot does not start at boot, and a deploy was cut off",
             {
                 "services.enabled": "dovecot.service is not enabled",
-                "services.reloaded": "nginx.service still has to learn of a changed file",
-                "services.leftover": "mailfleet-old.service is of an earlier deploy",
+                "services.reloaded": "ufw.service still has to learn of a changed file",
+                "services.leftover": "a.path is of an earlier deploy",
             },
-            "systemctl disable --quiet dovecot; touch /var/lib/mailfleet/pending/nginx.service; "
-            "echo mailfleet-old.service >> /var/lib/mailfleet/services",
+            "cd /var/lib/mailfleet; >pending/ufw.service; echo a.path >>services; systemctl disable dovecot",
         ),
     ),
     (
