@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from mailfleet.host.state import HostState, merge
 from mailfleet.host.target import Target
+from mailfleet.host.templates import own_templates
+from mailfleet.project.folder import templates_folder
 from roles import (
     authentication,
     base,
@@ -33,10 +35,15 @@ ROLES = (
 
 
 def desired(target: Target) -> HostState:
-    """Everything that a host shall be.
+    """Everything that a host shall be, from the user's own templates where there are any.
 
     The certificate's agent reloads what reads it; the firewall opens what the others listen on.
     """
+    with own_templates(templates_folder(target.fleet.source)):
+        return _desired(target)
+
+
+def _desired(target: Target) -> HostState:
     parts = [role.desired(target) for role in ROLES]
     parts.append(tls.desired(target, [one for part in parts for one in part.services]))
     listeners = [one for part in parts for one in part.listeners]

@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 
 from mailfleet.cli.options import as_document, inventory_path, limit
+from mailfleet.cli.previews import previews
 from mailfleet.errors import EXIT_FAILED
 from mailfleet.host.resources import DEPLOYS
 from mailfleet.project import inventory
+from mailfleet.project.folder import templates_folder
 from mailfleet.project.login_hashes import login_hashes
 from mailfleet.remote.pyinfra import DeployResult
 from mailfleet.remote.pyinfra import deploy as run
@@ -39,6 +41,8 @@ def deploy(inventory_path: str, limit: str | None, as_document: bool) -> None:
     hosts = [host.name for host in chosen(fleet, limit)]
     for host in chosen(fleet, limit):
         login_hashes(fleet, host)
+    if templates_folder(inventory_path).is_dir():
+        previews(fleet, chosen(fleet, limit))
     # A lab that is down is said before anything starts.
     inventory.read_connections(inventory_path)
     result = run(inventory_path, program(), hosts, limit)

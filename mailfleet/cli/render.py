@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from mailfleet.cli.options import inventory_path, limit
-from mailfleet.deploy.target import preview_of
+from mailfleet.cli.previews import previews
 from mailfleet.errors import MailfleetError
 from mailfleet.host.releases import RELEASES
 from mailfleet.host.state import HostState
+from mailfleet.host.templates import recorded
 from mailfleet.project import inventory
 from mailfleet.verify.selection import chosen
-from roles import desired
 
 
 @click.command()
@@ -29,15 +29,20 @@ def render(inventory_path: str, folder: Path, limit: str | None, release: str | 
     """Write the files that hosts would get to FOLDER/HOST/PATH; asks nobody.
 
     FOLDER must be new or empty, so that two of them can be compared. Secrets are written as ***.
-    What a host makes itself (keys, certificates) is not there.
+    What a host makes itself (keys, certificates) is not there. Each file that is made from a
+    template of your own is named.
     """
     fleet = inventory.read(inventory_path)
     hosts = chosen(fleet, limit)
-    states = {host.name: desired(preview_of(fleet, host, release or host.suite)) for host in hosts}
+    with recorded() as own:
+        states = previews(fleet, hosts, release)
     _make(folder)
     for name, state in states.items():
         _write(state, folder / name)
         click.echo(f"{folder / name}: {len(state.files)} files")
+        for file in state.files:
+            if file.content in own:
+                click.echo(f"  {file.path} is made from {own[file.content]}")
 
 
 def _make(folder: Path) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import click
 
 from mailfleet.cli.options import as_document, inventory_path
+from mailfleet.cli.previews import previews
 from mailfleet.deploy.required_secrets import RequiredSecret, required_secrets
 from mailfleet.model import Fleet
 from mailfleet.model.checks import deploy_problems
 from mailfleet.project import inventory
+from mailfleet.project.folder import templates_folder
 
 
 @click.command()
@@ -26,6 +28,8 @@ def validate(inventory_path: str, as_document: bool) -> None:
     connect.
     """
     fleet = inventory.read(inventory_path)
+    if templates_folder(inventory_path).is_dir():
+        previews(fleet, fleet.hosts)
     secrets = required_secrets(fleet)
     examples = deploy_problems(fleet)
     if as_document:

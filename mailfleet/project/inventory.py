@@ -35,7 +35,9 @@ from mailfleet.model.names import domain_name
 from mailfleet.model.values import shown
 from mailfleet.project.domain_files import read_domain_files
 from mailfleet.project.encoding import mark_fault
+from mailfleet.project.folder import dns_folder, templates_folder
 from mailfleet.project.login_hashes import check_logins
+from mailfleet.project.own_templates import own_template_problems
 
 
 @dataclass
@@ -274,8 +276,8 @@ def _line(source: str) -> str:
 def _load(
     source: str, entries: list[HostEntry], options: Mapping[str, Any], problems: list[Problem]
 ) -> Fleet:
-    folder = Path(source).resolve().parent.parent / "dns"
-    files = read_domain_files(source, folder, options.get("domains"), problems)
+    problems += own_template_problems(templates_folder(source))
+    files = read_domain_files(source, dns_folder(source), options.get("domains"), problems)
     return build_fleet(source, entries, options, files, problems)
 
 
