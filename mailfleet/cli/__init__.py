@@ -10,6 +10,7 @@ import click
 from mailfleet.cli.deploy import deploy
 from mailfleet.cli.dns import dns
 from mailfleet.cli.failure import as_document, wants_document
+from mailfleet.cli.init import init
 from mailfleet.cli.lab import lab
 from mailfleet.cli.plan import plan
 from mailfleet.cli.probe import probe
@@ -33,6 +34,7 @@ def cli() -> None:
 
 cli.add_command(deploy)
 cli.add_command(dns)
+cli.add_command(init)
 cli.add_command(lab)
 cli.add_command(plan)
 cli.add_command(probe)

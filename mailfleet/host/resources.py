@@ -21,6 +21,9 @@ ROOT = _BUNDLED if _BUNDLED.is_dir() else _LIBRARY.parent
 TEMPLATES = ROOT / "templates"
 AGENT = ROOT / "agent"
 DEPLOYS = ROOT / "deploys"
+PUSH = ROOT / "dns" / "push.py"
+SKELETON = _LIBRARY / "project" / "skeleton"
+"""What `mailfleet init` makes a user's repository of."""
 
 PACKAGES = ("roles", "agent")
 """The packages below ROOT that are imported by their own names."""

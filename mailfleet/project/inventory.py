@@ -315,12 +315,19 @@ def _region_fault(region: str, hosts: object) -> str:
         return (
             "is a tuple; a region is a list of hosts, anything else has a name that begins with _"
         )
+    if fault := region_fault(region):
+        return fault
+    return "" if hosts else "has no hosts; add one, or remove the region"
+
+
+def region_fault(region: str) -> str:
+    """Why a region cannot be called so; empty if it can."""
     # The name becomes part of endpoint names, and pyinfra's `all` means every host.
     if not (region.isascii() and region.isalnum() and region == region.lower()):
         return "is no region name; use small letters and digits, e.g. eu1, or begin it with _"
     if region == "all" or len(region) > 20:
         return "is no region name; use up to 20 small letters and digits other than all"
-    return "" if hosts else "has no hosts; add one, or remove the region"
+    return ""
 
 
 def _add_connections(fleet: Fleet, entries: list[HostEntry]) -> None:
