@@ -6,21 +6,18 @@ import contextlib
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # The first to start: these take longest, and the first of them deploys the lab that all start from.
 LONGEST = ("tests/lab/test_verify.py", "tests/lab/test_lab.py", "tests/lab/test_interrupted.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # `mailfleet verify`, which reads this file too, is not made for it.
-    if config.pluginmanager.hasplugin("hypothesispytest"):
-        from hypothesis import HealthCheck, settings
-
-        # No test measures time: a busy machine must not make one fail.
-        settings.register_profile(
-            "mailfleet", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-        )
-        settings.load_profile("mailfleet")
+    # No test measures time: a busy machine must not make one fail.
+    settings.register_profile(
+        "mailfleet", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("mailfleet")
     if told := getattr(config, "workerinput", None):
         from tests import labs
 

@@ -15,9 +15,9 @@ def templates_folder(inventory: str) -> Path:
     return _root(inventory) / "templates"
 
 
-def tests_folder(inventory: str) -> Path:
-    """Where the user's own checks are, if there are any."""
-    return _root(inventory) / "tests"
+def checks_folder(inventory: str) -> Path:
+    """Where the user's own checks of hosts are, if there are any."""
+    return _root(inventory) / "checks"
 
 
 def _root(inventory: str) -> Path:

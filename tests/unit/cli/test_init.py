@@ -21,7 +21,8 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = {
-    ".github/workflows/review.yml", ".gitignore", "README.md", "config.py", "deploys/mta.py",
+    "checks/test_host.py", ".github/workflows/review.yml", ".gitignore", "README.md", "config.py",
+    "deploys/mta.py",
     "dns/push.py", "dns/shop.example.toml", "inventories/prod", "requirements.txt",
     "templates/README.md",
 }  # fmt: skip

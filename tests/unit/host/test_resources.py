@@ -37,7 +37,7 @@ def test_no_other_module_looks_for_the_place() -> None:
     assert set(wrong) <= {
         "mailfleet/host/resources.py",
         "mailfleet/lab/assembly.py",
-        "mailfleet/verify/suite.py",
+        "mailfleet/verify/run.py",
     }
 
 

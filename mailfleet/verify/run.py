@@ -1,4 +1,4 @@
-"""Running the suite of tests/verify in this process, and telling what each check found."""
+"""Running the suite, and a user's own checks, in this process; telling what each check found."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-import mailfleet
 from mailfleet.errors import MailfleetError
+from mailfleet.project.folder import checks_folder
 
-_ROOT = Path(mailfleet.__file__).parents[1]
-_FOLDER = _ROOT / "tests" / "verify"
+_SUITE = Path(__file__).with_name("suite")
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,8 @@ class Check:
     """passed, failed or skipped; skipped only where the host cannot be read."""
     message: str
     """One line for each problem; empty where there is none."""
+    own: bool = False
+    """Whether it is the user's own, which may be left out where the user says so."""
 
     @property
     def subject(self) -> str:
@@ -52,33 +53,32 @@ def run(
 ) -> list[Check]:
     """Run all checks and return them; `report` hears of each as it ends, `progress` of each host read.
 
-    MailfleetError where the suite itself fails. KeyboardInterrupt passes through.
+    The suite's checks come first, then those in the user's `checks/`. MailfleetError where they cannot
+    be run, such as for a mistake in a file of the user's. KeyboardInterrupt passes through.
     """
-    if not _FOLDER.is_dir():
-        raise MailfleetError(
-            f"the checks are not at {_FOLDER}", "run mailfleet from a checkout, see README.md"
-        )
+    from mailfleet.verify.suite import plugin
+
     collector = _Collector(report, progress)
     options = ["--inventory", inventory_path, *(["--limit", limit] if limit else [])]
+    own = checks_folder(inventory_path)
+    if own.is_dir():
+        # So that they can import what they share.
+        options += [str(own), f"--override-ini=pythonpath={own}"]
     with _own_options():
-        code = pytest.main([*_ARGUMENTS, *options], plugins=[collector])
+        code = pytest.main([*_ARGUMENTS, *options], plugins=[collector, plugin])
     if code == pytest.ExitCode.INTERRUPTED and not collector.faults:
         raise KeyboardInterrupt
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or collector.faults:
-        said = collector.faults[0].strip().splitlines() if collector.faults else []
-        reason = said[-1] if said else f"pytest ended with {code!s}"
+        reason = collector.faults[0] if collector.faults else f"pytest ended with {code!s}"
         raise MailfleetError(f"the checks could not be run: {reason}")
     return collector.checks
 
 
 _ARGUMENTS = [
-    str(_FOLDER),
-    f"--rootdir={_ROOT}",
-    f"--config-file={_ROOT / 'pyproject.toml'}",
+    str(_SUITE),
+    f"--rootdir={_SUITE}",
+    f"--config-file={_SUITE / 'pytest.ini'}",
     "--import-mode=importlib",
-    # Options and warnings are for those who work on the suite, not for those who use it.
-    "--override-ini=addopts=",
-    "--override-ini=filterwarnings=ignore",
     "-p",
     "no:terminal",
     "-p",
@@ -119,12 +119,17 @@ class _Collector:
         report = yield
         # A test's last word is its call, unless preparing it went wrong or left it out.
         if report.when == "call" or (report.when == "setup" and not report.passed):
+            name = str(getattr(item.callspec.params["machine"], "name", ""))
+            # Of a user's own parameters.
+            more = item.callspec.id.replace(name, "").strip("-")
             check = Check(
-                host=str(getattr(item.callspec.params["machine"], "name", "")),
-                name=f"{item.path.stem}.{item.originalname}".replace("test_", ""),
+                host=name,
+                name=f"{item.path.stem}.{item.originalname}".replace("test_", "")
+                + (f"[{more}]" if more else ""),
                 title=(item.function.__doc__ or "").strip(),
                 outcome=report.outcome,
                 message=_message(report),
+                own=_SUITE not in item.path.parents,
             )
             self.checks.append(check)
             self._report(check)
@@ -132,10 +137,16 @@ class _Collector:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.faults.append(report.longreprtext)
+            self._tell(report.longreprtext, report.nodeid)
 
     def pytest_internalerror(self, excrepr: object) -> None:
-        self.faults.append(str(excrepr))
+        self._tell(str(excrepr))
+
+    def _tell(self, text: str, file: str = "") -> None:
+        # The last line is the exception, behind pytest's mark for it.
+        lines = [line.removeprefix("E").strip() for line in text.splitlines() if line.strip()]
+        said = lines[-1] if lines else "no reason is known"
+        self.faults.append(f"{file}: {said}" if file else said)
 
 
 def _message(report: pytest.TestReport) -> str:

@@ -10,7 +10,7 @@ from mailfleet.dns.records.dkim import DkimPublicKey
 from mailfleet.verify import dns
 
 if TYPE_CHECKING:
-    from tests.verify.conftest import Machine
+    from mailfleet.verify.suite.plugin import Machine
 
 pytestmark = pytest.mark.verify
 

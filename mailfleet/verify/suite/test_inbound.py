@@ -10,7 +10,7 @@ from mailfleet.verify import authentication, inbound, smtp
 from roles.postfix import INBOUND_FREE
 
 if TYPE_CHECKING:
-    from tests.verify.conftest import Machine
+    from mailfleet.verify.suite.plugin import Machine
 
 pytestmark = pytest.mark.verify
 

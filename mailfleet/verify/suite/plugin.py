@@ -1,7 +1,7 @@
-"""Wires the suite: every test runs once for each chosen host, and gets it as `machine`.
+"""pytest's plugin of the suite: every test runs once for each chosen host, and gets it as `machine`.
 
-`mailfleet verify INVENTORY` runs it; so does `pytest tests/verify --inventory INVENTORY`. All hosts are
-read and looked at side by side, from the start; a test waits only for what it needs of its host.
+A user's own test gets testinfra's connection to it as `host`. `mailfleet verify INVENTORY` runs them. All
+hosts are read and looked at side by side, from the start; a test waits only for what it needs of its host.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from testinfra.host import Host as Connection
 
 from mailfleet.deploy.target import target_of
 from mailfleet.errors import MailfleetError
@@ -46,9 +47,9 @@ from mailfleet.verify.once import OncePerHost
 from mailfleet.verify.ports import Greeting, Look, Port
 from mailfleet.verify.reading import Reading, read
 from mailfleet.verify.resolver import SilentResolverError
+from mailfleet.verify.run import PROGRESS
 from mailfleet.verify.selection import chosen
 from mailfleet.verify.smtp_session import SYSTEM
-from mailfleet.verify.suite import PROGRESS
 from mailfleet.verify.web import Page
 from roles import desired, fail2ban, postfix, tls
 from roles import web as web_role
@@ -348,6 +349,12 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
     if unknown:
         pytest.skip(message)
     pytest.fail(message, pytrace=False)
+
+
+@pytest.fixture
+def host(machine: Machine) -> Connection:
+    """testinfra's own fixture, for checks of a user's: the host as root, by the connection of the suite."""
+    return machine.run.access.host(machine.name)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 from mailfleet.verify import postfix, smtp
 
 if TYPE_CHECKING:
-    from tests.verify.conftest import Machine
+    from mailfleet.verify.suite.plugin import Machine
 
 pytestmark = pytest.mark.verify
 

@@ -10,7 +10,7 @@ from mailfleet.verify import scanner, signatures
 from roles.filtering import FRESHCLAM
 
 if TYPE_CHECKING:
-    from tests.verify.conftest import Machine
+    from mailfleet.verify.suite.plugin import Machine
 
 pytestmark = pytest.mark.verify
 

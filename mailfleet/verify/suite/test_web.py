@@ -11,7 +11,7 @@ from mailfleet.verify import web
 from roles.web import PROBE
 
 if TYPE_CHECKING:
-    from tests.verify.conftest import Machine
+    from mailfleet.verify.suite.plugin import Machine
 
 pytestmark = pytest.mark.verify
 

@@ -10,7 +10,7 @@ from mailfleet.host.sandbox import limit
 from mailfleet.verify import sandbox
 
 if TYPE_CHECKING:
-    from tests.verify.conftest import Machine
+    from mailfleet.verify.suite.plugin import Machine
 
 pytestmark = pytest.mark.verify
 

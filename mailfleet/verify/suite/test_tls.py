@@ -12,7 +12,7 @@ from mailfleet.host import certificates
 from mailfleet.verify import chains, smtp
 
 if TYPE_CHECKING:
-    from tests.verify.conftest import Machine
+    from mailfleet.verify.suite.plugin import Machine
 
 pytestmark = pytest.mark.verify
 

@@ -9,7 +9,7 @@ import pytest
 from mailfleet.host.plan.packages import plan_packages
 
 if TYPE_CHECKING:
-    from tests.verify.conftest import Machine
+    from mailfleet.verify.suite.plugin import Machine
 
 pytestmark = pytest.mark.verify
 
