@@ -86,13 +86,13 @@ class PackageLocks(FactBase[list[LockHolder]]):
         return []
 
     def process(self, output: list[str]) -> list[LockHolder]:
-        found: dict[tuple[int, str], LockHolder] = {}
+        by_process: dict[tuple[int, str], LockHolder] = {}
         for line in output:
             if line.startswith("lock|"):
                 _, lock, pid, unit, state, command = line.split("|", 5)
                 holder = LockHolder(unit, int(pid), lock, state in ("T", "t"), command.strip())
-                found.setdefault((holder.pid, ""), holder)
+                by_process.setdefault((holder.pid, ""), holder)
             elif line.startswith("unit|"):
                 unit = line.removeprefix("unit|")
-                found.setdefault((0, unit), LockHolder(unit))
-        return list(found.values())
+                by_process.setdefault((0, unit), LockHolder(unit))
+        return list(by_process.values())

@@ -38,8 +38,8 @@ class PublicKeys(FactBase[HostPublicKeys]):
         return {"dkim": [], "certificates": []}
 
     def process(self, output: list[str]) -> HostPublicKeys:
-        found = (spki_sha256(chain) for chain in chains_of(output))
+        hashes = (spki_sha256(chain) for chain in chains_of(output))
         return {
             "dkim": DkimKeys().process(output),
-            "certificates": [key for key in found if key is not None],
+            "certificates": [key for key in hashes if key is not None],
         }

@@ -27,7 +27,7 @@ class Services(FactBase[ServicesState]):
         return ServicesState()
 
     def process(self, output: list[str]) -> ServicesState:
-        found: dict[str, set[str]] = {
+        names_by_state: dict[str, set[str]] = {
             "enabled": set(),
             "active": set(),
             "waiting": set(),
@@ -39,18 +39,18 @@ class Services(FactBase[ServicesState]):
         for line in [*output, ""]:
             key, _, value = line.partition("=")
             if key in ("pending", "managed"):
-                found[key].add(value)
+                names_by_state[key].add(value)
             elif value:
                 unit[key] = value
             if not line or len(unit) == 4:
                 if unit.get("UnitFileState", "").startswith("enabled"):
-                    found["enabled"].add(unit.get("Id", ""))
+                    names_by_state["enabled"].add(unit.get("Id", ""))
                 if unit.get("UnitFileState") == "masked":
-                    found["masked"].add(unit.get("Id", ""))
+                    names_by_state["masked"].add(unit.get("Id", ""))
                 # "activating" as well.
                 if unit.get("SubState") == "auto-restart":
-                    found["waiting"].add(unit.get("Id", ""))
+                    names_by_state["waiting"].add(unit.get("Id", ""))
                 elif unit.get("ActiveState") in ("active", "activating", "reloading"):
-                    found["active"].add(unit.get("Id", ""))
+                    names_by_state["active"].add(unit.get("Id", ""))
                 unit = {}
-        return ServicesState(**{key: frozenset(names) for key, names in found.items()})
+        return ServicesState(**{key: frozenset(names) for key, names in names_by_state.items()})

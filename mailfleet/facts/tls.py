@@ -87,8 +87,8 @@ class OrderState(FactBase[dict[str, str]]):
 def order_state(text: str) -> dict[str, str]:
     """`result` and `reason` from the text of the state file; empty where there is none."""
     try:
-        found = json.loads(text)
-        return {name: str(found[name]) for name in ("result", "reason")}
+        state = json.loads(text)
+        return {name: str(state[name]) for name in ("result", "reason")}
     except (ValueError, KeyError, TypeError):
         return {}
 

@@ -36,21 +36,23 @@ class Holder:
         return (self.process.unit, self.process.program) if self.process else ("", "")
 
 
-def holders(state: HostState, found: PreconditionState, own: Collection[Address]) -> list[Holder]:
+def holders(
+    state: HostState, observed: PreconditionState, own: Collection[Address]
+) -> list[Holder]:
     """Whoever is none of the host's services and holds a port that one of them needs.
 
     `own` are the host's addresses: services listen on no other IP version.
     """
     versions = {address.version for address in own}
-    units = {service.unit for service in state.services} | found.managed
+    units = {service.unit for service in state.services} | observed.managed
     ports: dict[Process | None, dict[str, None]] = {}
     for listener in state.listeners:
         if listener.served_by != "role":
             continue
-        for socket in found.sockets:
+        for socket in observed.sockets:
             if not _collide(listener, socket, versions):
                 continue
-            if any(_may_hold(process, listener, units, found) for process in socket.processes):
+            if any(_may_hold(process, listener, units, observed) for process in socket.processes):
                 continue
             # Workers have the socket of the process that started them, which is the oldest.
             process = min(socket.processes, key=lambda one: one.pid, default=None)
@@ -64,10 +66,10 @@ def holders(state: HostState, found: PreconditionState, own: Collection[Address]
 
 
 def _may_hold(
-    process: Process, listener: Listener, units: Collection[str], found: PreconditionState
+    process: Process, listener: Listener, units: Collection[str], observed: PreconditionState
 ) -> bool:
     """Whether a service of ours holds a port of its own, or one that an earlier deploy gave it."""
-    if process.unit in found.managed or process.unit.startswith("mailfleet-"):
+    if process.unit in observed.managed or process.unit.startswith("mailfleet-"):
         return True
     if process.unit in _DEFAULT_POSTFIX or process.unit in units:
         # Instances change places: the default one of Debian's may serve submission.
@@ -98,17 +100,17 @@ def is_mail_server(holder: Holder, owners: Owners) -> bool:
 def problems(
     state: HostState,
     addresses: Sequence[Address],
-    found: PreconditionState,
+    observed: PreconditionState,
     held: Sequence[Holder],
     owners: Owners,
 ) -> list[str]:
     """All that a deploy cannot clear out of its way itself."""
     return [
         *port_problems(held, owners),
-        *takeover_problems(state, found),
-        *address_problems(addresses, found),
-        *unit_problems(state, found),
-        *firewall_problems(found),
+        *takeover_problems(state, observed),
+        *address_problems(addresses, observed),
+        *unit_problems(state, observed),
+        *firewall_problems(observed),
     ]
 
 
@@ -164,12 +166,12 @@ def _remedy(process: Process, package: str) -> str:
     return f"{started}: stop it with 'kill {process.pid}', and whatever starts it at boot"
 
 
-def takeover_problems(state: HostState, found: PreconditionState) -> list[str]:
+def takeover_problems(state: HostState, observed: PreconditionState) -> list[str]:
     """Services of ours that run already and serve the operator something which would be gone."""
     planned = {listener.port for listener in state.listeners} | {*_DEFAULT_PORTS}
-    own = ({service.unit for service in state.services} | {*_DEFAULT_POSTFIX}) - found.managed
+    own = ({service.unit for service in state.services} | {*_DEFAULT_POSTFIX}) - observed.managed
     served: dict[str, set[int]] = {}
-    for socket in found.sockets:
+    for socket in observed.sockets:
         if socket.port in planned or (socket.address is not None and socket.address.is_loopback):
             continue
         for process in socket.processes:
@@ -188,16 +190,16 @@ _TAKEOVER = (
 )
 
 
-def address_problems(wanted: Iterable[Address], found: PreconditionState) -> list[str]:
+def address_problems(wanted: Iterable[Address], observed: PreconditionState) -> list[str]:
     """Addresses of the inventory that the host has not: no service could listen or send there."""
-    if not found.addresses:
+    if not observed.addresses:
         return []
-    here = ", ".join(str(a) for a in sorted(found.addresses, key=str) if _is_global(a)) or "none"
+    here = ", ".join(str(a) for a in sorted(observed.addresses, key=str) if _is_global(a)) or "none"
     return [
         f"the inventory says that this host has the address {address}, and its interfaces have {here}: "
         "add the address to an interface, or correct the inventory"
         for address in dict.fromkeys(wanted)
-        if address not in found.addresses
+        if address not in observed.addresses
     ]
 
 
@@ -205,28 +207,28 @@ def _is_global(address: Address) -> bool:
     return not address.is_loopback and not address.is_link_local
 
 
-def unit_problems(state: HostState, found: PreconditionState) -> list[str]:
+def unit_problems(state: HostState, observed: PreconditionState) -> list[str]:
     """Units that somebody has masked and that shall run, or that hide those that must not run."""
     masked = [
         f"{service.unit} is masked, so nothing can start it, and this host needs it: allow it with "
         f"'systemctl unmask {service.unit}'"
         for service in state.services
-        if service.unit in found.masked
+        if service.unit in observed.masked
     ]
     hidden = [
         f"{unit} must not run beside mailfleet's own units, and cannot be masked while /etc/systemd/system/"
         f"{unit} is there: stop it with 'systemctl disable --now {unit}', and move that file away"
         for unit in state.masked
-        if unit in found.local
+        if unit in observed.local
     ]
     return masked + hidden
 
 
-def firewall_problems(found: PreconditionState) -> list[str]:
+def firewall_problems(observed: PreconditionState) -> list[str]:
     """Other firewalls: each would undo the rules of ufw, and ufw those of theirs."""
     return [
         f"{unit} is active, and would undo the rules of ufw, which mailfleet sets up: list what others are "
         "to reach on this host as open_ports in the inventory, then end it with 'systemctl disable --now "
         f"{unit}'"
-        for unit in sorted(found.rivals)
+        for unit in sorted(observed.rivals)
     ]

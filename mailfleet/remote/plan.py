@@ -83,5 +83,5 @@ def _reason(name: str, errors: list[str]) -> str:
 
 def _about(name: str, line: str) -> str:
     """What a line of pyinfra's log tells of a host: `[@ssh/mta1.eu.example] text`."""
-    found = re.match(r"\[(?:@\w+/)?([^\]]+)\]:?\s*(.+)", line)
-    return found[2] if found and found[1].lower() == name else ""
+    match = re.match(r"\[(?:@\w+/)?([^\]]+)\]:?\s*(.+)", line)
+    return match[2] if match and match[1].lower() == name else ""

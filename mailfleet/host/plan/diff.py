@@ -29,7 +29,7 @@ def masked(text: str) -> str:
     Private keys (RFC 7468), password hashes of crypt(3) and LDAP schemes, passwords in URLs, and the
     values of settings that are called password, secret or token.
     """
-    text = _KEY.sub(lambda found: found[1] + re.sub(r"[^\n]+", _MASK, found[2]) + found[3], text)
+    text = _KEY.sub(lambda match: match[1] + re.sub(r"[^\n]+", _MASK, match[2]) + match[3], text)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text

@@ -94,12 +94,12 @@ class FilesPlan:
     @property
     def affected(self) -> dict[str, tuple[str, ...]]:
         """By service or action, the files that it has to learn of."""
-        found: dict[str, tuple[str, ...]] = {}
+        paths: dict[str, tuple[str, ...]] = {}
         for change in self.changes:
             if change.after is not None:
                 for name in change.affects:
-                    found[name] = (*found.get(name, ()), change.path)
-        return found
+                    paths[name] = (*paths.get(name, ()), change.path)
+        return paths
 
 
 def plan_files(

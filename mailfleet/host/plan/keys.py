@@ -40,11 +40,11 @@ class KeysPlan:
     @property
     def affected(self) -> dict[str, tuple[str, ...]]:
         """By unit, the keys that it has to read again."""
-        found: dict[str, tuple[str, ...]] = {}
+        paths: dict[str, tuple[str, ...]] = {}
         for key in self.guard:
             for unit in key.units:
-                found[unit] = (*found.get(unit, ()), key.path)
-        return found
+                paths[unit] = (*paths.get(unit, ()), key.path)
+        return paths
 
 
 def plan_keys(
