@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
@@ -34,6 +35,14 @@ def current_target() -> Target:
         return target_of(inventory.current(), name, machine.suite, machine.capacity)
     except MailfleetError as error:
         # pyinfra shows a traceback for every error but its own.
+        raise PyinfraError(str(error)) from None
+
+
+def state_of(target: Target, desired: Callable[[Target], HostState]) -> HostState:
+    """What `desired` says of `target`; PyinfraError where a template of the user's fails."""
+    try:
+        return desired(target)
+    except MailfleetError as error:
         raise PyinfraError(str(error)) from None
 
 

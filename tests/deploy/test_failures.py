@@ -110,3 +110,13 @@ def test_an_agent_that_prints_no_json_stops_its_host(project: Project) -> None:
     assert "Traceback" not in run.output
     assert any(starts(c.text, "dovecot.service") for c in run.on(us))
     assert not any("systemctl start" in c.text for c in run.on(eu))
+
+
+def test_an_own_template_that_fails_is_told_in_words(project: Project) -> None:
+    project.wipe()
+    (project.folder / "templates/etc").mkdir(parents=True)
+    project.write("templates/etc/hosts.j2", "{{ nobody }}\n")
+    run = project.pyinfra("-y")
+    assert run.code != 0
+    assert "templates/etc/hosts.j2: line 1: 'nobody' is undefined" in run.output
+    assert "Traceback" not in run.output
