@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mailfleet.dns.plan.ownership import Slot
+from mailfleet.dns.plan.record_types import PURPOSES
 from mailfleet.dns.plan.zone import plan
 from mailfleet.dns.providers.base import ReverseZones
 from mailfleet.dns.providers.registry import open_driver
@@ -281,7 +282,11 @@ def test_an_apex_cname_is_no_conflict_for_mail(at: Setting) -> None:
         (rrset("a.other.example", "A", 300, "192.0.2.1"), "outside of the zone"),
     ],
 )
-def test_what_cloudflare_would_refuse(at: Setting, record: RRset, said: str) -> None:
+def test_what_cloudflare_would_refuse(
+    at: Setting, record: RRset, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A type that the fleet publishes and this provider does not have.
+    monkeypatch.setitem(PURPOSES, "SSHFP", "refers")
     driver = at.driver()
     [problem] = map(str, driver.audit(at.plan([record], driver), at.snapshot))
     assert said in problem

@@ -9,6 +9,7 @@ import pytest
 
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Slot
+from mailfleet.dns.plan.record_types import PURPOSES
 from mailfleet.dns.plan.zone import Plan, plan
 from mailfleet.dns.providers.hetzner.batches import batches
 from mailfleet.dns.providers.hetzner.convert import Mark
@@ -248,7 +249,11 @@ def problems(fake: HetznerFake, *wanted: RRset, token: str = TOKEN) -> tuple[str
     return tuple(map(str, to.audit(plan(snapshot := to.read(ZONE), wanted), snapshot)))
 
 
-def test_what_the_api_does_not_take_is_found_before(fake: HetznerFake) -> None:
+def test_what_the_api_does_not_take_is_found_before(
+    fake: HetznerFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A type that the fleet publishes and this provider does not have.
+    monkeypatch.setitem(PURPOSES, "SSHFP", "refers")
     fake.project.put(ZONE, "@", "MX", 300, "10 mta1.shop.example.")
     fake.project.rrsets[ZONE]["@", "MX"]["protection"] = {"change": True}
     fake.project.rrsets[ZONE]["@", "MX"]["records"][0]["comment"] = MARK
