@@ -137,7 +137,9 @@ class _Collector:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self._tell(report.longreprtext, report.nodeid)
+            is_ours = (_SUITE / report.nodeid).exists()
+            file = report.nodeid if is_ours else f"checks/{report.nodeid}"
+            self._tell(report.longreprtext, file)
 
     def pytest_internalerror(self, excrepr: object) -> None:
         self._tell(str(excrepr))
