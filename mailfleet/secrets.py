@@ -14,7 +14,7 @@ from typing import Any
 from mailfleet.errors import MailfleetError
 from mailfleet.model.secret_names import variable
 
-__all__ = ["Secret", "optional_secret", "secret", "variable", "where_to_set"]
+__all__ = ["Secret", "missing", "optional_secret", "secret", "variable", "where_to_set"]
 
 _FILE = "MAILFLEET_SECRETS"
 
@@ -52,15 +52,21 @@ class Secret:
         raise TypeError("a secret cannot be serialised")
 
 
-def secret(name: str, purpose: str, *, lab: str | None = None) -> Secret:
-    """The secret `name`, e.g. "tsig-mailfleet"; in a lab's fleet also from the lab `lab`.
+def secret(name: str, purpose: str) -> Secret:
+    """The secret `name`, e.g. "tsig-mailfleet", that the operator gives.
 
-    `purpose` tells a user what it is for. Raises MailfleetError where it is not set.
+    `purpose` tells a user what it is for. Raises MailfleetError where it is not set. What a fleet's
+    environment makes itself, `mailfleet.project.environment` adds.
     """
-    if (found := optional_secret(name, lab=lab)) is not None:
-        return found
+    if (value := optional_secret(name)) is None:
+        raise missing(name, purpose)
+    return value
+
+
+def missing(name: str, purpose: str) -> MailfleetError:
+    """What a user reads of a secret that is not set."""
     key = variable(name)
-    raise MailfleetError(f"the secret {key} is not set: {purpose}", where_to_set(key))
+    return MailfleetError(f"the secret {key} is not set: {purpose}", where_to_set(key))
 
 
 def where_to_set(key: str) -> str:
@@ -70,7 +76,7 @@ def where_to_set(key: str) -> str:
     return f"export {key}=..., or {other}"
 
 
-def optional_secret(name: str, *, lab: str | None = None) -> Secret | None:
+def optional_secret(name: str) -> Secret | None:
     """Like `secret`, but None where it is not set. Raises MailfleetError for an unreadable file."""
     key = variable(name)
     if text := os.environ.get(key, "").strip():
@@ -78,19 +84,6 @@ def optional_secret(name: str, *, lab: str | None = None) -> Secret | None:
     path = os.environ.get(_FILE)
     if path and (found := _from_file(path).get(key)) is not None:
         return found
-    return _from_lab(lab, name) if lab is not None else None
-
-
-def _from_lab(lab: str, name: str) -> Secret | None:
-    from mailfleet.lab import files, logins
-
-    tsig = files(lab).tsig
-    if name == f"tsig-{tsig.name.rstrip('.')}":
-        return Secret(f"{tsig.algorithm}:{tsig.secret}")
-    if name.startswith("login-"):
-        return Secret(logins.password_hash(tsig.secret, name.removeprefix("login-")))
-    if name.startswith("password-"):
-        return Secret(logins.password(tsig.secret, name.removeprefix("password-")))
     return None
 
 

@@ -14,7 +14,7 @@ FRESHCLAM = "clamav-freshclam.service"
 RULES = "spamassassin-maintenance.timer"
 _CLAMD_SOCKET = "/run/clamav/clamd.ctl"
 _DATABASE = "/var/lib/clamav"
-_LAB_DATABASE = "/etc/clamav/lab"
+_FIXED_DATABASE = "/etc/clamav/lab"
 _MASKED_AMAVIS = (
     # Caches and figures of clusters.
     "amavis-mc.service",
@@ -52,8 +52,8 @@ def desired(target: Target) -> HostState:
     wanted = level(fleet, host)
     if wanted == "none":
         return HostState()
-    lab = fleet.lab is not None
-    size = sizing(wanted, target.capacity, lab=lab)
+    updates = fleet.offers.scanner_updates
+    size = sizing(wanted, target.capacity, updates=updates)
     asked = milters(fleet, host)
     for_amavis = tuple(milter for milter in asked if milter.by_amavis)
     for_clamd = tuple(milter for milter in asked if not milter.by_amavis)
@@ -62,14 +62,14 @@ def desired(target: Target) -> HostState:
         *((Service(AMAVIS),) if for_amavis else ()),
         *(Service(milter.unit) for milter in asked),
     ]
-    if not lab:
+    if updates:
         services.insert(0, Service(FRESHCLAM))
         if wanted == "full":
             services.append(Service(RULES))
     spam = wanted == "full"
     # All of them: a package stays where its streams no longer need it.
     masked = [*_MASKED_AMAVIS, *_MASKED_CLAMD_MILTER, *_MASKED]
-    if lab:
+    if not updates:
         # Neither has a mirror to ask.
         masked += [FRESHCLAM, *((RULES,) if spam else ())]
     amavis_own = (
@@ -86,7 +86,7 @@ def desired(target: Target) -> HostState:
             # Its postinst imports the key of the rules, and gpg imports none without its agent.
             *(("gpg", "gpg-agent", "spamassassin") if spam else ()),
         ),
-        directories=(Directory(_LAB_DATABASE),) if lab else (),
+        directories=() if updates else (Directory(_FIXED_DATABASE),),
         files=(
             *(_amavis_files(target, for_amavis, size) if for_amavis else ()),
             *_clamav_files(target, size),
@@ -148,8 +148,8 @@ def _amavis_files(target: Target, asked: tuple[Milter, ...], size: Sizing) -> li
 
 
 def _clamav_files(target: Target, size: Sizing) -> list[ConfigFile]:
-    lab = target.fleet.lab is not None
-    database = _LAB_DATABASE if lab else _DATABASE
+    updates = target.fleet.offers.scanner_updates
+    database = _DATABASE if updates else _FIXED_DATABASE
     values = {
         "clamd": _CLAMD_SOCKET,
         "database": database,
@@ -161,11 +161,11 @@ def _clamav_files(target: Target, size: Sizing) -> list[ConfigFile]:
                    affects=(CLAMD,)),
         _unit_part(
             "etc/systemd/system/clamav-daemon.service.d/mailfleet.conf",
-            CLAMD, lab=lab, database=database,
+            CLAMD, updates=updates, database=database,
         ),
         _unit_part("etc/systemd/system/clamav-daemon.socket.d/mailfleet.conf"),
     ]  # fmt: skip
-    if lab:
+    if not updates:
         files.append(ConfigFile(f"{database}/eicar.ndb", _eicar_signature(), affects=(CLAMD,)))
     else:
         text = render("etc/clamav/freshclam.conf", **values)
@@ -227,7 +227,7 @@ def _unit_part(path: str, *affects: str, **values: object) -> ConfigFile:
 
 
 def _eicar_signature() -> str:
-    """The one signature of a lab, in ClamAV's extended format: any file type, at any offset."""
+    """All signatures where no mirror is reached, in ClamAV's extended format: any file type and offset."""
     return f"Eicar-Test-Signature:0:*:{EICAR.encode().hex()}\n"
 
 

@@ -31,6 +31,7 @@ from mailfleet.model import Fleet
 from mailfleet.model.addresses import parse_address
 from mailfleet.model.checks import deploy_problems
 from mailfleet.project import inventory
+from mailfleet.project.environment import environment_of
 from mailfleet.remote.facts import read_facts
 
 _COLOURS = {"+": "green", "-": "red", "~": "yellow", "!": "red"}
@@ -167,10 +168,7 @@ def _read(
     known_domain(fleet, domain)
     if deploy_problems(fleet):
         return fleet, {}, {}
-    if fleet.lab is not None:
-        from mailfleet.lab import enter
-
-        enter(fleet.lab)
+    environment_of(fleet).enter()
     _progress(f"reading the public keys of {len(fleet.hosts)} hosts ...")
     found = read_facts(path, "mailfleet.facts.public_keys.PublicKeys")
     keys = {host: keys_of(one["dkim"]) for host, one in found.items()}

@@ -24,6 +24,7 @@ from mailfleet.host.plan.render import as_json, lines, summary
 from mailfleet.host.plan.report import HostReport
 from mailfleet.model import Fleet
 from mailfleet.project import inventory
+from mailfleet.project.environment import environment_of
 from mailfleet.project.login_hashes import login_hashes
 from mailfleet.remote.plan import PlansRead, read_plans
 from mailfleet.verify.selection import chosen
@@ -53,10 +54,7 @@ def plan(
         login_hashes(fleet, host)
     # A lab that is down is said before anything starts.
     inventory.read_connections(inventory_path)
-    if fleet.lab is not None:
-        from mailfleet.lab import enter
-
-        enter(fleet.lab)
+    environment_of(fleet).enter()
     names = [host.name for host in hosts]
     _step(f"asking {', '.join(names)}")
     read = read_plans(inventory_path, program(), names, limit, _host_read(names))

@@ -9,7 +9,9 @@ import click
 from mailfleet.cli.options import as_document, inventory_path, limit
 from mailfleet.errors import EXIT_FAILED, ConfigurationError, Problem
 from mailfleet.project import inventory
+from mailfleet.project.environment import environment_of
 from mailfleet.verify.probe import Verdict, probes, run
+from mailfleet.verify.selection import chosen
 
 
 @click.command()
@@ -22,14 +24,11 @@ def probe(inventory_path: str, limit: str | None, as_document: bool) -> None:
     Exit code 0 only if every mail arrived with spf=pass, dkim=pass and dmarc=pass.
     """
     fleet = inventory.read_for_deploy(inventory_path)
-    if fleet.lab is None:
+    if not environment_of(fleet).has_inbox:
         text = "a probe needs a receiver whose verdict it can read, which only a lab has"
         raise ConfigurationError([Problem(inventory_path, "lab", text)])
+    chosen(fleet, limit)
     wanted = probes(fleet, limit)
-    if not wanted:
-        known = ", ".join((*(r.name for r in fleet.regions), *(h.name for h in fleet.hosts)))
-        text = f"no host is called or grouped {limit!r}; known are {known}"
-        raise ConfigurationError([Problem(inventory_path, "--limit", text)])
     verdicts = []
     for verdict in run(fleet, wanted):
         verdicts.append(verdict)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mailfleet.dns.providers.registry import secrets_of
 from mailfleet.model import Fleet, ProviderSettings
+from mailfleet.project.environment import environment_of
 from mailfleet.secrets import optional_secret, variable
 
 _OWN = "MAILFLEET_"
@@ -25,10 +26,10 @@ class RequiredSecret:
 def required_secrets(fleet: Fleet) -> tuple[RequiredSecret, ...]:
     """The password hashes of logins, then what the DNS providers want, each once.
 
-    None for a fleet in a lab, which makes its own. MailfleetError where the sops file that the
-    environment names cannot be read.
+    None where the fleet's environment makes its own, as a lab does. MailfleetError where the sops file
+    that MAILFLEET_SECRETS names cannot be read.
     """
-    if fleet.lab is not None:
+    if environment_of(fleet).makes_secrets:
         return ()
     found = dict(_wanted(fleet))
     return tuple(RequiredSecret(key, purpose, _is_set(key)) for key, purpose in found.items())

@@ -1,4 +1,4 @@
-"""One host's Target: the fleet's values joined by secrets, and by a lab's own trust."""
+"""One host's Target: the fleet's values joined by secrets, and by its environment's trust."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import replace
 from mailfleet.errors import MailfleetError
 from mailfleet.host import scanning, signing
 from mailfleet.host.releases import RELEASES
-from mailfleet.host.target import Authority, Roots, Target
+from mailfleet.host.target import Target
 from mailfleet.host.uri_lists import KEY, UriList, checked_key, uri_lists
 from mailfleet.model import Fleet, Host
+from mailfleet.project.environment import environment_of
 from mailfleet.project.login_hashes import login_hashes
-from mailfleet.secrets import optional_secret, variable
+from mailfleet.secrets import variable
 
 _HIDDEN = "***"
 
@@ -36,9 +37,15 @@ def target_of(
             f"install one of {', '.join(RELEASES)}",
         )
     logins = login_hashes(fleet, machine)
-    roots, authority = _lab_trust(fleet)
+    environment = environment_of(fleet)
     target = Target(
-        fleet, machine, suite or "", logins, roots, authority, uri_lists=_uri_lists(fleet, machine)
+        fleet,
+        machine,
+        suite or "",
+        logins,
+        environment.roots(),
+        environment.authority(),
+        uri_lists=_uri_lists(fleet, machine),
     )
     if capacity is None:
         return target
@@ -53,24 +60,16 @@ def preview_of(fleet: Fleet, host: Host, suite: str) -> Target:
     The scanners' sizes are those of the smallest host that may scan.
     """
     logins = {login: _HIDDEN for _, stream in fleet.host_streams(host) for login in stream.logins}
-    roots, authority = _lab_trust(fleet)
-    lists = uri_lists(lab=fleet.lab is not None, key=None) if host.inbound_scan == "full" else ()
-    return Target(fleet, host, suite, logins, roots, authority, uri_lists=lists)
+    environment = environment_of(fleet)
+    lists = uri_lists(fleet.offers.uri_list, key=None) if host.inbound_scan == "full" else ()
+    return Target(
+        fleet, host, suite, logins, environment.roots(), environment.authority(), uri_lists=lists
+    )
 
 
 def _uri_lists(fleet: Fleet, machine: Host) -> tuple[UriList, ...]:
     if machine.inbound_scan != "full":
         return ()
-    key = optional_secret(KEY, lab=fleet.lab)
+    key = environment_of(fleet).optional_secret(KEY)
     checked = checked_key(key.reveal(), variable(KEY)) if key else None
-    return uri_lists(lab=fleet.lab is not None, key=checked)
-
-
-def _lab_trust(fleet: Fleet) -> tuple[Roots | None, Authority | None]:
-    if fleet.lab is None:
-        return None, None
-    from mailfleet.lab import files as lab_files
-
-    lab = lab_files(fleet.lab)
-    roots = Roots(lab.root_hints.read_text("ascii"), lab.trust_anchor.read_text("ascii"))
-    return roots, Authority(lab.acme_directory, lab.own_ca.read_text("ascii"))
+    return uri_lists(fleet.offers.uri_list, key=checked)

@@ -17,8 +17,8 @@ GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*" + "GTUBE" + "-STANDARD-ANTI-UBE-TEST-EMAI
 
 # ClamAV's own advice is 3 GB for a host that does nothing else; clamd itself holds a good 1 GB.
 FULL_DATABASE = 1500
-LAB_DATABASE = 64
-"""A lab has no way to ClamAV's mirrors: clamd loads one signature there, and takes 12 MB."""
+FIXED_DATABASE = 64
+"""Where ClamAV's mirrors are out of reach: clamd loads one signature, and takes 12 MB."""
 _SYSTEM = 512
 _MASTER = 80
 _PROCESS = {"virus": 60, "full": 100}
@@ -110,35 +110,35 @@ def level(fleet: Fleet, host: Host) -> Scan:
     return "full" if "full" in asked else "virus" if "virus" in asked else "none"
 
 
-def needed(wanted: Scan, *, lab: bool) -> int:
+def needed(wanted: Scan, *, updates: bool) -> int:
     """The least memory of a host that scans for `wanted`, the system itself included."""
-    return _fixed(lab=lab) + _FEWEST * _PROCESS[wanted]
+    return _fixed(updates=updates) + _FEWEST * _PROCESS[wanted]
 
 
-def sizing(wanted: Scan, capacity: Capacity, *, lab: bool) -> Sizing:
+def sizing(wanted: Scan, capacity: Capacity, *, updates: bool) -> Sizing:
     """As many processes as memory allows, but no more than the cores can use."""
-    left = capacity.memory - _fixed(lab=lab)
+    left = capacity.memory - _fixed(updates=updates)
     useful = min(max(_FEWEST, _PER_CORE * capacity.cores), _MOST)
     processes = max(_FEWEST, min(left // _PROCESS[wanted], useful))
     # While new signatures are loaded beside the old ones clamd holds both.
     spare = left - processes * _PROCESS[wanted]
-    return Sizing(processes, reloads_beside=spare >= _database(lab=lab))
+    return Sizing(processes, reloads_beside=spare >= _database(updates=updates))
 
 
 def reserved(fleet: Fleet, host: Host, capacity: Capacity) -> int:
     """MB that the scanners of a host take; 0 where nothing is scanned."""
-    wanted, lab = level(fleet, host), fleet.lab is not None
+    wanted, updates = level(fleet, host), fleet.offers.scanner_updates
     if wanted == "none":
         return 0
-    processes = sizing(wanted, capacity, lab=lab).processes
-    return _fixed(lab=lab) - _SYSTEM + processes * _PROCESS[wanted]
+    processes = sizing(wanted, capacity, updates=updates).processes
+    return _fixed(updates=updates) - _SYSTEM + processes * _PROCESS[wanted]
 
 
 def check_memory(fleet: Fleet, host: Host, capacity: Capacity) -> None:
     """MailfleetError where the host is too small for what it has to scan."""
     wanted = level(fleet, host)
-    lab = fleet.lab is not None
-    if wanted == "none" or capacity.memory >= needed(wanted, lab=lab):
+    updates = fleet.offers.scanner_updates
+    if wanted == "none" or capacity.memory >= needed(wanted, updates=updates):
         return
     asking = [
         f"stream {stream.name}" for _, stream in fleet.host_streams(host) if stream.scan != "none"
@@ -147,15 +147,16 @@ def check_memory(fleet: Fleet, host: Host, capacity: Capacity) -> None:
         asking.append("inbound mail")
     raise MailfleetError(
         f"{host.name} has {capacity.memory} MB of memory, and scanning needs "
-        f"{needed(wanted, lab=lab)} MB: clamd alone holds {_database(lab=lab)} MB of signatures",
+        f"{needed(wanted, updates=updates)} MB: clamd alone holds "
+        f"{_database(updates=updates)} MB of signatures",
         f"give the host more memory, or scan nothing on it ({' and '.join(asking)} is scanned): "
         '"inbound_scan": "none" in the host\'s data, and scan = "none" for its streams',
     )
 
 
-def _database(*, lab: bool) -> int:
-    return LAB_DATABASE if lab else FULL_DATABASE
+def _database(*, updates: bool) -> int:
+    return FULL_DATABASE if updates else FIXED_DATABASE
 
 
-def _fixed(*, lab: bool) -> int:
-    return _SYSTEM + _MASTER + _database(lab=lab)
+def _fixed(*, updates: bool) -> int:
+    return _SYSTEM + _MASTER + _database(updates=updates)

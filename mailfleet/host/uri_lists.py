@@ -31,14 +31,16 @@ class UriList:
     score: float
 
 
-def uri_lists(*, lab: bool, key: str | None) -> tuple[UriList, ...]:
-    """The lists to ask; with `key` Spamhaus' own servers for its customers. A lab has one of its own.
+def uri_lists(own: str | None = None, *, key: str | None) -> tuple[UriList, ...]:
+    """The lists to ask; with `key` Spamhaus' own servers for its customers.
+
+    `own` is the zone of the only one in a place that has none of the public ones.
 
     Sources: docs.spamhaus.com (return codes 127.0.1.0/24, dbltest.com), surbl.org/guidelines and
     uribl.com/about.shtml (bit masks; 1 is a refusal).
     """
-    if lab:
-        return (_dbl("dbl.lists.core.test"),)
+    if own is not None:
+        return (_dbl(own),)
     return (
         _dbl(f"{key}.dbl.dq.spamhaus.net" if key else "dbl.spamhaus.org"),
         UriList(

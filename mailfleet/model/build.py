@@ -103,7 +103,7 @@ def build_fleet(
     # A name that a broken file could have declared must not be reported as missing as well.
     complete = not found
     found += cross_check(fleet, paths, complete=complete)
-    if fleet.lab is not None and "acme" in inventory.model_fields_set:
+    if fleet.offers.own_authority and "acme" in inventory.model_fields_set:
         found.append(Problem(source, "acme", "a lab has an authority of its own; remove acme"))
     if found:
         raise ConfigurationError(found)

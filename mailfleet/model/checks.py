@@ -54,7 +54,7 @@ def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> li
 
 def deploy_problems(fleet: Fleet) -> list[Problem]:
     """What forbids to connect to the hosts, though the fleet loads and plans: example addresses."""
-    if fleet.lab is not None:
+    if fleet.offers.example_addresses:
         return []
     return [
         Problem(

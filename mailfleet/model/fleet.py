@@ -12,6 +12,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Literal
 
+from mailfleet.model import environment
 from mailfleet.model.addresses import Address, Network
 from mailfleet.model.limits import InboundLimits, Limits, Retry
 from mailfleet.model.open_ports import OpenPort
@@ -210,6 +211,11 @@ class Fleet:
     outbound_tls: Mapping[str, TlsDemand] = field(default_factory=dict, hash=False)
     """By recipient domain, or with a leading dot for all its subdomains."""
     inbound_limits: InboundLimits = field(default_factory=InboundLimits)
+
+    @property
+    def offers(self) -> environment.Offers:
+        """What the place where the hosts live offers them."""
+        return environment.INTERNET if self.lab is None else environment.LAB
 
     @cached_property
     def hosts(self) -> tuple[Host, ...]:

@@ -89,7 +89,7 @@ def _caa(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
     caa = domain.caa
     if caa is None:
         return
-    if fleet.lab is None and fleet.acme in DIRECTORIES and ISSUER not in caa.issuers:
+    if not fleet.offers.own_authority and fleet.acme in DIRECTORIES and ISSUER not in caa.issuers:
         yield (
             "caa.issuers",
             f"forbids the certificates of the hosts, which {ISSUER} issues; add it, or set acme "
@@ -145,7 +145,7 @@ def _mta_sts(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
     """Under an enforced policy nobody delivers to a server whose certificate is not trusted, nor does
     anybody see the policy change: it is fetched by HTTPS, and kept for weeks (RFC 8461 §5).
     """
-    if fleet.lab is None and fleet.acme == "staging" and domain.mta_sts is not None:
+    if not fleet.offers.own_authority and fleet.acme == "staging" and domain.mta_sts is not None:
         if domain.mta_sts.mode == "enforce":
             yield (
                 "mta_sts.mode",

@@ -35,6 +35,7 @@ from mailfleet.model.names import domain_name
 from mailfleet.model.values import shown
 from mailfleet.project.domain_files import read_domain_files
 from mailfleet.project.encoding import mark_fault
+from mailfleet.project.environment import environment_of
 from mailfleet.project.folder import dns_folder, templates_folder
 from mailfleet.project.login_hashes import check_logins
 from mailfleet.project.own_templates import own_template_problems
@@ -94,10 +95,7 @@ def declare(names: object = None, *more: object, **options: Any) -> None:
             _check_deployable(fleet)
             if _configures_hosts():
                 check_logins(fleet)
-        if real and fleet.lab is not None:
-            from mailfleet.lab import enter
-
-            enter(fleet.lab)
+            environment_of(fleet).enter()
     except MailfleetError as error:
         print(error, file=sys.stderr)
         raise SystemExit(error.exit_code) from None
@@ -332,16 +330,7 @@ def region_fault(region: str) -> str:
 
 def _add_connections(fleet: Fleet, entries: list[HostEntry]) -> None:
     """Connect to addresses: the hosts' names may not be published yet."""
-    extra: dict[str, Any] = {}
-    if fleet.lab is not None:
-        from mailfleet.lab import files
-
-        lab = files(fleet.lab)
-        extra = {
-            "ssh_user": "root",
-            "ssh_key": str(lab.ssh_key),
-            "ssh_known_hosts_file": str(lab.known_hosts),
-        }
+    extra = environment_of(fleet).connection()
     for entry in entries:
         if not isinstance(entry.data, dict):
             continue  # such an entry does not load

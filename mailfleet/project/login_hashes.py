@@ -6,7 +6,8 @@ import re
 
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Fleet, Host
-from mailfleet.secrets import optional_secret, variable, where_to_set
+from mailfleet.project.environment import environment_of
+from mailfleet.secrets import variable, where_to_set
 
 # crypt(5) of libxcrypt, which Debian's Dovecot asks: its methods that are no longer weak, whole.
 _TEXT = "[./0-9A-Za-z]"
@@ -45,10 +46,11 @@ def _read(fleet: Fleet) -> tuple[dict[str, str], dict[str, str]]:
     """The hashes of all logins, and what is wrong with the others."""
     found: dict[str, str] = {}
     faults: dict[str, str] = {}
+    environment = environment_of(fleet)
     for stream in fleet.streams:
         for login in stream.logins:
             key = variable(f"login-{login}")
-            secret = optional_secret(f"login-{login}", lab=fleet.lab)
+            secret = environment.optional_secret(f"login-{login}")
             if secret is None:
                 faults[login] = (
                     f"the secret {key} is not set: password hash of the {stream.name} login {login}"

@@ -24,7 +24,7 @@ class Access:
     that pyinfra reaches with a password: OpenSSH takes none without a terminal.
     """
 
-    def __init__(self, connections: Mapping[str, Mapping[str, Any]], *, lab: bool) -> None:
+    def __init__(self, connections: Mapping[str, Mapping[str, Any]], *, is_closed: bool) -> None:
         for name, data in connections.items():
             if data.get("ssh_password"):
                 raise MailfleetError(
@@ -36,7 +36,7 @@ class Access:
         self._folder = Path(tempfile.mkdtemp(prefix="mailfleet-"))
         self._config = self._folder / "config"
         text = "".join(_block(name, data, self._folder) for name, data in connections.items())
-        if not lab:
+        if not is_closed:
             # With -F, ssh reads no other file; first values win, so ours go before the user's.
             own = next((data.get("ssh_config_file") for data in connections.values()), None)
             text += f"Match all\n  Include {own or '~/.ssh/config'}\n"

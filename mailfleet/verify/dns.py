@@ -17,16 +17,15 @@ from mailfleet.dns.records.dkim import DkimPublicKey
 from mailfleet.dns.records.ptr import reverse_name
 from mailfleet.dns.rrset import octets
 from mailfleet.model import Fleet, Host
+from mailfleet.project.environment import environment_of
 
 
 def resolver_of(fleet: Fleet) -> dns.resolver.Resolver:
-    """The lab's resolver for a lab's fleet, else the machine's own."""
-    if fleet.lab is None:
-        return dns.resolver.Resolver()
-    from mailfleet.lab import files
-
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers = [str(address) for address in files(fleet.lab).resolvers]
+    """The resolver of the fleet's environment, else the machine's own."""
+    addresses, _ = environment_of(fleet).resolvers()
+    resolver = dns.resolver.Resolver(configure=not addresses)
+    if addresses:
+        resolver.nameservers = list(addresses)
     return resolver
 
 

@@ -14,9 +14,9 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Any
 
-from mailfleet import lab
 from mailfleet.model import Address, Fleet, SendingAddress, Stream
-from mailfleet.secrets import Secret, secret
+from mailfleet.project.environment import Inbox, environment_of
+from mailfleet.secrets import Secret
 
 # Long enough for a busy machine's first delivery, short enough to wait for.
 _DEADLINE = 30.0
@@ -86,19 +86,25 @@ def probes(fleet: Fleet, limit: str | None = None) -> tuple[Probe, ...]:
 
 
 def run(fleet: Fleet, wanted: tuple[Probe, ...]) -> Iterator[Verdict]:
-    """Submit every probe, then wait for each at the lab's receiver; in the order of `wanted`."""
-    name = fleet.lab or ""
-    lab.enter(name)
-    context = ssl.create_default_context(cafile=str(lab.files(name).ca_certificate))
+    """Submit every probe, then wait for each at the environment's inbox; in the order of `wanted`.
+
+    ValueError where the environment has none.
+    """
+    environment = environment_of(fleet)
+    inbox = environment.inbox()
+    if inbox is None:
+        raise ValueError("a probe needs an inbox")
+    environment.enter()
+    context = ssl.create_default_context(cafile=str(inbox.ca_certificate))
     sent: list[tuple[Probe, str, str]] = []
     for probe in wanted:
         token = uuid.uuid4().hex
-        sent.append((probe, token, _submit(fleet, probe, token, context)))
+        sent.append((probe, token, _submit(fleet, inbox, probe, token, context)))
     for probe, token, problem in sent:
         if problem:
             yield Verdict(probe, problem=problem)
             continue
-        message = _await(name, token)
+        message = _await(inbox, token)
         if message is None:
             problem = f"submitted, but not received within {_DEADLINE:.0f} s; see /var/log/postfix"
             yield Verdict(probe, problem=problem)
@@ -107,14 +113,14 @@ def run(fleet: Fleet, wanted: tuple[Probe, ...]) -> Iterator[Verdict]:
         yield Verdict(probe, results=" ".join(" ".join(str(line).split()) for line in found))
 
 
-def _submit(fleet: Fleet, probe: Probe, token: str, context: ssl.SSLContext) -> str:
+def _submit(fleet: Fleet, inbox: Inbox, probe: Probe, token: str, context: ssl.SSLContext) -> str:
     """Submit one probe; the reason in plain words where the host refuses it."""
     stream = fleet.stream(probe.stream)
     sending = next(s for s in fleet.host(probe.host).sending if s.stream == probe.stream)
     login = stream.logins[0]
-    password = secret(f"password-{login}", f"password of {login} for probes", lab=fleet.lab)
+    password = environment_of(fleet).secret(f"password-{login}", f"password of {login} for probes")
     try:
-        _send(stream, sending, probe, login, password, token, context)
+        _send(stream, sending, inbox, probe, login, password, token, context)
     except smtplib.SMTPResponseException as error:
         reply = error.smtp_error
         text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
@@ -130,6 +136,7 @@ def _submit(fleet: Fleet, probe: Probe, token: str, context: ssl.SSLContext) -> 
 def _send(
     stream: Stream,
     sending: SendingAddress,
+    inbox: Inbox,
     probe: Probe,
     login: str,
     password: Secret,
@@ -138,7 +145,7 @@ def _send(
 ) -> None:
     message = EmailMessage()
     message["From"] = f"Probe <probe@{stream.from_domain}>"
-    message["To"] = recipient = f"probe-{token}@v{probe.version}.{lab.INBOX_DOMAINS[0]}"
+    message["To"] = recipient = f"probe-{token}@v{probe.version}.{inbox.domain}"
     message["Subject"] = f"Probe of {probe.stream} from {probe.host}"
     message["Date"] = formatdate()
     message["Message-ID"] = f"<{token}@{sending.helo}>"
@@ -162,11 +169,11 @@ class Submission(smtplib.SMTP_SSL):
         return self.context.wrap_socket(plain, server_hostname=host)
 
 
-def _await(name: str, token: str) -> EmailMessage | None:
+def _await(inbox: Inbox, token: str) -> EmailMessage | None:
     deadline = time.monotonic() + _DEADLINE
     pause = 0.05
     while time.monotonic() < deadline:
-        for message in lab.received(name, token):
+        for message in inbox.received(token):
             if token in str(message.get("To")):
                 return message
         time.sleep(pause)

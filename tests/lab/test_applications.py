@@ -14,7 +14,7 @@ import pytest
 
 from mailfleet import lab
 from mailfleet.lab import namespaces
-from mailfleet.secrets import secret
+from mailfleet.project.environment import Lab
 from tests.lab.test_mail import arrived
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def run(
     (folder / "mail.eml").write_text(
         f"From: Shop <shop@shop.test>\r\nTo: {recipient}\r\nSubject: Your order\r\n\r\nThank you.\r\n"
     )
-    password = secret("password-orders", "tests", lab=deployed.name).reveal()
+    password = Lab(deployed.name).secret("password-orders", "tests").reveal()
     environment = {
         **os.environ,
         "HOME": str(folder),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mailfleet.lab import addresses
-from mailfleet.secrets import secret
+from mailfleet.project.environment import Lab
 
 if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab
@@ -192,7 +192,7 @@ def test_guessing_passwords_is_banned_and_the_ban_outlives_a_reload(target: Targ
 
 
 def test_wrong_logins_cost_a_neighbour_nothing(target: Target) -> None:
-    password = secret("password-orders", "tests", lab=target.deployed.name).reveal()
+    password = Lab(target.deployed.name).secret("password-orders", "tests").reveal()
     # One after another: with Dovecot's penalty, which grows, the answers would become 454.
     for _ in range(3):
         assert target.guess(GUESSER, 6) == ["535"] * 6
@@ -214,7 +214,7 @@ def test_a_ban_ends_by_itself(target: Target) -> None:
 
 
 def test_good_logins_are_never_banned(target: Target) -> None:
-    password = secret("password-orders", "tests", lab=target.deployed.name).reveal()
+    password = Lab(target.deployed.name).secret("password-orders", "tests").reveal()
     for _ in range(2):
         found = target.attempts(BYSTANDER, "login", target.submission, 20, "orders", password)
         assert found == ["235"] * 20
@@ -225,7 +225,7 @@ def test_good_logins_are_never_banned(target: Target) -> None:
 
 
 def test_each_wrong_login_of_a_session_counts_and_the_right_one_does_not(target: Target) -> None:
-    password = secret("password-orders", "tests", lab=target.deployed.name).reveal()
+    password = Lab(target.deployed.name).secret("password-orders", "tests").reveal()
     found = target.attempts(GUESSER, "session", target.submission, 2, "orders", password)
     assert found == ["535 535 535 235"] * 2
     until(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailfleet.host.scanning import EICAR
-from mailfleet.secrets import secret
+from mailfleet.project.environment import Lab
 from tests.lab.test_mail import LabSmtp, bounced, inbound
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def test_what_cannot_be_scanned_to_its_end_is_no_submission(
     address = f"a@{stream.from_domain}"
     top, message = LIMITS[kind]()
     data = build(top, message, uuid.uuid4().hex).replace(SENDER.encode(), address.encode())
-    password = secret(f"password-{stream.logins[0]}", "tests", lab=deployed_lab.name).reveal()
+    password = Lab(deployed_lab.name).secret(f"password-{stream.logins[0]}", "tests").reveal()
     with LabSmtp(deployed_lab, str(sending.addresses[0]), stream.tls_port, stream.endpoint) as smtp:
         smtp.ehlo()
         smtp.login(stream.logins[0], password)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.secrets import secret
+from mailfleet.project.environment import Lab
 from roles import postfix
 from tests.lab.test_mail import SUITES, LabSmtp, connect
 
@@ -99,7 +99,7 @@ def session(limited: DeployedLab, sending: SendingAddress) -> Iterator[Callable[
 def logged_in(smtp: LabSmtp, lab_name: str) -> LabSmtp:
     """The session after TLS and login."""
     smtp.starttls(context=smtp.context)
-    smtp.login("orders", secret("password-orders", "tests", lab=lab_name).reveal())
+    smtp.login("orders", Lab(lab_name).secret("password-orders", "tests").reveal())
     return smtp
 
 

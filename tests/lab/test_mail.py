@@ -17,7 +17,7 @@ import pytest
 
 from mailfleet import lab
 from mailfleet.lab import namespaces
-from mailfleet.secrets import secret
+from mailfleet.project.environment import Lab
 from mailfleet.verify import probe
 from roles import postfix
 
@@ -175,7 +175,7 @@ def submit(
     version = 6 if "@v6." in recipient else 4
     address = next(str(a) for a in sending.addresses if a.version == version)
     login = stream.logins[0]
-    password = secret(f"password-{login}", "tests", lab=deployed.name).reveal()
+    password = Lab(deployed.name).secret(f"password-{login}", "tests").reveal()
     message = EmailMessage()
     message["From"] = f"Shop <shop@{stream.from_domain}>"
     message["To"] = recipient

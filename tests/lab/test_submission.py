@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.secrets import secret
+from mailfleet.project.environment import Lab
 from tests.lab.test_mail import LabSmtp, arrived, bounced
 
 if TYPE_CHECKING:
@@ -331,7 +331,7 @@ def connected(
 
 def log_in(deployed: DeployedLab, smtp: LabSmtp, login: str) -> None:
     """Log in with the lab's password for `login`."""
-    smtp.login(login, secret(f"password-{login}", "tests", lab=deployed.name).reveal())
+    smtp.login(login, Lab(deployed.name).secret(f"password-{login}", "tests").reveal())
 
 
 def refusal(smtp: LabSmtp, sender: str, recipient: str = "x@inbox.test") -> tuple[int, str]:

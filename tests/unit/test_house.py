@@ -167,6 +167,39 @@ def test_the_layers_import_downwards_only() -> None:
     assert wrong == []
 
 
+# What may know of labs: where the option is declared, the one that tells environments apart, and labs.
+KNOWS_LABS = (
+    "mailfleet/lab/",
+    "mailfleet/cli/lab.py",
+    "mailfleet/cli/__init__.py",
+    "mailfleet/project/environment.py",
+    "mailfleet/model/fleet.py",
+    "mailfleet/model/schema.py",
+    "mailfleet/model/build.py",
+)
+
+
+def test_production_code_does_not_ask_whether_it_runs_in_a_lab() -> None:
+    wrong = []
+    for path in MODULES:
+        name = str(path.relative_to(ROOT))
+        product = name.startswith(("mailfleet/", "roles/", "deploys/", "dns/"))
+        if not product or name.startswith(KNOWS_LABS):
+            continue
+        tree = parsed(path)
+        wrong += [
+            f"{name} imports {one}"
+            for one in imports(tree)
+            if f"{one}.".startswith("mailfleet.lab.")
+        ]
+        wrong += [
+            f"{name}:{node.lineno} reads .lab"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and node.attr == "lab"
+        ]
+    assert wrong == []
+
+
 def _package(module: str) -> str:
     """The package of the library that a module is in, e.g. "host" or "dns.plan"."""
     parts = module.split(".")[1:]

@@ -49,7 +49,9 @@ def real(fleet: Fleet, ptr_records: PtrRecords) -> frozenset[Address]:
 
     In a lab they are real.
     """
-    return frozenset(a for a in ptr_records if fleet.lab is not None or not is_documentation(a))
+    return frozenset(
+        a for a in ptr_records if fleet.offers.example_addresses or not is_documentation(a)
+    )
 
 
 def located(ptr_records: PtrRecords, known: Collection[Address], lookup: Lookup | None) -> Located:

@@ -20,6 +20,7 @@ from mailfleet.dns.lookup import LookupFailedError
 from mailfleet.dns.rrset import from_rdata
 from mailfleet.model import Fleet
 from mailfleet.model.addresses import parse_address
+from mailfleet.project.environment import environment_of
 
 _TIMEOUT = 3.0
 _TRIES = 2
@@ -109,12 +110,7 @@ class Resolver:
 
 
 def resolver_of(fleet: Fleet, address: str | None = None) -> Resolver:
-    """The resolver at `address`, else the lab's where the fleet lives in one, else this machine's."""
+    """The resolver at `address`, else that of the fleet's environment, else this machine's."""
     if address is not None:
         return Resolver([str(parse_address(address))])
-    if fleet.lab is None:
-        return Resolver()
-    from mailfleet.lab import files
-
-    addresses = [str(one) for one in files(fleet.lab).resolvers]
-    return Resolver(addresses, f"the lab's resolver {addresses[0]}")
+    return Resolver(*environment_of(fleet).resolvers())

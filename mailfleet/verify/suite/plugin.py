@@ -27,6 +27,7 @@ from mailfleet.host.state import ConfigFile, HostState
 from mailfleet.host.target import Target
 from mailfleet.model import Address, Fleet, Host
 from mailfleet.project import inventory
+from mailfleet.project.environment import environment_of
 from mailfleet.verify import (
     authentication,
     identity,
@@ -102,7 +103,9 @@ class Verification:
             # Before any thread starts: those that run already would stay outside.
             enter(self.fleet.lab)
         names = [host.name for host in self.hosts]
-        self.access = Access(inventory.read_connections(path), lab=self.fleet.lab is not None)
+        self.access = Access(
+            inventory.read_connections(path), is_closed=environment_of(self.fleet).is_closed
+        )
         self.names = Names(resolver_of(self.fleet))
         self.expected = OncePerHost(names, self._expected)
         self.readings = OncePerHost(names, self._read)

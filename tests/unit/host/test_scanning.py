@@ -98,15 +98,15 @@ def test_the_failure_of_what_is_not_scanned_is_a_mistake() -> None:
 
 @pytest.mark.parametrize("wanted", ["virus", "full"])
 def test_sizes_follow_memory_and_cores(wanted: Any) -> None:
-    least = needed(wanted, lab=False)
+    least = needed(wanted, updates=True)
     assert least > FULL_DATABASE + 512
-    small = sizing(wanted, Capacity(least, 8), lab=False)
+    small = sizing(wanted, Capacity(least, 8), updates=True)
     assert (small.processes, small.reloads_beside) == (2, False)
-    large = sizing(wanted, Capacity(65_536, 8), lab=False)
+    large = sizing(wanted, Capacity(65_536, 8), updates=True)
     assert (large.processes, large.reloads_beside) == (16, True)
-    assert sizing(wanted, Capacity(65_536, 64), lab=False).processes == 20
+    assert sizing(wanted, Capacity(65_536, 64), updates=True).processes == 20
     for memory in range(least, 16_384, 97):
-        found = sizing(wanted, Capacity(memory, 4), lab=False)
+        found = sizing(wanted, Capacity(memory, 4), updates=True)
         assert 2 <= found.processes <= 8
 
 

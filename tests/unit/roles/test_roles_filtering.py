@@ -122,7 +122,7 @@ def test_no_mail_is_too_large_to_be_scanned() -> None:
 
 
 def test_the_key_is_for_amavis_alone() -> None:
-    state = filtering.desired(replace(target(), uri_lists=uri_lists(lab=False, key=KEY)))
+    state = filtering.desired(replace(target(), uri_lists=uri_lists(key=KEY)))
     holders = [file for file in state.files if KEY in file.content]
     assert [(f.path, f.mode, f.owner, f.group) for f in holders] == [
         ("/etc/spamassassin/mailfleet-lists.cf", 0o640, "root", "amavis")

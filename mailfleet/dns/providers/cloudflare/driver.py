@@ -27,7 +27,8 @@ from mailfleet.dns.providers.cloudflare.records import Rules, ZoneRecords, recor
 from mailfleet.dns.providers.cloudflare.zones import Zones, problems_of
 from mailfleet.errors import MailfleetError, RefusedError
 from mailfleet.model import Address, Fleet, ProviderSettings
-from mailfleet.secrets import Secret, secret
+from mailfleet.project.environment import environment_of
+from mailfleet.secrets import Secret
 
 _TIMEOUT = 60.0
 # An endpoint of one's own, for tests and proxies.
@@ -42,7 +43,7 @@ def open_cloudflare(settings: ProviderSettings, fleet: Fleet) -> Cloudflare:
         return domain.ttl if domain else 3600
 
     return Cloudflare(
-        secret(SECRET, PURPOSE, lab=fleet.lab),
+        environment_of(fleet).secret(SECRET, PURPOSE),
         Rules(fleet.name, fleet.proxied, ttl),
         expected=len({d.zone for d in fleet.domains if d.dns == settings}),
         endpoint=os.environ.get(_ENDPOINT_VARIABLE) or ENDPOINT,

@@ -23,7 +23,7 @@ from mailfleet.dns.providers.hetzner.sending import Sender
 from mailfleet.dns.providers.hetzner.writes import claims, writes
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Fleet, ProviderSettings
-from mailfleet.secrets import secret
+from mailfleet.project.environment import environment_of
 
 _ENDPOINT = "MAILFLEET_HETZNER_ENDPOINT"
 
@@ -45,7 +45,7 @@ def connection_of(fleet: Fleet) -> Connection:
 
     MAILFLEET_HETZNER_ENDPOINT names another address of the API, for tests and proxies.
     """
-    token = secret("hetzner", PERMISSION, lab=fleet.lab)
+    token = environment_of(fleet).secret("hetzner", PERMISSION)
     return Connection(token, os.environ.get(_ENDPOINT) or ENDPOINT)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -49,7 +49,11 @@ class Arguments:
         return text
 
 
-def arguments(settings: ProviderSettings, lab: str | None = None) -> Arguments:
+SecretSource = Callable[[str, str], Secret]
+"""Gives a secret by its name and purpose; MailfleetError where it is not set."""
+
+
+def arguments(settings: ProviderSettings, source: SecretSource = secret) -> Arguments:
     """The table `octodns` of `[dns]`, its env/NAME references looked up.
 
     MailfleetError where a secret is not set.
@@ -60,7 +64,7 @@ def arguments(settings: ProviderSettings, lab: str | None = None) -> Arguments:
     secrets: dict[str, Secret] = {}
     for name, value in given.items():
         if isinstance(value, str) and value.startswith(_ENV):
-            secrets[name] = _looked_up(value.removeprefix(_ENV), _purpose(name, path), lab)
+            secrets[name] = _looked_up(value.removeprefix(_ENV), _purpose(name, path), source)
         else:
             plain[name] = list(value) if isinstance(value, tuple) else value
     return Arguments(path, plain, secrets)
@@ -109,9 +113,9 @@ def _purpose(argument: str, path: str) -> str:
     return f"the argument {argument} of {path}"
 
 
-def _looked_up(variable: str, purpose: str, lab: str | None) -> Secret:
+def _looked_up(variable: str, purpose: str, source: SecretSource) -> Secret:
     if variable.startswith(_OWN):
-        return secret(variable.removeprefix(_OWN), purpose, lab=lab)
+        return source(variable.removeprefix(_OWN), purpose)
     if text := os.environ.get(variable, "").strip():
         return Secret(text)
     problem = f"the environment variable {variable} is not set: {purpose}"

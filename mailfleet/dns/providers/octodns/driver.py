@@ -28,13 +28,14 @@ from mailfleet.dns.providers.octodns.errors import (
 from mailfleet.dns.rrset import RRset, canonical_name, enclosing
 from mailfleet.errors import MailfleetError, RefusedError
 from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.project.environment import environment_of
 
 _LIST_TTL = 300
 
 
 def open_octodns(settings: ProviderSettings, fleet: Fleet) -> OctoDns:
     """The driver for a fleet; looks secrets up and loads the provider class."""
-    return OctoDns(arguments(settings, fleet.lab), fleet.name)
+    return OctoDns(arguments(settings, environment_of(fleet).secret), fleet.name)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from mailfleet.dns.providers.rfc2136.errors import Peer
 from mailfleet.dns.providers.rfc2136.tsig import tsig_key
 from mailfleet.dns.rrset import RRset
 from mailfleet.model import Address, Fleet, ProviderSettings
-from mailfleet.secrets import secret
+from mailfleet.project.environment import environment_of
 
 _THREADS = 32
 
@@ -32,7 +32,7 @@ def tsig_secret(settings: ProviderSettings) -> tuple[str, str]:
 def open_rfc2136(settings: ProviderSettings, fleet: Fleet) -> Rfc2136:
     """The driver of a server for a fleet; looks the TSIG secret up."""
     server, name = settings.server or "", settings.key or ""
-    found = secret(*tsig_secret(settings), lab=fleet.lab)
+    found = environment_of(fleet).secret(*tsig_secret(settings))
     return Rfc2136(Peer(server, settings.port, name), tsig_key(name, found), fleet.name)
 
 
