@@ -65,7 +65,7 @@ class Retry:
         if is_over:
             _log.debug("%s: %s, given up after %d tries", self._what, outcome.name, tries)
             return False
-        _log.debug("%s: %s, again in %.0f s", self._what, outcome.name, pause)
+        _log.info("%s: %s, again in %.0f s", self._what, outcome.name, pause)
         self._waited += pause
         self._sleep(pause)
         return True

@@ -16,6 +16,7 @@ from mailfleet.cli.plan import plan
 from mailfleet.cli.probe import probe
 from mailfleet.cli.render import render
 from mailfleet.cli.validate import validate
+from mailfleet.cli.verbosity import add_to, report_defect
 from mailfleet.cli.verify import verify
 from mailfleet.errors import EXIT_FAILED, MailfleetError
 
@@ -41,6 +42,7 @@ cli.add_command(probe)
 cli.add_command(render)
 cli.add_command(validate)
 cli.add_command(verify)
+add_to(cli)
 
 
 def main() -> None:
@@ -52,6 +54,9 @@ def main() -> None:
     except MailfleetError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user who does not ask for it
+        report_defect(error)
+        sys.exit(EXIT_FAILED)
 
 
 def _main_with_document() -> NoReturn:
@@ -67,5 +72,9 @@ def _main_with_document() -> NoReturn:
         click.echo(as_document(error))
         sys.exit(error.exit_code)
     except click.Abort as error:
+        click.echo(as_document(error))
+        sys.exit(EXIT_FAILED)
+    except Exception as error:  # noqa: BLE001 - as above
+        report_defect(error)
         click.echo(as_document(error))
         sys.exit(EXIT_FAILED)

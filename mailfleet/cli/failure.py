@@ -24,12 +24,12 @@ def wants_document(group: click.Group, arguments: Sequence[str]) -> bool:
     return known and "--json" in arguments
 
 
-def as_document(error: MailfleetError | click.ClickException | click.Abort) -> str:
+def as_document(error: Exception) -> str:
     """The JSON document of an error: exit code, text, hint, and each problem by file and key."""
     return json.dumps({"error": _plain(error)}, indent=2)
 
 
-def _plain(error: MailfleetError | click.ClickException | click.Abort) -> dict[str, Any]:
+def _plain(error: Exception) -> dict[str, Any]:
     if isinstance(error, MailfleetError):
         problems = error.problems if isinstance(error, ConfigurationError) else ()
         return {
@@ -38,10 +38,9 @@ def _plain(error: MailfleetError | click.ClickException | click.Abort) -> dict[s
             "hint": error.hint,
             "problems": [vars(problem) for problem in problems],
         }
-    usage = isinstance(error, click.ClickException)
-    return {
-        "exit_code": error.exit_code if isinstance(error, click.ClickException) else EXIT_FAILED,
-        "text": error.format_message() if isinstance(error, click.ClickException) else "aborted",
-        "hint": "see --help" if usage else "",
-        "problems": [],
-    }
+    code, text, hint = EXIT_FAILED, "a defect of mailfleet", "try again with --debug"
+    if isinstance(error, click.ClickException):
+        code, text, hint = error.exit_code, error.format_message(), "see --help"
+    elif isinstance(error, click.Abort):
+        text, hint = "aborted", ""
+    return {"exit_code": code, "text": text, "hint": hint, "problems": []}

@@ -8,13 +8,13 @@ group data and configuration mean exactly what they mean in `pyinfra INVENTORY d
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from mailfleet.errors import MailfleetError
 from mailfleet.model.names import domain_name
+from mailfleet.remote.process import run
 
 
 def read_facts(inventory_path: str | Path, fact: str) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def read_facts(inventory_path: str | Path, fact: str) -> dict[str, Any]:
     host could be reached; which hosts are missing, the caller sees.
     """
     command = [sys.executable, "-m", "pyinfra", "-y", "--json", str(inventory_path), "fact", fact]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run(command, capture_output=True)
     found = _values(done.stdout)
     if not found:
         raise MailfleetError(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailfleet.host.plan.report import PLAN, HostReport, load
+from mailfleet.remote.process import timed
 
 _LOOK = 0.2
 """Seconds between two looks at how far it is; nothing depends on it but the progress that is shown."""
@@ -54,7 +55,10 @@ def read_plans(
 def _run(command: list[str], folder: Path, progress: Callable[[str], None]) -> list[str]:
     """Run to the end; the lines of stderr."""
     shown: set[str] = set()
-    with (folder / "stderr").open("w+", encoding="utf-8", errors="replace") as errors:
+    with (
+        timed(command) as ended,
+        (folder / "stderr").open("w+", encoding="utf-8", errors="replace") as errors,
+    ):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         try:
             while True:
@@ -65,6 +69,7 @@ def _run(command: list[str], folder: Path, progress: Callable[[str], None]) -> l
                     progress(name)
                 shown |= ready
                 if process.returncode is not None:
+                    ended.append(process.returncode)
                     break
         finally:
             process.kill()

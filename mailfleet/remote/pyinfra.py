@@ -13,6 +13,7 @@ from typing import Any
 
 from mailfleet.errors import MailfleetError
 from mailfleet.model.names import domain_name
+from mailfleet.remote.process import run
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def deploy(
     if sys.stderr.isatty():
         # --json alone switches it off, for those who read both streams as one.
         environment.setdefault("PYINFRA_PROGRESS", "on")
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=environment)
+    done = run(command, stdout=subprocess.PIPE, env=environment)
     results = _results(done.stdout)
     if results is None:
         problem = f"pyinfra ended with exit code {done.returncode} before it deployed anything"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from testinfra.host import Host as Connection
 
 from mailfleet.errors import MailfleetError
 
+_log = logging.getLogger(__name__)
 _TIMEOUT = 10
 
 
@@ -57,6 +60,7 @@ class Access:
     def run(self, name: str, command: str) -> str:
         """The output of a shell command on a host; MailfleetError where it could not be run."""
         hint = f"try: ssh {self._connections[name].get('ssh_hostname', name)}"
+        start = time.monotonic()
         try:
             done = self.host(name).run(command)
         except RuntimeError as error:  # testinfra's word for ssh's own failures
@@ -64,6 +68,8 @@ class Access:
             said = str(getattr(result, "stderr", result)).strip().splitlines()
             problem = f"{name} cannot be reached: {said[-1] if said else 'ssh failed'}"
             raise MailfleetError(problem, hint) from None
+        _log.info("%s: exit code %d after %.2f s", name, done.rc, time.monotonic() - start)
+        _log.debug("%s: %s", name, command)
         if done.rc != 0:
             said = done.stderr.strip().splitlines()
             problem = f"{name} cannot be read: {said[-1] if said else f'exit code {done.rc}'}"

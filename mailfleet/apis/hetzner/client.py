@@ -117,5 +117,5 @@ class Connection:
 
     def _note(self, response: requests.Response, *_: Any, **__: Any) -> None:
         request = response.request
-        _log.debug("hetzner: %s %s: %d", request.method, request.path_url, response.status_code)
+        _log.info("hetzner: %s %s: %d", request.method, request.path_url, response.status_code)
         self._headers = {name.lower(): text for name, text in response.headers.items()}

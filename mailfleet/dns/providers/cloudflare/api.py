@@ -145,7 +145,7 @@ def open_client(token: Secret, endpoint: str, timeout: float) -> cloudflare.Clou
 
     def note(response: httpx.Response) -> None:
         request = response.request
-        _log.debug("cloudflare: %s %s: %d", request.method, request.url.path, response.status_code)
+        _log.info("cloudflare: %s %s: %d", request.method, request.url.path, response.status_code)
 
     timeouts = httpx.Timeout(timeout, connect=min(timeout, _CONNECT))
     return cloudflare.Cloudflare(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import dns.message
 import dns.name
 import dns.query
@@ -14,6 +16,8 @@ import dns.zone
 
 from mailfleet.dns.providers.rfc2136.errors import Peer, explained, failure, refusal
 from mailfleet.errors import RefusedError
+
+_log = logging.getLogger(__name__)
 
 _TIMEOUT = 10.0
 _TRANSFER_LIFETIME = 120.0
@@ -31,12 +35,14 @@ class NameServer:
     def transfer(self, zone: str) -> dns.zone.Zone:
         """The whole zone by AXFR (RFC 5936)."""
         content = dns.zone.Zone(zone, relativize=False)
+        _log.info("AXFR %s from %s port %d", zone, self.peer.server, self.peer.port)
         with explained(self.peer, zone, "read"):
             self._transfer(content)
         return content
 
     def update(self, zone: str, message: dns.update.UpdateMessage) -> None:
         """Send one UPDATE (RFC 2136). RefusedError where the server answers that it does not take it."""
+        _log.info("UPDATE %s at %s port %d", zone, self.peer.server, self.peer.port)
         with explained(self.peer, zone, "change"):
             # The answer comes after the server has committed (RFC 2136 §3.5).
             answer = dns.query.tcp(message, self.peer.server, timeout=_TIMEOUT, port=self.peer.port)
