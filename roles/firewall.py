@@ -150,14 +150,14 @@ def _egress() -> tuple[ConfigFile, ...]:
     )  # fmt: skip
 
 
-def desired(target: Target, listeners: Iterable[Listener]) -> HostState:
-    """Default deny, and an opening for each public listener, IPv4 and IPv6 alike."""
+def desired(target: Target, others: HostState) -> HostState:
+    """Default deny, and an opening for each public listener of `others`, IPv4 and IPv6 alike."""
     own = tuple(
         Listener(port.purpose, port.protocol, port.port, (), "operator", port.sources)
         for port in target.host.open_ports
     )
     # In the order that `merge` gives them: verify compares the kernel's.
-    listeners = (*own, *listeners)
+    listeners = (*own, *others.listeners)
     affects = (RELOAD,)
     return HostState(
         # Without nftables' compatibility tools ufw has nothing to load its rules with.

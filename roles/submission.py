@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from mailfleet.host.profile import SecretNeed
 from mailfleet.host.sandbox import drop_in
 from mailfleet.host.state import Check, ConfigFile, Directory, HostState, Service
 from mailfleet.host.target import Target
 from mailfleet.host.templates import render
+from mailfleet.model import Fleet, Host
 
 UNIT = "dovecot.service"
+
+
+def secrets(fleet: Fleet, host: Host) -> Iterator[SecretNeed]:
+    """The password hash of each login of the host's streams."""
+    for _, stream in fleet.host_streams(host):
+        for login in stream.logins:
+            yield SecretNeed(f"login-{login}", f"password hash of the {stream.name} login {login}")
 
 
 def desired(target: Target) -> HostState:

@@ -7,7 +7,6 @@ certificate is not what the host needs.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 
 from mailfleet.facts.tls import CHAIN as CHAIN
 from mailfleet.facts.tls import FOLDER as FOLDER
@@ -32,15 +31,10 @@ def names(target: Target) -> tuple[str, ...]:
     return certificates.names(target.fleet, target.host)
 
 
-def readers(services: Iterable[Service]) -> tuple[str, ...]:
-    """The units that have to learn of a new certificate."""
-    return tuple(service.unit for service in services if service.reads_certificate)
-
-
-def desired(target: Target, services: Iterable[Service]) -> HostState:
-    """certbot, the agent, its configuration and its timer; `services` are those of all roles."""
+def desired(target: Target, others: HostState) -> HostState:
+    """certbot, the agent with its timer, and which units of `others` it reloads."""
     reload = (RELOAD,)
-    configuration = ConfigFile(CONFIG, config(target, readers(services)))
+    configuration = ConfigFile(CONFIG, config(target, others.certificate_readers))
     files = [
         configuration,
         *(

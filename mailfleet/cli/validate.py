@@ -15,6 +15,7 @@ from mailfleet.model import Fleet
 from mailfleet.model.checks import deploy_problems
 from mailfleet.project import inventory
 from mailfleet.project.folder import templates_folder
+from roles.profiles import MTA
 
 
 @click.command()
@@ -30,7 +31,7 @@ def validate(inventory_path: str, as_document: bool) -> None:
     fleet = inventory.read(inventory_path)
     if templates_folder(inventory_path).is_dir():
         previews(fleet, fleet.hosts)
-    secrets = required_secrets(fleet)
+    secrets = required_secrets(fleet, MTA)
     examples = deploy_problems(fleet)
     if as_document:
         content = {

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 
 from pyinfra import host
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.connectors.ssh import SSHConnector
 
 from mailfleet.deploy.plan import report_plan
-from mailfleet.deploy.target import target_of
+from mailfleet.deploy.target import state_of, target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Machine, Release
 from mailfleet.host.plan.host import HOST
 from mailfleet.host.plan.report import PLAN
+from mailfleet.host.profile import Profile
 from mailfleet.host.state import HostState
 from mailfleet.host.target import Target
 from mailfleet.model import Address
@@ -24,7 +24,7 @@ from mailfleet.project import inventory
 
 
 def current_target() -> Target:
-    """The host that pyinfra is preparing, with its release, secrets and the lab's roots."""
+    """The host that pyinfra is preparing, with its release, and the secrets and trust of its environment."""
     _no_delay()
     name = domain_name(host.name.rpartition("/")[2])
     try:
@@ -38,12 +38,17 @@ def current_target() -> Target:
         raise PyinfraError(str(error)) from None
 
 
-def state_of(target: Target, desired: Callable[[Target], HostState]) -> HostState:
-    """What `desired` says of `target`; PyinfraError where a template of the user's fails."""
+def run(profile: Profile) -> None:
+    """Bring the host that pyinfra is preparing to what its profile says: all that a deploy file calls.
+
+    PyinfraError where a template of the user's fails.
+    """
+    target = current_target()
     try:
-        return desired(target)
+        state = state_of(profile, target)
     except MailfleetError as error:
         raise PyinfraError(str(error)) from None
+    apply(state, target.host.all_addresses)
 
 
 def apply(state: HostState, addresses: tuple[Address, ...]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mailfleet.dns.providers.registry import secrets_of
+from mailfleet.host.profile import Profile
 from mailfleet.model import Fleet, ProviderSettings
 from mailfleet.project.environment import environment_of
 from mailfleet.secrets import optional_secret, variable
@@ -23,22 +24,21 @@ class RequiredSecret:
     is_set: bool
 
 
-def required_secrets(fleet: Fleet) -> tuple[RequiredSecret, ...]:
-    """The password hashes of logins, then what the DNS providers want, each once.
+def required_secrets(fleet: Fleet, profile: Profile) -> tuple[RequiredSecret, ...]:
+    """What the profile's roles look up, then what the DNS providers want, each once.
 
     None where the fleet's environment makes its own, as a lab does. MailfleetError where the sops file
     that MAILFLEET_SECRETS names cannot be read.
     """
     if environment_of(fleet).makes_secrets:
         return ()
-    found = dict(_wanted(fleet))
+    found = dict(_wanted(fleet, profile))
     return tuple(RequiredSecret(key, purpose, _is_set(key)) for key, purpose in found.items())
 
 
-def _wanted(fleet: Fleet) -> Iterator[tuple[str, str]]:
-    for stream in fleet.streams:
-        for login in stream.logins:
-            yield variable(f"login-{login}"), f"password hash of the {stream.name} login {login}"
+def _wanted(fleet: Fleet, profile: Profile) -> Iterator[tuple[str, str]]:
+    for need in profile.secrets(fleet):
+        yield variable(need.name), need.purpose
     for settings in _providers(fleet):
         yield from secrets_of(settings)
 

@@ -6,11 +6,15 @@ from dataclasses import replace
 
 from mailfleet.errors import MailfleetError
 from mailfleet.host import scanning, signing
+from mailfleet.host.profile import Profile
 from mailfleet.host.releases import RELEASES
+from mailfleet.host.state import HostState
 from mailfleet.host.target import Target
+from mailfleet.host.templates import own_templates
 from mailfleet.host.uri_lists import KEY, UriList, checked_key, uri_lists
 from mailfleet.model import Fleet, Host
 from mailfleet.project.environment import environment_of
+from mailfleet.project.folder import templates_folder
 from mailfleet.project.login_hashes import login_hashes
 from mailfleet.secrets import variable
 
@@ -52,6 +56,12 @@ def target_of(
     scanning.check_memory(fleet, machine, capacity)
     signing.check_memory(fleet, machine, capacity)
     return replace(target, capacity=capacity)
+
+
+def state_of(profile: Profile, target: Target) -> HostState:
+    """Everything that a host shall be, from the user's own templates where there are any."""
+    with own_templates(templates_folder(target.fleet.source)):
+        return profile.desired(target)
 
 
 def preview_of(fleet: Fleet, host: Host, suite: str) -> Target:

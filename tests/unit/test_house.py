@@ -159,8 +159,8 @@ def test_the_layers_import_downwards_only() -> None:
             entry = layer[1:2] == ("cli",) or layer[1:3] == ("verify", "suite")
             below = layer[0] == "mailfleet" and not entry
             upwards = below and target[0] in {"roles", "deploys", "tests", "bench"}
-            # roles/__init__.py is the list of the roles, no role itself.
-            role = layer[0] == "roles" and layer[1] != "__init__"
+            # Both list roles, and are none themselves.
+            role = layer[0] == "roles" and layer[1] not in ("__init__", "profiles")
             sideways = role and target[0] == "roles" and target[1:2] != [layer[1]]
             if upwards or sideways or target[0] == "deploys":
                 wrong.append(f"{path.relative_to(ROOT)} imports {name}")

@@ -97,11 +97,8 @@ class Verification:
         self._progress = progress
         self.fleet = inventory.read_for_deploy(path)
         self.hosts = chosen(self.fleet, limit)
-        if self.fleet.lab is not None:
-            from mailfleet.lab import enter
-
-            # Before any thread starts: those that run already would stay outside.
-            enter(self.fleet.lab)
+        # Before any thread starts: those that run already would stay outside.
+        environment_of(self.fleet).enter()
         names = [host.name for host in self.hosts]
         self.access = Access(
             inventory.read_connections(path), is_closed=environment_of(self.fleet).is_closed
@@ -206,10 +203,8 @@ class Verification:
 
     def _trusted(self, name: str) -> str:
         """Whom the certificates have to come from; see `smtp_session.context`."""
-        if self.fleet.lab is not None:
-            from mailfleet.lab import files
-
-            return str(files(self.fleet.lab).ca_certificate)
+        if (inbox := environment_of(self.fleet).inbox()) is not None:
+            return str(inbox.ca_certificate)
         chains = self.readings[name].tls.chains
         authorities = issuers(chains[0]) if chains else ""
         if certificates.directory(self.fleet) == certificates.PRODUCTION or not authorities:
