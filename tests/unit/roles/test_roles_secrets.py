@@ -18,7 +18,7 @@ KEY = "keyofacustomer0123456789"
 @pytest.mark.parametrize("suite", SUITES)
 @pytest.mark.parametrize("kind", HOSTS)
 def test_a_file_with_a_secret_is_marked(kind: str, suite: str) -> None:
-    target = replace(target_of(kind, suite), uri_lists=uri_lists(lab=False, key=KEY))
+    target = replace(target_of(kind, suite), uri_lists=uri_lists(key=KEY))
     state = desired(target)
     secrets = (KEY, *target.logins.values())
     holding = {f.path for f in state.files if any(secret in f.content for secret in secrets)}
