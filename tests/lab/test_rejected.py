@@ -21,14 +21,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 ROOT = Path(__file__).resolve().parents[2]
-# pyinfra as ever, but with the templates of another folder. pyinfra comes first: it patches modules.
-PYINFRA = """
-import pathlib, sys
-from pyinfra_cli.main import main
-from mailfleet.host import templates
-templates.FOLDER = pathlib.Path(sys.argv.pop(1))
-main()
-"""
+# What a user's repository has; its own templates take the place of ours.
+REPOSITORY = ("inventories", "dns", "deploys", "templates")
 # All that a run could touch: contents, owners and modes, units with their processes, firewall rules. A
 # timer's state changes whenever it is due.
 STATE = r"""
@@ -99,8 +93,9 @@ MISTAKES = {
 def test_it_never_goes_live(deployed_lab: DeployedLab, tmp_path: Path, mistake: Mistake) -> None:
     hosts = {deployed_lab.eu: "2.3", deployed_lab.us: "2.4"}
     before = {host: deployed_lab.on(host, STATE) for host in hosts}
+    for folder in REPOSITORY:
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     templates = tmp_path / "templates"
-    shutil.copytree(ROOT / "templates", templates)
     for dovecot in hosts.values():
         path = templates / mistake.template.format(dovecot=dovecot)
         if mistake.line not in path.read_text().splitlines()[-1:]:
@@ -109,8 +104,8 @@ def test_it_never_goes_live(deployed_lab: DeployedLab, tmp_path: Path, mistake: 
     with (templates / "etc/hosts.j2").open("a") as file:
         file.write("# a change that is right\n")
     done = subprocess.run(
-        [sys.executable, "-c", PYINFRA, str(templates), "-y", "inventories/lab", "deploys/mta.py"],
-        cwd=ROOT, env=deployed_lab.environment, capture_output=True, text=True, check=False,
+        [Path(sys.executable).with_name("pyinfra"), "-y", "inventories/lab", "deploys/mta.py"],
+        cwd=tmp_path, env=deployed_lab.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode != 0, said
