@@ -82,6 +82,12 @@ _answers = _json.loads((_pathlib.Path(__file__).parents[1] / "answers.json").rea
 for _name, _data in eu + us:
     _data["fake_responses"] = _answers.get(_name.rpartition("/")[2], {})
 """
+# Example addresses forbid to connect.
+PUBLIC = (
+    INVENTORY.replace('"192.0.2.', '"193.0.6.')
+    .replace('"203.0.113.', '"193.0.7.')
+    .replace('"2001:db8:', '"2001:67c:2e8:')
+)
 
 
 @dataclass(frozen=True)

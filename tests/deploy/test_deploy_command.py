@@ -10,19 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.deploy.conftest import INVENTORY
+from tests.deploy.conftest import PUBLIC
 
 if TYPE_CHECKING:
     from tests.deploy.conftest import Project
 
 pytestmark = pytest.mark.deploy
-
-# Example addresses forbid to connect.
-PUBLIC = (
-    INVENTORY.replace('"192.0.2.', '"193.0.6.')
-    .replace('"203.0.113.', '"193.0.7.')
-    .replace('"2001:db8:', '"2001:67c:2e8:')
-)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from mailfleet.facts.processes import PROCESS
 from mailfleet.host.plan.render import lines
 from mailfleet.host.plan.report import PLAN, HostReport, load
 from tests.deploy.answers import text
-from tests.deploy.conftest import INVENTORY
+from tests.deploy.conftest import PUBLIC
 from tests.deploy.test_converged import BUDGET
 
 if TYPE_CHECKING:
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.deploy
 
-PUBLIC = (
-    INVENTORY.replace('"192.0.2.', '"193.0.6.')
-    .replace('"203.0.113.', '"193.0.7.')
-    .replace('"2001:db8:', '"2001:67c:2e8:')
-)
 MAIN_CF = "/etc/postfix-orders/main.cf"
 LOGINS = "/etc/dovecot/mailfleet/logins"
 QUESTIONS = (
