@@ -199,7 +199,7 @@ def _prepare(
         lookup=resolver,
         certificates=certificates,
         answers=answers_of(resolver),
-        progress=_step,
+        progress=step,
     )
 
 
@@ -252,7 +252,7 @@ def _progress(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _step(text: str) -> None:
-    """What is only worth telling to somebody who waits."""
+def step(text: str) -> None:
+    """Tell what is only worth telling to somebody who waits at a terminal."""
     if sys.stderr.isatty():
         click.echo(f"  {text} ...", err=True)

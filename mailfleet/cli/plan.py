@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 
 from mailfleet.cli.deploy import program
 from mailfleet.cli.dns import show as show_zones
+from mailfleet.cli.dns import step
 from mailfleet.cli.options import as_document, inventory_path, limit
 from mailfleet.dns.publish.by_hand import answers_of
 from mailfleet.dns.publish.prepare import Publication, prepare
@@ -56,7 +56,7 @@ def plan(
     inventory.read_connections(inventory_path)
     environment_of(fleet).enter()
     names = [host.name for host in hosts]
-    _step(f"asking {', '.join(names)}")
+    step(f"asking {', '.join(names)}")
     read = read_plans(inventory_path, program(), names, limit, _host_read(names))
     publication = _publication(fleet, read)
     problems = _problems(read)
@@ -81,7 +81,7 @@ def _publication(fleet: Fleet, read: PlansRead) -> Publication:
         lookup=resolver,
         certificates=certificates_of(keys),
         answers=answers_of(resolver),
-        progress=_step,
+        progress=step,
     )
 
 
@@ -138,10 +138,4 @@ def _tell(word: str, colour: str, texts: Iterable[str]) -> None:
 def _host_read(names: list[str]) -> Callable[[str], None]:
     """Tells of each host that has answered, and how many have."""
     count = itertools.count(1)
-    return lambda name: _step(f"read {name} ({next(count)} of {len(names)})")
-
-
-def _step(text: str) -> None:
-    """What is only worth telling to somebody who waits."""
-    if sys.stderr.isatty():
-        click.echo(f"{text} ...", err=True)
+    return lambda name: step(f"read {name} ({next(count)} of {len(names)})")

@@ -134,6 +134,9 @@ class Run:
         return {row["name"]: row["hosts_with_change"] for row in json.loads(self.stdout)["plan"]}
 
 
+MAILFLEET = "import mailfleet.cli; mailfleet.cli.main()"
+
+
 class Project:
     """A folder with inventories, domain files and answers; the deploy is the real one."""
 
@@ -176,6 +179,26 @@ class Project:
     def wipe(self) -> None:
         """Let every host be fresh."""
         self.answer({host: fresh(self.target(host)) for host in SUITES})
+
+    def mailfleet(
+        self, *arguments: str, program: str = MAILFLEET, logins: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the Python `program` with `arguments` here, with the logins' secrets or without."""
+        secrets = {f"MAILFLEET_LOGIN_{name.upper()}": text for name, text in self.logins.items()}
+        return subprocess.run(
+            [sys.executable, "-P", "-c", program, *arguments],
+            cwd=self.folder,
+            env={
+                **{k: v for k, v in os.environ.items() if not k.startswith("MAILFLEET_")},
+                **(secrets if logins else {}),
+                "PYINFRA_FAKE_DELAY": "0",
+                "PYINFRA_FAKE_DELAY_JITTER": "0",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
 
     def pyinfra(
         self,

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,26 +22,8 @@ def fleet(project: Project) -> Project:
     return project
 
 
-def run(fleet: Project, *arguments: str, logins: bool = True) -> subprocess.CompletedProcess[str]:
-    secrets = {f"MAILFLEET_LOGIN_{name.upper()}": text for name, text in fleet.logins.items()}
-    return subprocess.run(
-        [sys.executable, "-P", "-c", "import mailfleet.cli; mailfleet.cli.main()", *arguments],
-        cwd=fleet.folder,
-        env={
-            **{k: v for k, v in os.environ.items() if not k.startswith("MAILFLEET_")},
-            **(secrets if logins else {}),
-            "PYINFRA_FAKE_DELAY": "0",
-            "PYINFRA_FAKE_DELAY_JITTER": "0",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-
-
 def test_every_host_is_counted(fleet: Project) -> None:
-    done = run(fleet, "deploy", "inventories/prod")
+    done = fleet.mailfleet("deploy", "inventories/prod")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [word for host in fleet.hosts for word in ("changed", host)]
     assert "--> Beginning operation run" in done.stderr
@@ -52,7 +31,7 @@ def test_every_host_is_counted(fleet: Project) -> None:
 
 def test_a_region_alone(fleet: Project) -> None:
     eu, _ = fleet.hosts
-    done = run(fleet, "deploy", "inventories/prod", "--limit", "eu", "--json")
+    done = fleet.mailfleet("deploy", "inventories/prod", "--limit", "eu", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["changed"], result["failed"], result["missing"]) == ([eu], [], [])
@@ -63,7 +42,7 @@ def test_a_host_that_fails_is_named(fleet: Project) -> None:
     answers = fleet.answers()
     answers[us] = {"apt-get": {"success": False, "stderr": ["E: Unable to locate"]}, **answers[us]}
     fleet.answer(answers)
-    done = run(fleet, "deploy", "inventories/prod", "--json")
+    done = fleet.mailfleet("deploy", "inventories/prod", "--json")
     assert done.returncode == 1
     result = json.loads(done.stdout)
     assert (result["changed"], result["failed"]) == ([eu], [us])
@@ -72,19 +51,19 @@ def test_a_host_that_fails_is_named(fleet: Project) -> None:
 
 @pytest.mark.parametrize("path", ["inventories/prd", "inventories"])
 def test_a_mistyped_inventory_is_no_success(fleet: Project, path: str) -> None:
-    done = run(fleet, "deploy", path)
+    done = fleet.mailfleet("deploy", path)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"{path}: " in done.stderr
 
 
 def test_a_mistyped_limit_is_no_success(fleet: Project) -> None:
-    done = run(fleet, "deploy", "inventories/prod", "--limit", "asia")
+    done = fleet.mailfleet("deploy", "inventories/prod", "--limit", "asia")
     assert done.returncode == 2
     assert "no host is called or grouped 'asia'" in done.stderr
 
 
 def test_missing_secrets_are_told_before_anything_starts(fleet: Project) -> None:
-    done = run(fleet, "deploy", "inventories/prod", "--json", logins=False)
+    done = fleet.mailfleet("deploy", "inventories/prod", "--json", logins=False)
     assert done.returncode == 1
     for name in fleet.logins:
         assert f"MAILFLEET_LOGIN_{name.upper()}" in json.loads(done.stdout)["error"]["text"]
@@ -93,7 +72,7 @@ def test_missing_secrets_are_told_before_anything_starts(fleet: Project) -> None
 
 def test_an_inventory_that_raises_shows_no_traceback(fleet: Project) -> None:
     fleet.write("inventories/prod", "1 / 0\n" + PUBLIC)
-    done = run(fleet, "deploy", "inventories/prod")
+    done = fleet.mailfleet("deploy", "inventories/prod")
     assert done.returncode == 2
     assert "line 1: cannot be executed: ZeroDivisionError" in done.stderr
     assert "Traceback" not in done.stderr

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shlex
 import subprocess
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -58,21 +56,7 @@ def reports(project: Project, folder: Path) -> tuple[Run, dict[str, HostReport]]
 
 
 def command(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
-    secrets = {f"MAILFLEET_LOGIN_{name.upper()}": hashed for name, hashed in project.logins.items()}
-    return subprocess.run(
-        [sys.executable, "-P", "-c", ALONE, "plan", *arguments],
-        cwd=project.folder,
-        env={
-            **{k: v for k, v in os.environ.items() if not k.startswith("MAILFLEET_")},
-            **secrets,
-            "PYINFRA_FAKE_DELAY": "0",
-            "PYINFRA_FAKE_DELAY_JITTER": "0",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    return project.mailfleet("plan", *arguments, program=ALONE)
 
 
 def change(project: Project, host: str, key: str, *pairs: tuple[str, str]) -> None:
