@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+HELD = "find {folder}/hold -type f -printf . | wc -c"
+"""Prints how many messages an instance with the queue directory `folder` has on hold."""
 # Given on postconf's command line, not in the file.
 _NOT_IN_FILE = {"config_directory"}
 
@@ -35,6 +37,20 @@ def master_problems(planned: str, reported: str) -> list[str]:
         elif found[name] != wanted[name]:
             problems.append(f"service {name} is '{found[name]}', expected '{wanted[name]}'")
     return problems
+
+
+def hold_problems(instance: str, said: str) -> list[str]:
+    """Messages that nobody will deliver; `said` is what `HELD` printed for the instance."""
+    if said.strip() == "0":
+        return []
+    if not said.strip().isdigit():
+        return [f"what {instance} has on hold cannot be read: {said.strip() or 'nothing'}"]
+    folder = f"/etc/{instance}"
+    return [
+        f"{instance} has {said.strip()} messages on hold, which are neither delivered nor expire: "
+        f"'postqueue -c {folder} -p' marks them with !, 'postcat -c {folder} -q ID' shows one, "
+        f"'postsuper -c {folder} -H ALL' sends them, 'postsuper -c {folder} -d ALL hold' deletes them"
+    ]
 
 
 def _logical_lines(text: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ from mailfleet.facts.tls import Tls
 from mailfleet.host.observed import DkimKeyReport, PackageState, ServicesState, TlsState, TreeState
 from mailfleet.host.state import HostState
 from mailfleet.host.target import POLICY_SOCKET
-from mailfleet.verify import capacity, inbound, local_sockets, resolver, signatures
+from mailfleet.verify import capacity, inbound, local_sockets, postfix, resolver, signatures
 from mailfleet.verify.firewall import EGRESS
 
 _MARK = "=== mailfleet verify: "
@@ -118,6 +118,8 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
         folder = shlex.quote(f"/etc/{instance}")
         found[f"main.cf {instance}"] = f"postconf -c {folder} -n"
         found[f"master.cf {instance}"] = f"postconf -c {folder} -M"
+        queues = shlex.quote(f"/var/spool/{instance}")
+        found[f"hold {instance}"] = postfix.HELD.format(folder=queues)
         found[f"names {instance}"] = (
             f"postconf -c {folder} -x -h myhostname smtp_helo_name smtp_bind_address smtp_bind_address6"
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.lab.breakages import NO_ORDERS, ORDERS
 from tests.lab.test_verify import Breakage, break_and_judge
 
 if TYPE_CHECKING:
@@ -41,11 +42,12 @@ ROUNDS = [
                 "tls.orders": "the last attempt to get a certificate failed: no luck",
                 "web.groups": "203.0.113.10 port 443 takes the group secp521r1, expected only",
             },
-            "printf 'version: STSv1\\r\\nmode: none\\r\\n'"
+            f"{NO_ORDERS} && printf 'version: STSv1\\r\\nmode: none\\r\\n'"
             " > /var/lib/mailfleet/mta-sts/mta-sts.shop.test.txt; cd /var/lib/mailfleet/certificate;"
             """ echo '{"result": "failed", "reason": "no luck"}' > state.json; rm settled;"""
             " sed -i 's|/acme-challenge/|/acme/|; /ssl_ecdh_curve/d' /etc/nginx/nginx.conf"
             " && systemctl reload nginx",
+            undo=ORDERS,
         ),
     ),
 ]

@@ -49,6 +49,14 @@ def test_instances(machine: Machine) -> None:
     machine.check(found)
 
 
+def test_hold(machine: Machine) -> None:
+    """no instance has mail on hold"""
+    found = []
+    for instance in machine.expected.instances:
+        found += postfix.hold_problems(instance, machine.reading.texts[f"hold {instance}"])
+    machine.check(found)
+
+
 def test_greets(machine: Machine) -> None:
     """every SMTP port answers, and with the planned name"""
     machine.check(

@@ -177,6 +177,17 @@ def test_services_are_told_apart_by_name_and_type() -> None:
     ]
 
 
+def test_mail_on_hold_is_named_with_its_instance() -> None:
+    assert postfix.hold_problems("postfix", "0\n") == []
+    (message,) = postfix.hold_problems("postfix-marketing", "2\n")
+    assert message.startswith("postfix-marketing has 2 messages on hold, ")
+    assert "'postsuper -c /etc/postfix-marketing -H ALL'" in message
+    said = "find: '/var/spool/postfix/hold': No such file or directory\n0"
+    assert postfix.hold_problems("postfix", said) == [
+        f"what postfix has on hold cannot be read: {said}"
+    ]
+
+
 def test_all_hosts_are_read_once_and_failures_are_kept() -> None:
     asked: list[str] = []
 
