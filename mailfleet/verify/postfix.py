@@ -47,7 +47,7 @@ def hold_problems(instance: str, said: str) -> list[str]:
         return [f"what {instance} has on hold cannot be read: {said.strip() or 'nothing'}"]
     folder = f"/etc/{instance}"
     return [
-        f"{instance} has {said.strip()} messages on hold, which are neither delivered nor expire: "
+        f"{instance} has mail on hold ({said.strip()}), which is neither delivered nor expires: "
         f"'postqueue -c {folder} -p' marks them with !, 'postcat -c {folder} -q ID' shows one, "
         f"'postsuper -c {folder} -H ALL' sends them, 'postsuper -c {folder} -d ALL hold' deletes them"
     ]

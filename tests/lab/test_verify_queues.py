@@ -23,6 +23,14 @@ FULL: dict[str, str | tuple[str, ...]] = {
          "smuggling.turns"), _FULL_PORTS
     ),
 }  # fmt: skip
+# The queue manager is stopped while the mail comes in, so that it is still there to be held.
+HOLD = (
+    "pid=$(pgrep -x qmgr -P $(cat /var/spool/postfix-marketing/pid/master.pid))"
+    " && kill -STOP $pid && printf 'From: news@news.shop.test\\nTo: held@inbox.test\\n\\ntext\\n'"
+    " | sendmail -C /etc/postfix-marketing -f news@news.shop.test held@inbox.test"
+    ' && timeout 60 sh -c \'until [ "$(find /var/spool/postfix-marketing/incoming -type f -perm 700)" ];'
+    " do sleep 0.1; done' && postsuper -c /etc/postfix-marketing -h ALL; kill -CONT $pid"
+)
 
 # Each round breaks eu (Debian 12) in one way and us (Debian 13) in another.
 ROUNDS = [
@@ -46,12 +54,14 @@ ROUNDS = [
             undo=f"rm -r {RESTORED}; systemctl start mailfleet-maildirs",
         ),
         Breakage(
-            "main.cf is edited",
+            "main.cf is edited, and mail is on hold",
             {
+                "postfix.hold": "postfix-marketing has mail on hold (1), which is neither delivered",
                 "files.contents": "/etc/postfix-marketing/main.cf was changed",
                 "postfix.main_cf": "smtpd_client_message_rate_limit is '0', expected '30000'",
             },
-            "postconf -c /etc/postfix-marketing smtpd_client_message_rate_limit=0",
+            f"postconf -c /etc/postfix-marketing smtpd_client_message_rate_limit=0; {HOLD}",
+            undo="postsuper -c /etc/postfix-marketing -d ALL hold",
         ),
     ),
 ]

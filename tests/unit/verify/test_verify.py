@@ -180,7 +180,7 @@ def test_services_are_told_apart_by_name_and_type() -> None:
 def test_mail_on_hold_is_named_with_its_instance() -> None:
     assert postfix.hold_problems("postfix", "0\n") == []
     (message,) = postfix.hold_problems("postfix-marketing", "2\n")
-    assert message.startswith("postfix-marketing has 2 messages on hold, ")
+    assert message.startswith("postfix-marketing has mail on hold (2), which is ")
     assert "'postsuper -c /etc/postfix-marketing -H ALL'" in message
     said = "find: '/var/spool/postfix/hold': No such file or directory\n0"
     assert postfix.hold_problems("postfix", said) == [
