@@ -19,6 +19,7 @@ from mailfleet.facts.packages import Packages
 from mailfleet.facts.processes import PROCESS
 from mailfleet.facts.services import MANAGED
 from mailfleet.host.observed import PackageState
+from mailfleet.host.published import PublishedPort, published
 from mailfleet.model import Address
 
 _PROCESS = f"""\
@@ -56,6 +57,10 @@ for unit in {_FIREWALLS}; do
   if systemctl is-active --quiet "$unit.service"; then printf 'rival|%s.service\\n' "$unit"; fi
 done
 systemctl list-units --state=failed --plain --no-legend | sed -n 's/^\\([^ ]*\\) *not-found .*/orphan|\\1/p'
+for version in "" 6; do
+  command -v "ip${{version}}tables-save" >/dev/null &&
+    "ip${{version}}tables-save" -t nat 2>/dev/null | sed -n 's/^-A .*-j DNAT .*/nat|&/p'
+done
 sed -n 's/^### tuple ### /rule|/p' /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null
 sed 's/^/managed|/' {MANAGED} 2>/dev/null
 true
@@ -103,6 +108,8 @@ class PreconditionState:
     """The units that an earlier deploy started."""
     firewall: tuple[str, ...] = ()
     """ufw's rules as it writes them after "### tuple ###"."""
+    published: tuple[PublishedPort, ...] = ()
+    """Ports that the kernel hands to containers."""
     orphans: frozenset[str] = frozenset()
     """Units that have failed and whose package is gone."""
 
@@ -140,6 +147,7 @@ class Preconditions(FactBase[PreconditionState]):
             rivals=frozenset(values("rival")),
             managed=frozenset(values("managed")),
             firewall=tuple(values("rule")),
+            published=tuple(published(values("nat"))),
             orphans=frozenset(values("orphan")),
         )
 

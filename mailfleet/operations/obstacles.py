@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from mailfleet.facts.preconditions import OpenSocket, PreconditionState, Process
 from mailfleet.facts.programs import Owner
+from mailfleet.host import published
 from mailfleet.host.state import HostState, Listener
 from mailfleet.model import Address
 
@@ -17,6 +18,8 @@ _DEFAULT_PORTS = (25, 80)
 _MAIL_SERVER = "mail-transport-agent"
 # What Debian's mail servers call their programs, for a process whose package is gone already.
 _MAIL_SERVERS = ("exim", "sendmail", "smtpd", "courier", "nullmailer", "msmtpd", "citserver")
+# What holds the port that a container publishes.
+_PROXIES = ("docker-proxy", "rootlessport", "conmon")
 Owners = Mapping[tuple[str, str], Sequence[Owner]]
 
 
@@ -111,6 +114,7 @@ def problems(
         *address_problems(addresses, observed),
         *unit_problems(state, observed),
         *firewall_problems(observed),
+        *container_problems(state, addresses, observed),
     ]
 
 
@@ -150,7 +154,7 @@ def _port_problem(holder: Holder, owners: Owners) -> str:
 
 def _remedy(process: Process, package: str) -> str:
     name = PurePosixPath(process.program).name
-    if name in ("docker-proxy", "rootlessport", "conmon"):
+    if name in _PROXIES:
         return (
             "see 'docker ps' or 'podman ps' for the container that publishes the port, and stop it"
         )
@@ -232,3 +236,29 @@ def firewall_problems(observed: PreconditionState) -> list[str]:
         f"{unit}'"
         for unit in sorted(observed.rivals)
     ]
+
+
+def container_problems(
+    state: HostState, own: Iterable[Address], observed: PreconditionState
+) -> list[str]:
+    """Ports of ours that the kernel hands to a container, with or without a process that holds them."""
+    addresses = set(own)
+    found = [
+        f"{one.text}, and the host's own service ({listener.purpose}) gets nothing that arrives there: "
+        f"{published.REMEDY}"
+        for one in observed.published
+        for listener in state.listeners
+        if listener.public
+        and one.covers(listener.protocol, listener.port)
+        and not any(_is_of(socket, one) for socket in observed.sockets)
+        and (one.address is None or one.address in (listener.addresses or addresses))
+        and any(a.version == one.version for a in listener.addresses or addresses)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _is_of(socket: OpenSocket, published_port: published.PublishedPort) -> bool:
+    """Whether a port of ours is named already, since docker-proxy or its like holds it."""
+    return published_port.covers(socket.protocol, socket.port) and any(
+        PurePosixPath(process.program).name in _PROXIES for process in socket.processes
+    )

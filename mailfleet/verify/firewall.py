@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
+from mailfleet.host import published
 from mailfleet.host.state import Listener
 from mailfleet.model import Address, Network
 
@@ -13,6 +14,8 @@ _ROW = re.compile(
     r"(?P<to>\S.*?)\s+(?P<action>(?:ALLOW|DENY|REJECT|LIMIT)(?: IN| OUT| FWD)?)\s+"
     r"(?P<source>\S.*?)(?:\s+#.*)?"
 )
+# What iptables-nft calls its tables, which iptables-save does show.
+_COMPATIBLE = ("filter", "nat", "mangle", "raw", "security")
 _POLICY = "Default: deny (incoming), allow (outgoing),"
 
 
@@ -69,7 +72,43 @@ def kernel_problems(planned: str, saved: str) -> list[str]:
     if "*filter" not in planned:
         last = planned.strip().splitlines()[-1:] or ["is ufw enabled?"]
         return [f"ufw's rule files load nothing to compare with: {last[0]}"]
-    return _differences(_normal(planned), _normal(saved))
+    wanted, found = _normal(planned), _normal(saved)
+    engines = [rule for rule in found if rule not in wanted and published.is_engines(rule)]
+    return [
+        *_differences(wanted, [rule for rule in found if rule not in engines]),
+        *container_problems(engines),
+    ]
+
+
+def container_problems(rules: Sequence[str]) -> list[str]:
+    """What the `rules` of a container engine open; each of them would say nothing to its reader."""
+    if not rules:
+        return []
+    ports = published.published(rule.removeprefix("nat: ") for rule in rules)
+    named = [f"{port.text}, past ufw: {published.REMEDY}" for port in dict.fromkeys(ports)]
+    return [
+        *named,
+        f"a container engine has {len(rules)} rules of its own in the kernel, past ufw, by which containers "
+        f'also reach port 25 of others: {published.REMEDY}; \'"iptables": false\' and \'"ip6tables": '
+        "false' in /etc/docker/daemon.json and a reboot keep Docker from making them",
+    ]
+
+
+def table_problems(tables: str) -> list[str]:
+    """Tables of nftables that neither ufw nor fail2ban has; `tables` is what `nft list tables` prints.
+
+    iptables-save shows nothing of them.
+    """
+    known = {"inet f2b-table", *(f"{ip} {name}" for ip in ("ip", "ip6") for name in _COMPATIBLE)}
+    found = [
+        line.removeprefix("table ") for line in tables.splitlines() if line.startswith("table ")
+    ]
+    return [
+        f"the kernel has a table that is not planned: {table}; 'nft list table {table}' shows what it does: "
+        "take it out of what loads it, or list its ports as open_ports in the inventory"
+        for table in found
+        if table not in known
+    ]
 
 
 # Addresses that nobody has (RFC 5737, RFC 3849): whether a packet may leave is decided before it does.

@@ -98,6 +98,7 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
         "hostname": "hostname",
         "ufw": "LC_ALL=C ufw status verbose",
         "kernel": "iptables-save; ip6tables-save",
+        "tables": "nft list tables",
         "egress": EGRESS,
         "sshd": f"sshd -T; {EXCEPTIONS}\n{_SSHD_FILES}",
         "planned kernel": _PLANNED_KERNEL,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailfleet.facts.packages import GUARD, GUARD_MARK
+from tests.lab import preloaded
 from tests.lab.conftest import INVENTORY, ROOT
 
 if TYPE_CHECKING:
@@ -106,6 +107,24 @@ def test_a_file_that_cannot_be_replaced_is_named_first(
         assert deployed_lab.on(host, "ls /var/lib/mailfleet/pending") == ""
     finally:
         deployed_lab.on(host, f"umount {path}")
+
+
+def test_a_port_that_a_container_gets_is_named_first(deployed_lab: DeployedLab) -> None:
+    rule = "PREROUTING -p tcp --dport 25 -j DNAT --to-destination 172.17.0.2:25"
+    for host in (deployed_lab.eu, deployed_lab.us):
+        # No process holds the port, as with Docker's userland-proxy switched off.
+        deployed_lab.on(host, f"iptables -t nat -A {rule}")
+    try:
+        done = preloaded.run(
+            "pyinfra", ["-y", INVENTORY, "deploys/mta.py"], deployed_lab.environment
+        )
+    finally:
+        for host in (deployed_lab.eu, deployed_lab.us):
+            deployed_lab.on(host, f"iptables -t nat -D {rule}")
+    assert done.returncode == 1
+    for host in (deployed_lab.eu, deployed_lab.us):
+        said = f"[{host}] tcp port 25 of every IPv4 address leads to a container at 172.17.0.2:25"
+        assert said in done.stdout + done.stderr
 
 
 def test_open_ports_are_open_and_other_rules_are_named(

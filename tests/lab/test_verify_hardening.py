@@ -75,10 +75,22 @@ ROUNDS = [
             undo="rm /etc/ssh/sshd_config.d/00-other.conf",
         ),
         Breakage(
-            "a kernel setting is changed",
-            {"kernel.settings": "net.ipv4.conf.all.accept_redirects is 1, expected 0"},
-            "sysctl -q net.ipv4.conf.all.accept_redirects=1",
-            undo="sysctl -q net.ipv4.conf.all.accept_redirects=0",
+            "a kernel setting is changed, and containers publish ports",
+            {
+                "kernel.settings": "net.ipv4.conf.all.accept_redirects is 1, expected 0",
+                "firewall.kernel_all": (
+                    "tcp port 8080 of every IPv4 address leads to a container at 172.17.0.2:80, past ufw",
+                    "a container engine has 2 rules of its own in the kernel",
+                    "has a table that is not planned: inet netavark",
+                ),
+            },
+            "sysctl -q net.ipv4.conf.all.accept_redirects=1 && iptables -t nat -N DOCKER"
+            " && iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER && iptables -t nat -A"
+            " DOCKER ! -i docker0 -p tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80"
+            " && nft add table inet netavark",
+            undo="sysctl -q net.ipv4.conf.all.accept_redirects=0; nft delete table inet netavark;"
+            " iptables -t nat -D PREROUTING -m addrtype --dst-type LOCAL -j DOCKER;"
+            " iptables -t nat -F DOCKER; iptables -t nat -X DOCKER",
         ),
     ),
     (

@@ -35,7 +35,10 @@ def test_kernel_ipv6(machine: Machine) -> None:
 def test_kernel_all(machine: Machine) -> None:
     """the kernel has no rule that ufw did not load, and lacks none"""
     texts = machine.reading.texts
-    machine.check(firewall.kernel_problems(texts["planned kernel"], texts["kernel"]))
+    machine.check(
+        firewall.kernel_problems(texts["planned kernel"], texts["kernel"])
+        + firewall.table_problems(texts["tables"])
+    )
 
 
 def test_framework(machine: Machine) -> None:
