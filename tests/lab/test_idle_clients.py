@@ -15,7 +15,7 @@ from mailfleet.host.connections import waiting_ports
 from mailfleet.lab import addresses
 from tests.lab.test_fail2ban import BYSTANDER, GUESSER, Target, shut_out, target, until
 from tests.lab.test_mail import connect
-from tests.lab.test_submission import connected
+from tests.lab.test_submission import connected, log_in
 
 __all__ = ["target"]
 
@@ -51,6 +51,32 @@ print(len(established), flush=True)
 sys.stdin.read()
 """
 
+# Ten clients that each have all their connections at 587 served, come up to the login and fall silent. Tells
+# how many got there, and how many of them are still held once a line comes in.
+BEFORE_LOGIN = """
+import select, socket, ssl, sys
+target, *own = sys.argv[1:]
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+held = []
+for address in own:
+    for _ in range(10):
+        client = socket.create_connection((target, 587), 30, (address, 0))
+        for command in (b"", b"EHLO silent.test\\r\\n", b"STARTTLS\\r\\n"):
+            client.sendall(command)
+            answer = client.recv(4096)
+            if not answer.startswith(b"2"):
+                sys.exit(answer)
+        client = context.wrap_socket(client)
+        client.sendall(b"EHLO silent.test\\r\\n")
+        while b"\\n250 " not in client.recv(4096):
+            pass
+        held.append(client)
+print(len(held), flush=True)
+sys.stdin.readline()
+print(len(held) - len(select.select(held, [], [], 0)[0]), flush=True)
+"""
+
 
 @contextmanager
 def idle(
@@ -82,6 +108,38 @@ def test_idle_clients_leave_room_for_others(
         address, network = ALLOWED[port]
         assert (each, together) == (3 * address, network)
         assert smtp.ehlo()[0] == 250
+
+
+@pytest.mark.parametrize("region", ["eu", "us"])
+def test_silence_before_a_login_leaves_room_for_others(
+    deployed_lab: DeployedLab, region: str
+) -> None:
+    host = getattr(deployed_lab, region)
+    own = tuple(str(addresses.CORE.v4[number]) for number in range(60, 70))
+    link = f"dev $(ip -o addr show to {addresses.NAMESERVER[0]} | cut -d' ' -f2)"
+    change = "; ".join(f"ip addr {{verb}} {address}/24 {link}" for address in own)
+    target = str(deployed_lab.fleet.host(host).sending[0].ipv4)
+    command = shlex.join(("python3", "-c", BEFORE_LOGIN, target, *own))
+    deployed_lab.on("ns", change.format(verb="add"))
+    try:
+        with (
+            subprocess.Popen(
+                [*lab.ssh_command(deployed_lab.name, "ns"), command],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            ) as clients,
+        ):  # fmt: skip
+            assert clients.stdout is not None
+            assert clients.stdin is not None
+            assert clients.stdout.readline() == "100\n"
+            # Served while all of them still hold what they have.
+            with connected(deployed_lab, host, 587) as smtp:
+                smtp.starttls(context=smtp.context)
+                log_in(deployed_lab, smtp, "orders")
+            clients.stdin.write("\n")
+            clients.stdin.flush()
+            assert clients.stdout.readline() == "100\n"
+    finally:
+        deployed_lab.on("ns", change.format(verb="del"))
 
 
 @pytest.mark.parametrize("region", ["eu", "us"])
