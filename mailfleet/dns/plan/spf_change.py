@@ -37,6 +37,17 @@ class SpfChange:
         old, new = _spf_terms(change.old) - _ENDS, _spf_terms(change.new) - _ENDS
         self.gains, self.losses = _beyond(new, old), _beyond(old, new)
 
+    @property
+    def only_adds(self) -> bool:
+        """Whether every sender that passed goes on to pass, and no other result is made worse.
+
+        A term that fails (`-ip4:...`) may come before one that passes; `all` and `redirect=` decide of
+        the rest.
+        """
+        old, new = _spf_terms(self.change.old), _spf_terms(self.change.new)
+        passes = all(term[0].isalpha() and "=" not in term for term in self.gains)
+        return not self.losses and passes and old & _ENDS == new & _ENDS
+
 
 def _beyond(terms: frozenset[str], others: frozenset[str]) -> frozenset[str]:
     """The terms that `others` do not cover, be it in a larger block."""

@@ -15,9 +15,12 @@ from mailfleet.dns.plan.change import Change, Kind
 from mailfleet.dns.plan.conflicts import Conflict, conflicts_of, covered
 from mailfleet.dns.plan.order import ordered
 from mailfleet.dns.plan.ownership import Owned, Slot, slot_of, slots_of
+from mailfleet.dns.plan.spf_change import SpfChange, is_spf
 from mailfleet.dns.rrset import RRset
+from mailfleet.dns.spf.terms import spf_records
 
-# octoDNS's limits: enough records to speak of a share, and the share that a mistake exceeds.
+# octoDNS's limits (Plan.raise_if_unsafe): enough records to speak of a share, and the share that a
+# mistake exceeds.
 _ENOUGH = 10
 _SHARE = 0.3
 
@@ -57,17 +60,20 @@ class Plan:
 
     @property
     def unsafe(self) -> tuple[str, ...]:
-        """Why the plan needs force; empty where it does not."""
+        """Why the plan needs force; empty where it does not.
+
+        What only adds, be it values to a record set that is there, breaks nothing and does not count.
+        """
         gone = self.count("delete")
         if gone and gone >= self.existing > 1:
             return (f"would delete all {gone} of our records",)
         if self.existing < _ENOUGH:
             return ()
-        words: tuple[tuple[Kind, str], ...] = (("update", "change"), ("delete", "delete"))
+        replaced = sum(c.kind == "update" and not _only_adds(c) for c in self.changes)
         return tuple(
             f"would {word} {count} of our {self.existing} records, more than {_SHARE:.0%}"
-            for kind, word in words
-            if (count := self.count(kind)) > self.existing * _SHARE
+            for word, count in (("change", replaced), ("delete", gone))
+            if count > self.existing * _SHARE
         )
 
 
@@ -142,6 +148,16 @@ def held(made: Plan, reasons: Mapping[tuple[str, str], str]) -> Plan:
     after |= {s: v for s, v in made.owned_before.items() if (s.name, s.type) in found}
     changes = tuple(change for change in made.changes if change.key not in found)
     return replace(made, changes=changes, owned_after=after, held={**made.held, **found})
+
+
+def _only_adds(change: Change) -> bool:
+    """Whether all that an update finds stays: the values, or what an SPF record permits, and the TTL."""
+    if change.old is None or change.new is None or change.old.ttl != change.new.ttl:
+        return False
+    removed = change.removed
+    if is_spf(change) and SpfChange(change).only_adds:
+        removed -= {value for value in removed if spf_records((value,))}
+    return not removed
 
 
 def _owned_after(want: Owned, have: Owned, owned: Owned) -> dict[Slot, frozenset[str]]:

@@ -329,16 +329,6 @@ def test_what_is_to_be_kept_is_not_deleted() -> None:
     assert [change.kind for change in plan(zone, []).changes] == ["delete"]
 
 
-@pytest.mark.parametrize(("left", "safe"), [(8, True), (6, False)])
-def test_a_plan_that_deletes_an_unusual_share_needs_force(left: int, safe: bool) -> None:
-    all_ten = [rrset(f"h{n}.{ZONE}", "A", 60, f"203.0.113.{n}") for n in range(10)]
-    zone = carried_out(Zone(ZONE, ()), plan(Zone(ZONE, ()), all_ten))
-    made = plan(zone, all_ten[:left])
-    assert (made.unsafe == ()) is safe
-    if not safe:
-        assert made.unsafe == ("would delete 4 of our 10 records, more than 30%",)
-
-
 slots = st.builds(
     Slot,
     st.sampled_from(

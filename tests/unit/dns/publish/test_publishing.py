@@ -259,6 +259,21 @@ def test_a_large_share_needs_force(server: Memory) -> None:
     assert prepare(slow, KEYS).is_empty
 
 
+def test_a_second_host_in_a_small_fleet_needs_no_force(server: Memory) -> None:
+    def grown(hosts: int) -> Fleet:
+        return random_fleet(hosts, sharing=False, policy="reject", ttl=300, includes=[])
+
+    publish(prepare(grown(1), {}))
+    second = prepare(grown(2), {})
+    updates = sum(entry.plan.count("update") for entry in second.zones)
+    assert updates > sum(entry.plan.existing for entry in second.zones) * 0.3
+    publish(second)
+    assert prepare(grown(2), {}).is_empty
+    # The way back takes away what others may rely on.
+    with pytest.raises(MailfleetError, match="--force"):
+        publish(prepare(grown(1), {}))
+
+
 def random_fleet(hosts: int, sharing: bool, policy: str, ttl: int, includes: list[str]) -> Fleet:
     use: dict[str, Any] = {"orders": "", "news": "orders"}
     entries = []
