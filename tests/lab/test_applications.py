@@ -64,6 +64,23 @@ def test_a_snippet_sends(deployed_lab: DeployedLab, tmp_path: Path, region: str,
     assert "dmarc=pass" in str(message["Authentication-Results"])
 
 
+def test_django_sends_a_burst_with_a_connection_for_each(
+    deployed_lab: DeployedLab, tmp_path: Path
+) -> None:
+    """More than the 120 a minute at which mail was lost once: Django does not submit again."""
+    recipient = f"snippet-{uuid.uuid4().hex}@inbox.test"
+    settings = of_lab(snippet("Django"), recipient)
+    (tmp_path / "settings.py").write_text(f"import os\n{settings}".replace('"shop"', '"orders"'))
+    code = (
+        "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'settings'\n"
+        "from django.core.mail import send_mail\n"
+        "for number in range(130):\n"
+        f"    send_mail(f'Order {{number}}', 'Thank you.', 'shop@shop.test', ['{recipient}'])\n"
+    )
+    run(deployed_lab, tmp_path, "eu", recipient, [sys.executable, "-c", code])
+    assert arrived(deployed_lab, recipient)["From"] == "shop@shop.test"
+
+
 def run(
     deployed: DeployedLab, folder: Path, region: str, recipient: str, command: list[str]
 ) -> None:
