@@ -32,7 +32,8 @@ from mailfleet.model.addresses import parse_address
 from mailfleet.model.checks import deploy_problems
 from mailfleet.project import inventory
 from mailfleet.project.environment import environment_of
-from mailfleet.remote.facts import read_facts
+from mailfleet.remote.public_keys import read_public_keys
+from mailfleet.remote.ssh import SshConnector
 
 _COLOURS = {"+": "green", "-": "red", "~": "yellow", "!": "red"}
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -170,9 +171,16 @@ def _read(
         return fleet, {}, {}
     environment_of(fleet).enter()
     _progress(f"reading the public keys of {len(fleet.hosts)} hosts ...")
-    found = read_facts(path, "mailfleet.facts.public_keys.PublicKeys")
-    keys = {host: keys_of(one["dkim"]) for host, one in found.items()}
-    return fleet, keys, certificates_of(found)
+    with SshConnector.of_fleet(fleet) as connector:
+        read = read_public_keys(connector, [host.name for host in fleet.hosts])
+    for name, reason in read.unread.items():
+        _progress(f"{name} could not be asked: {reason}")
+    if not read.keys:
+        raise MailfleetError(
+            f"no host of {path} could be asked for its keys", f"try: pyinfra {path} exec -- uptime"
+        )
+    keys = {name: keys_of(one["dkim"]) for name, one in read.keys.items()}
+    return fleet, keys, certificates_of(read.keys)
 
 
 def _prepare(

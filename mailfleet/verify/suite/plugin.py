@@ -28,6 +28,7 @@ from mailfleet.host.target import Target
 from mailfleet.model import Address, Fleet, Host
 from mailfleet.project import inventory
 from mailfleet.project.environment import environment_of
+from mailfleet.remote.ssh import SshConnector
 from mailfleet.verify import (
     authentication,
     identity,
@@ -42,7 +43,7 @@ from mailfleet.verify import (
 from mailfleet.verify import dns as verify_dns
 from mailfleet.verify import jails as verify_jails
 from mailfleet.verify import sandbox as verify_sandbox
-from mailfleet.verify.access import Access
+from mailfleet.verify.access import connection, shell
 from mailfleet.verify.dns import Names, resolver_of
 from mailfleet.verify.once import OncePerHost
 from mailfleet.verify.ports import Greeting, Look, Port
@@ -100,9 +101,7 @@ class Verification:
         # Before any thread starts: those that run already would stay outside.
         environment_of(self.fleet).enter()
         names = [host.name for host in self.hosts]
-        self.access = Access(
-            inventory.read_connections(path), is_closed=environment_of(self.fleet).is_closed
-        )
+        self.connector = SshConnector.of_fleet(self.fleet, keep=True)
         self.names = Names(resolver_of(self.fleet))
         self.expected = OncePerHost(names, self._expected)
         self.readings = OncePerHost(names, self._read)
@@ -133,12 +132,12 @@ class Verification:
             work.start()
 
     def close(self) -> None:
-        self.access.close()
+        self.connector.close()
         self._folder.cleanup()
 
     def _expected(self, name: str) -> Expected:
         asked = Release()
-        found = asked.process(self.access.run(name, asked.command()).splitlines())
+        found = asked.process(shell(self.connector, name, asked.command()).splitlines())
         target = target_of(self.fleet, name, found.suite, found.capacity)
         state = desired(target)
         keys = [
@@ -156,7 +155,7 @@ class Verification:
         expected = self.expected[name]
         more = [path for path, *_ in expected.private_keys]
         reading = read(
-            lambda command: self.access.run(name, command),
+            lambda command: shell(self.connector, name, command),
             expected.state,
             paths=[*more, *(file.path for file in expected.files)],
             chain=tls.CHAIN,
@@ -216,21 +215,25 @@ class Verification:
 
     def _look_from_host(self, name: str) -> list[Look]:
         self._need_resolver(name)
-        return ports.from_host(self._ports(name), lambda command: self.access.run(name, command))
+        return ports.from_host(
+            self._ports(name), lambda command: shell(self.connector, name, command)
+        )
 
     def _greet(self, name: str) -> list[Greeting]:
         self._need_resolver(name)
         host = self.fleet.host(name)
-        return ports.greetings(self.fleet, host, lambda command: self.access.run(name, command))
+        return ports.greetings(
+            self.fleet, host, lambda command: shell(self.connector, name, command)
+        )
 
     def _scan(self, name: str) -> list[scanner.Answer]:
         self._need_resolver(name)
         host = self.fleet.host(name)
-        return scanner.ask(self.fleet, host, lambda command: self.access.run(name, command))
+        return scanner.ask(self.fleet, host, lambda command: shell(self.connector, name, command))
 
     def _ask_judges(self, name: str) -> list[str]:
         host = self.fleet.host(name)
-        return identity.ask(self.fleet, host, lambda command: self.access.run(name, command))
+        return identity.ask(self.fleet, host, lambda command: shell(self.connector, name, command))
 
     def _ports(self, name: str) -> tuple[Port, ...]:
         return ports.ports_of(self.fleet, self.fleet.host(name))
@@ -352,7 +355,7 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
 @pytest.fixture
 def host(machine: Machine) -> Connection:
     """testinfra's own fixture, for checks of a user's: the host as root, by the connection of the suite."""
-    return machine.run.access.host(machine.name)
+    return connection(machine.run.connector, machine.name)
 
 
 @pytest.fixture(autouse=True)
