@@ -1,7 +1,7 @@
 """`-v` and `--debug` of every command: what it asks of others, on stderr; never the value of a secret.
 
-`-v` shows each remote command, request to an API and wait. `--debug` shows the details of those too, and
-the traceback of an error that is a defect of ours.
+`-v` shows each remote command, request to an API and wait, and what pyinfra does where a command runs it.
+`--debug` shows the details of those too, and the traceback of an error that is a defect of ours.
 """
 
 from __future__ import annotations

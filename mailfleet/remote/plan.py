@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from pathlib import Path
 
 from mailfleet.host.plan.report import PLAN, HostReport, load
 from mailfleet.remote.process import timed
+from mailfleet.remote.pyinfra import command_line
 
+_log = logging.getLogger(__name__)
 _LOOK = 0.2
 """Seconds between two looks at how far it is; nothing depends on it but the progress that is shown."""
 
@@ -39,10 +41,7 @@ def read_plans(
     Nothing is written on any host. `progress` hears the name of each host once it has answered.
     """
     with tempfile.TemporaryDirectory(prefix="mailfleet-plan-") as folder:
-        command = [sys.executable, "-m", "pyinfra", "--dry", "--json", inventory, str(program)]
-        command += ["--data", f"{PLAN}={folder}"]
-        if limit is not None:
-            command += ["--limit", limit]
+        command = command_line(inventory, program, limit, "--dry", "--data", f"{PLAN}={folder}")
         errors = _run(command, Path(folder), progress)
         reports = {path.stem: load(path.read_bytes()) for path in Path(folder).glob("*.json")}
     missing = [name for name in hosts if name not in reports]
@@ -55,9 +54,11 @@ def read_plans(
 def _run(command: list[str], folder: Path, progress: Callable[[str], None]) -> list[str]:
     """Run to the end; the lines of stderr."""
     shown: set[str] = set()
+    log = folder / "stderr"
     with (
         timed(command) as ended,
-        (folder / "stderr").open("w+", encoding="utf-8", errors="replace") as errors,
+        log.open("wb") as errors,
+        log.open(encoding="utf-8", errors="replace") as written,
     ):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         try:
@@ -68,13 +69,14 @@ def _run(command: list[str], folder: Path, progress: Callable[[str], None]) -> l
                 for name in sorted(ready - shown):
                     progress(name)
                 shown |= ready
+                for line in written:
+                    _log.info("%s", line.rstrip())
                 if process.returncode is not None:
                     ended.append(process.returncode)
                     break
         finally:
             process.kill()
-        errors.seek(0)
-        return errors.read().splitlines()
+    return log.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def _reason(name: str, errors: list[str]) -> str:
@@ -82,7 +84,7 @@ def _reason(name: str, errors: list[str]) -> str:
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in errors]
     own = [text for line in plain if (text := _about(name, line))]
     other = [line for line in plain if "rror" in line or "annot" in line or "ould not" in line]
-    words = [line for line in own if not re.match("Connected|Ready", line)] or other
+    words = [line for line in own if not re.match("Connected|Ready|Loaded fact|>>>", line)] or other
     return words[-1] if words else "pyinfra gave no reason"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 from mailfleet.errors import MailfleetError
 from mailfleet.model.names import domain_name
 from mailfleet.remote.process import run
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,7 @@ def deploy(
     all, so the hosts are counted here. MailfleetError where pyinfra itself fails, with its last words
     above it on stderr.
     """
-    command = [sys.executable, "-m", "pyinfra", "-y", "--json", inventory, str(program)]
-    if limit is not None:
-        command += ["--limit", limit]
+    command = command_line(inventory, program, limit, "-y")
     environment = dict(os.environ)
     if sys.stderr.isatty():
         # --json alone switches it off, for those who read both streams as one.
@@ -53,6 +54,20 @@ def deploy(
         problem = f"pyinfra ended with exit code {done.returncode} before it deployed anything"
         raise MailfleetError(problem, "what it said stands above")
     return result_of(results, hosts)
+
+
+def command_line(inventory: str, program: Path, limit: str | None, *options: str) -> list[str]:
+    """pyinfra's own command, which prints one document, and on stderr what it does.
+
+    With `-v` it says which facts it reads too, with `--debug` also each remote command. Its own --debug
+    is not used: it shows ssh_password.
+    """
+    command = [sys.executable, "-m", "pyinfra", "--json", *options, inventory, str(program)]
+    if _log.isEnabledFor(logging.DEBUG):
+        command.append("-vv")
+    elif _log.isEnabledFor(logging.INFO):
+        command.append("-v")
+    return command if limit is None else [*command, "--limit", limit]
 
 
 def result_of(results: Mapping[str, Any], hosts: Collection[str]) -> DeployResult:
