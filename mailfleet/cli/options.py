@@ -21,6 +21,9 @@ def _canonical(_context: click.Context, _option: click.Parameter, name: str | No
 inventory_path = click.argument("inventory_path", metavar="INVENTORY")
 as_document = click.option("--json", "as_document", is_flag=True, help="Print one JSON document.")
 limit = click.option("--limit", metavar="GROUP", help="Only hosts of this region, or one host.")
+expect_no_changes = click.option(
+    "--expect-no-changes", is_flag=True, help="End with exit code 3 if something is pending."
+)
 domain = click.option(
     "--domain", metavar="NAME", callback=_canonical, help="Only the records of dns/NAME.toml."
 )
