@@ -20,6 +20,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,6 +30,9 @@ from mailfleet.model import Fleet
 from mailfleet.project import inventory
 from tests import labs
 from tests.lab import connections, preloaded
+
+if TYPE_CHECKING:
+    from tests.lab.test_mail import LabSmtp
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = "inventories/lab"
@@ -132,6 +136,29 @@ def deployed_lab(
     finally:
         if os.environ.get(labs.KEPT) != name:
             lab.down(name, print)
+
+
+@pytest.fixture(scope="module", params=["eu", "us"])
+def region(request: pytest.FixtureRequest) -> str:
+    """Both regions, and so both releases: Debian 12 and 13 have other versions of everything."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def host(deployed_lab: DeployedLab, region: str) -> str:
+    """The host of each region."""
+    return str(getattr(deployed_lab, region))
+
+
+@pytest.fixture
+def client(deployed_lab: DeployedLab, host: str) -> Iterator[LabSmtp]:
+    """A session at the transactional stream that is logged in as its application."""
+    # Here: a module of tests has to be imported by pytest, which rewrites its asserts.
+    from tests.lab.test_submission import connected, log_in
+
+    with connected(deployed_lab, host, 465) as smtp:
+        log_in(deployed_lab, smtp, "orders")
+        yield smtp
 
 
 def _fleet(name: str) -> Fleet:

@@ -31,12 +31,6 @@ with smtplib.SMTP(ask["to"], 25, ask["helo"], 30, (ask["from"], 0)) as smtp:
 """
 
 
-@pytest.fixture(params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    """Both releases."""
-    return str(getattr(deployed_lab, request.param))
-
-
 def results(deployed: DeployedLab, host: str, token: str) -> dict[str, dict[str, str]]:
     """Result and properties by method, of the one header that the mail with `token` has."""
     text = bounced(deployed, "shop.test", token, (host,))

@@ -87,12 +87,6 @@ def nested(message: EmailMessage) -> None:
 VIRUSES = {"plain": plain, "attached": attached, "zipped": zipped, "nested": nested}
 
 
-@pytest.fixture(scope="module", params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    """Both hosts: Debian 12 and Debian 13 have other versions of everything."""
-    return str(getattr(deployed_lab, request.param))
-
-
 def submit(
     deployed: DeployedLab, host: str, stream: str, change: Callable[[EmailMessage], None] | None
 ) -> tuple[int, str, str]:

@@ -21,17 +21,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 
-@pytest.fixture(params=["eu", "us"])
-def region(request: pytest.FixtureRequest) -> str:
-    """Both releases."""
-    return str(request.param)
-
-
-@pytest.fixture
-def host(deployed_lab: DeployedLab, region: str) -> str:
-    return str(getattr(deployed_lab, region))
-
-
 def test_port_25_is_for_postfix_alone(deployed_lab: DeployedLab, host: str) -> None:
     code = (
         "import socket\n"

@@ -23,17 +23,6 @@ pytestmark = pytest.mark.lab
 SENDER = "stranger@inbox.test"
 
 
-@pytest.fixture(params=["eu", "us"])
-def region(request: pytest.FixtureRequest) -> str:
-    """Both releases."""
-    return str(request.param)
-
-
-@pytest.fixture
-def host(deployed_lab: DeployedLab, region: str) -> str:
-    return str(getattr(deployed_lab, region))
-
-
 def deliver(deployed: DeployedLab, host: str, recipients: list[str], text: str) -> list[int]:
     """Bring a message to a host's port 25; the replies to its recipients, then to the message."""
     with inbound(deployed, str(deployed.fleet.host(host).addresses[0])) as smtp:

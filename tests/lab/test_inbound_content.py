@@ -37,12 +37,6 @@ FORGED = (
 )
 
 
-@pytest.fixture(params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    """Both releases."""
-    return str(getattr(deployed_lab, request.param))
-
-
 def deliver(deployed: DeployedLab, host: str, data: bytes) -> str:
     """Bring a message to a host's port 25; the reply."""
     with inbound(deployed, str(deployed.fleet.host(host).addresses[0])) as smtp:

@@ -38,12 +38,6 @@ FOLDER = Path(__file__).parent
 _REFUSALS = 8  # after ten in a session smtpd begins to wait
 
 
-@pytest.fixture(scope="module", params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    """Both hosts: Debian 12 and Debian 13 have other versions of Postfix, OpenDKIM and Python."""
-    return str(getattr(deployed_lab, request.param))
-
-
 @pytest.fixture(scope="module")
 def seven_bits(deployed_lab: DeployedLab) -> Iterator[None]:
     """The receiver does not offer 8BITMIME."""

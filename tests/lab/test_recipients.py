@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.test_mail import LabSmtp
-from tests.lab.test_submission import SENDER, client, host
+from tests.lab.test_submission import SENDER
 from tests.lab.test_tls_outbound import outcome
 from tests.lab.tls_receivers import ZONE, update_dns
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab
 
 pytestmark = pytest.mark.lab
-
-__all__ = ["client", "host"]
 
 GOOD = "x@inbox.test"
 # In a zone that exists, so that its name server says so.

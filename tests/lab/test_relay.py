@@ -21,12 +21,6 @@ _A_SESSION = 8
 OWN = "bounce.shop.test"
 
 
-@pytest.fixture(scope="module", params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    """Both hosts: Debian 12 and Debian 13 have other versions of everything."""
-    return str(getattr(deployed_lab, request.param))
-
-
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("port", [25, 465, 587])
 def test_no_form_of_relaying_without_a_login(

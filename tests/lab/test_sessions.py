@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import smtplib
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,19 +33,6 @@ GREETINGS = {
     "": 501,  # RFC 5321 §4.1.1.1: a name is to follow
 }
 JUDGE = "mailfleet-message@transactional.service"
-
-
-@pytest.fixture(scope="module", params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    """Both hosts: Debian 12 and Debian 13 have other versions of everything."""
-    return str(getattr(deployed_lab, request.param))
-
-
-@pytest.fixture
-def client(deployed_lab: DeployedLab, host: str) -> Iterator[LabSmtp]:
-    with connected(deployed_lab, host, 465) as smtp:
-        log_in(deployed_lab, smtp, "orders")
-        yield smtp
 
 
 def text_to(recipient: str, *headers: str) -> str:

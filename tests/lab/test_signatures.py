@@ -32,12 +32,6 @@ MAINTENANCE = "spamassassin-maintenance.service"
 UPDATES = "/var/lib/spamassassin"
 
 
-@pytest.fixture(scope="module", params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    """Both hosts: Debian 12 and Debian 13 have other versions of both updaters."""
-    return str(getattr(deployed_lab, request.param))
-
-
 @pytest.fixture
 def mirror(deployed_lab: DeployedLab) -> Iterator[DeployedLab]:
     """A web server on the lab's name server that has one file of signatures."""

@@ -29,12 +29,6 @@ SMUGGLED = (
 )
 
 
-@pytest.fixture(scope="module", params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    """Both hosts: Debian 12 and Debian 13 have other versions of everything."""
-    return str(getattr(deployed_lab, request.param))
-
-
 def smuggle(smtp: LabSmtp, end: str, sender: str, first: str, second: str) -> int:
     """Send one mail with a wrong end in it; the code of the only reply, and nothing after it."""
     line = "\r\n" if end.endswith("\r\n") else end[-1]

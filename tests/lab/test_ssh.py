@@ -21,17 +21,6 @@ pytestmark = pytest.mark.lab
 OPERATOR, PASSWORD = "deployer", "correct-horse"
 
 
-@pytest.fixture(params=["eu", "us"])
-def region(request: pytest.FixtureRequest) -> str:
-    """Both releases."""
-    return str(request.param)
-
-
-@pytest.fixture
-def host(deployed_lab: DeployedLab, region: str) -> str:
-    return str(getattr(deployed_lab, region))
-
-
 def login(deployed: DeployedLab, host: str, user: str, password: str) -> paramiko.Transport:
     """A connection that is opened with a password; BadAuthenticationType where none is taken."""
     address = str(deployed.fleet.host(host).addresses[0])

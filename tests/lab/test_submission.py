@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import uuid
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,20 +65,6 @@ Subject: Where is my order?
 Hello.
 --part--
 """
-
-
-@pytest.fixture(scope="module", params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    """Both hosts: Debian 12 and Debian 13 have other versions of everything."""
-    return str(getattr(deployed_lab, request.param))
-
-
-@pytest.fixture
-def client(deployed_lab: DeployedLab, host: str) -> Iterator[LabSmtp]:
-    """A session at the transactional stream that is logged in as its application."""
-    with connected(deployed_lab, host, 465) as smtp:
-        log_in(deployed_lab, smtp, "orders")
-        yield smtp
 
 
 @pytest.mark.parametrize("recipient", ["postmaster", '"PostMaster"', "@inbox.test:postmaster"])

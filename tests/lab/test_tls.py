@@ -35,12 +35,6 @@ print(json.dumps(found))
 WEAK = "ALL:COMPLEMENTOFALL:@SECLEVEL=0"
 
 
-@pytest.fixture(scope="module", params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    """Both hosts: Debian 12 and Debian 13 have other versions of everything."""
-    return str(getattr(deployed_lab, request.param))
-
-
 def offered(
     deployed: DeployedLab, host: str, port: int, offers: list[str], version: int = 4
 ) -> dict[str, list[str] | None]:

@@ -41,12 +41,6 @@ def plain(deployed_lab: DeployedLab) -> Iterator[Plain]:
         yield server
 
 
-@pytest.fixture(params=["eu", "us"])
-def host(deployed_lab: DeployedLab, request: pytest.FixtureRequest) -> str:
-    """Both hosts: Debian 12 and Debian 13 have other versions of everything."""
-    return str(getattr(deployed_lab, request.param))
-
-
 def sent(deployed: DeployedLab, host: str, domain: str, **headers: str) -> tuple[str, str, str]:
     """Submit a mail; its recipient, and Postfix's words on the connection and on the outcome."""
     sending, stream = deployed.fleet.host_streams(deployed.fleet.host(host))[0]
