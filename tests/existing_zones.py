@@ -16,7 +16,8 @@ from mailfleet.dns.providers.base import Driver
 from mailfleet.dns.publish.prepare import Publication, PublishError, prepare, publish
 from mailfleet.dns.records.dkim import DkimPublicKey, HostDkimKeys
 from mailfleet.dns.rrset import RRset, txt
-from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.model import Fleet
+from tests.builders import fleet_of
 
 Key = tuple[str, str]
 Add = Callable[[str, int, str, Sequence[str]], None]
@@ -194,7 +195,6 @@ ZONES = (
 def fleet(zone: str) -> Fleet:
     """One host that sends and receives for the zone's own name."""
     addresses = {"addresses": ["203.0.113.1"], "streams": {"orders": ["203.0.113.2"]}}
-    host = HostEntry("eu", f"mta1.eu.{zone}", addresses)
     table: dict[str, Any] = {
         "dns": _DNS,
         "ttl": 300,
@@ -203,8 +203,7 @@ def fleet(zone: str) -> Fleet:
         "tls_rpt": {"reports": [f"tls@{zone}"]},
         "streams": {"orders": {"logins": ["app"]}},
     }
-    files = {zone: (f"dns/{zone}.toml", table)}
-    return build_fleet("inventories/prod", [host], {"domains": [zone]}, files, [])
+    return fleet_of({f"mta1.eu.{zone}": addresses}, {zone: table})
 
 
 def check(zone: str, existing: Existing, opened: Callable[[], Driver[Any]], add: Add) -> None:

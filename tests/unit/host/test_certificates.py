@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from mailfleet.host import certificates
 from mailfleet.host.certificates import fits, is_good
-from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.model import Fleet
+from tests.builders import fleet_of
 
 pytestmark = pytest.mark.unit
 
@@ -124,13 +125,7 @@ def fleet(domain: dict[str, Any] | None = None, **options: Any) -> Fleet:
     }
     eu = {"streams": {"orders": ["192.0.2.11", "2001:db8::11"], "news": ["192.0.2.12"]}}
     us = {"streams": {"orders": ["203.0.113.11"]}, "inbound": options.pop("inbound", True)}
-    return build_fleet(
-        "inventories/prod",
-        [HostEntry("eu", EU, eu), HostEntry("us", US, us)],
-        {"domains": ["shop.example"], **options},
-        {"shop.example": ("dns/shop.example.toml", table)},
-        [],
-    )
+    return fleet_of({EU: eu, US: us}, {"shop.example": table}, **options)
 
 
 # Who enforces MTA-STS has trusted certificates.

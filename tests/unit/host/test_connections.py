@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from mailfleet.host.connections import concurrent, inbound_processes, stream_processes
 from mailfleet.host.scanning import Capacity, reserved
-from mailfleet.model import Fleet, Host, HostEntry, build_fleet
+from mailfleet.model import Fleet, Host
+from tests.builders import fleet_of
 
 pytestmark = pytest.mark.unit
 
 MB_EACH = 2.2
 
 
-def fleet_of(streams: int, *, scan: str = "none", **limits: int) -> Fleet:
+def serving(streams: int, *, scan: str = "none", **limits: int) -> Fleet:
     """Two hosts that serve so many streams, each at an address of its own for both families."""
     names = [f"s{number}" for number in range(streams)]
     tables: dict[str, Any] = {
@@ -37,13 +38,8 @@ def fleet_of(streams: int, *, scan: str = "none", **limits: int) -> Fleet:
             },
         }
 
-    return build_fleet(
-        "inventories/prod",
-        [HostEntry("eu", "a.shop.example", host(10)), HostEntry("us", "b.shop.example", host(110))],
-        {"domains": ["shop.example"]},
-        {"shop.example": ("dns/shop.example.toml", {"streams": tables})},
-        [],
-    )
+    hosts = {"a.eu.shop.example": host(10), "b.us.shop.example": host(110)}
+    return fleet_of(hosts, {"shop.example": {"streams": tables}})
 
 
 def total(fleet: Fleet, host: Host, capacity: Capacity) -> int:
@@ -55,14 +51,14 @@ def total(fleet: Fleet, host: Host, capacity: Capacity) -> int:
 
 
 def test_a_large_host_has_room_for_a_dozen_clients() -> None:
-    fleet = fleet_of(2)
+    fleet = serving(2)
     found = stream_processes(fleet, fleet.hosts[0], fleet.streams[0], Capacity(16_384, 4))
     assert (found.served, found.waiting) == (120, 20)
     assert inbound_processes(fleet, fleet.hosts[0], Capacity(16_384, 4)) == 170
 
 
 def test_a_host_of_4_gb_stays_within_its_memory() -> None:
-    fleet = fleet_of(2)
+    fleet = serving(2)
     found = stream_processes(fleet, fleet.hosts[0], fleet.streams[0], Capacity(4_096, 2))
     # Still room for one client beside ten that hold all they may.
     assert (found.served, found.waiting) == (103, 17)
@@ -70,7 +66,7 @@ def test_a_host_of_4_gb_stays_within_its_memory() -> None:
 
 
 def test_another_kernel_changes_nothing() -> None:
-    fleet = fleet_of(2)
+    fleet = serving(2)
     host, (stream, _) = fleet.hosts[0], fleet.streams
     found = {stream_processes(fleet, host, stream, Capacity(m, 2)) for m in (3_900, 3_905, 4_000)}
     assert len(found) == 1
@@ -85,7 +81,7 @@ def test_another_kernel_changes_nothing() -> None:
 def test_all_ports_together_fit_into_memory(
     streams: int, limit: int, memory: int, scan: str
 ) -> None:
-    fleet = fleet_of(streams, scan=scan, concurrent_connections=limit)
+    fleet = serving(streams, scan=scan, concurrent_connections=limit)
     host, capacity = fleet.hosts[0], Capacity(memory, 2)
     room = 0.6 * (memory - reserved(fleet, host, capacity))
     # Each port has a few processes at least, however small the host is.

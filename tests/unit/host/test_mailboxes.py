@@ -9,30 +9,26 @@ import pytest
 
 from mailfleet.errors import ConfigurationError
 from mailfleet.host.mailboxes import Mailboxes, mailboxes
-from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.model import Fleet
+from tests.builders import ONE_STREAM, fleet_of
 
 pytestmark = pytest.mark.unit
 
 EU, US = "mta1.eu.shop.example", "mta1.us.shop.example"
 
 
-def fleet_of(shop: dict[str, Any] | None = None, *, us_inbound: bool = True) -> Fleet:
-    hosts = [
-        HostEntry("eu", EU, {"streams": {"orders": ["203.0.113.11"]}}),
-        HostEntry("us", US, {"streams": {"news": ["198.51.100.12"]}, "inbound": us_inbound}),
-    ]
-    files: dict[str, tuple[str, dict[str, Any]]] = {
-        "shop.example": (
-            "dns/shop.example.toml",
-            {"streams": {"orders": {"logins": ["shop"]}}, **(shop or {})},
-        ),
-        "other.example": (
-            "dns/other.example.toml",
-            {"mx": ["mx1.office.example"], "streams": {"news": {"logins": ["newsletter"]}}},
-        ),
-        "parked.example": ("dns/parked.example.toml", {"sends": False}),
+def with_office(shop: dict[str, Any] | None = None, *, us_inbound: bool = True) -> Fleet:
+    hosts = {
+        EU: {"streams": {"orders": ["203.0.113.11"]}},
+        US: {"streams": {"news": ["198.51.100.12"]}, "inbound": us_inbound},
     }
-    return build_fleet("inventories/prod", hosts, {"domains": list(files)}, files, [])
+    news = {"streams": {"news": {"logins": ["newsletter"]}}}
+    domains: dict[str, dict[str, Any]] = {
+        "shop.example": {**ONE_STREAM, **(shop or {})},
+        "other.example": {"mx": ["mx1.office.example"], **news},
+        "parked.example": {"sends": False},
+    }
+    return fleet_of(hosts, domains)
 
 
 def resolve(tables: Mailboxes, recipient: str, *, program: bool = False) -> str | None:
@@ -72,19 +68,19 @@ def resolve(tables: Mailboxes, recipient: str, *, program: bool = False) -> str 
     ],
 )
 def test_recipients(recipient: str, maildir: str | None) -> None:
-    fleet = fleet_of()
+    fleet = with_office()
     assert resolve(mailboxes(fleet, fleet.host(EU)), recipient) == maildir
 
 
 def test_every_address_of_a_domain_is_one_recipient_in_the_end() -> None:
-    fleet = fleet_of()
+    fleet = with_office()
     tables = mailboxes(fleet, fleet.host(EU))
     ends = {to for pattern, to in tables.aliases if "shop" in pattern}
     assert ends == {"mailbox@shop.example", "mailbox@bounce.shop.example"}
 
 
 def test_a_host_without_port_25_is_served_by_the_others() -> None:
-    fleet = fleet_of(us_inbound=False)
+    fleet = with_office(us_inbound=False)
     tables = mailboxes(fleet, fleet.host(EU))
     assert resolve(tables, f"postmaster@{US}") == "shop.example/"
     assert resolve(tables, f"abuse@news.{US}") == "shop.example/"
@@ -97,7 +93,7 @@ def test_a_host_without_port_25_is_served_by_the_others() -> None:
 @pytest.mark.parametrize("user", ["root", "www-data", "postmaster", "nobody"])
 @pytest.mark.parametrize("host", [EU, "localhost"])
 def test_programs_write_to_people(user: str, host: str) -> None:
-    fleet = fleet_of()
+    fleet = with_office()
     tables = mailboxes(fleet, fleet.host(EU))
     assert resolve(tables, f"{user}@{host}", program=True) == "shop.example/"
     assert resolve(tables, f"{user}@{host}") == (
@@ -106,7 +102,7 @@ def test_programs_write_to_people(user: str, host: str) -> None:
 
 
 def test_who_reads_it_may_be_elsewhere_or_in_a_domain_of_the_fleet() -> None:
-    fleet = fleet_of({"postmaster": "it@office.example"})
+    fleet = with_office({"postmaster": "it@office.example"})
     tables = mailboxes(fleet, fleet.host(EU))
     assert tables.forwards == ("it@office.example",)
     assert "office.example" not in tables.domains
@@ -115,7 +111,7 @@ def test_who_reads_it_may_be_elsewhere_or_in_a_domain_of_the_fleet() -> None:
     # All other mail, bounces above all, stays.
     assert resolve(tables, "bounce@bounce.shop.example") == "bounce.shop.example/"
     assert resolve(tables, "postmaster@bounce.other.example") == "bounce.other.example/"
-    fleet = fleet_of({"postmaster": "it@shop.example"})
+    fleet = with_office({"postmaster": "it@shop.example"})
     tables = mailboxes(fleet, fleet.host(EU))
     assert tables.forwards == ()
     assert resolve(tables, "abuse@bounce.shop.example") == "shop.example/"
@@ -123,5 +119,5 @@ def test_who_reads_it_may_be_elsewhere_or_in_a_domain_of_the_fleet() -> None:
 
 def test_postmaster_is_not_at_a_host() -> None:
     with pytest.raises(ConfigurationError) as error:
-        fleet_of({"postmaster": f"root@{EU}"})
+        with_office({"postmaster": f"root@{EU}"})
     assert f"postmaster: {EU} is a host's own name" in str(error.value)

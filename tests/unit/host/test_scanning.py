@@ -18,7 +18,8 @@ from mailfleet.host.scanning import (
     sizing,
     stream_milter,
 )
-from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.model import Fleet
+from tests.builders import fleet_of
 
 pytestmark = pytest.mark.unit
 
@@ -36,13 +37,7 @@ def fleet(
         "orders": {"logins": ["shop"]},
         "news": {"from_domain": "news.shop.example", "logins": ["newsletter"], **stream},
     }
-    return build_fleet(
-        "inventories/prod",
-        [HostEntry("eu", NAME, data)],
-        {"domains": ["shop.example"], **(options or {})},
-        {"shop.example": ("dns/shop.example.toml", {"streams": streams})},
-        [],
-    )
+    return fleet_of({NAME: data}, {"shop.example": {"streams": streams}}, **(options or {}))
 
 
 def test_inbound_is_scanned_in_full_unless_somebody_says_otherwise() -> None:

@@ -9,6 +9,7 @@ import pytest
 from mailfleet.errors import ConfigurationError
 from mailfleet.model import Fleet, HostEntry, build_fleet
 from mailfleet.model.checks import deploy_problems
+from tests.builders import fleet_of
 
 pytestmark = pytest.mark.unit
 
@@ -27,17 +28,9 @@ def build(
     **options: Any,
 ) -> Fleet:
     """A fleet of hosts named below shop.example; all in region eu unless `regions` says another."""
-    content = domains or {"shop.example": {"streams": {"orders": stream()}}}
-    return build_fleet(
-        INVENTORY,
-        [
-            HostEntry((regions or {}).get(name, "eu"), f"{name}.shop.example", data)
-            for name, data in hosts.items()
-        ],
-        {"domains": list(content), **options},
-        {name: (f"dns/{name}.toml", table) for name, table in content.items()},
-        [],
-    )
+    places = {f"{name}.shop.example": (regions or {}).get(name, "eu") for name in hosts}
+    named = dict(zip(places, hosts.values(), strict=True))
+    return fleet_of(named, domains, regions=places, **options)
 
 
 def problems(*arguments: Any, **keywords: Any) -> list[str]:

@@ -11,9 +11,10 @@ from mailfleet.dns.records.desired import records
 from mailfleet.dns.rrset import octets
 from mailfleet.errors import MailfleetError
 from mailfleet.host.target import Target
-from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.model import Fleet
 from mailfleet.project.login_hashes import check_logins, login_hashes
 from roles import desired
+from tests.builders import fleet_of
 from tests.unit.model.test_model_checks import INVENTORY, MTA1, SHOP, build, problems, stream
 
 pytestmark = pytest.mark.unit
@@ -257,13 +258,8 @@ def test_the_longest_names_fit_into_sockets_units_and_files(suite: str) -> None:
         "mta_sts": {"mode": "testing"},
         "streams": {label: {"logins": [login], "scan": "full"}},
     }
-    fleet = build_fleet(
-        INVENTORY,
-        [HostEntry("e" * 20, host, {"selector": "a" * 32, "streams": {label: ["203.0.113.10"]}})],
-        {"domains": [domain]},
-        {domain: (SHOP, table)},
-        [],
-    )
+    data = {"selector": "a" * 32, "streams": {label: ["203.0.113.10"]}}
+    fleet = fleet_of({host: data}, {domain: table}, regions={host: "e" * 20})
     target = Target(fleet, fleet.hosts[0], suite, {login: "$6$salt$hash"})
     files = desired(target).files
     sockets = {path for file in files for path in _SOCKET.findall(file.content)}

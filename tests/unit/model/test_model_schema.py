@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from mailfleet.errors import ConfigurationError
-from mailfleet.model import HostEntry, build_fleet
+from tests.builders import ONE_STREAM, fleet_of
 
 pytestmark = pytest.mark.unit
 
-DOMAIN: dict[str, Any] = {"streams": {"orders": {"logins": ["shop"]}}}
+DOMAIN = ONE_STREAM
 HOST: dict[str, Any] = {"streams": {"orders": ["203.0.113.10"]}}
 
 
@@ -23,13 +23,7 @@ def problems(
 ) -> list[str]:
     """Every problem of a fleet of one host and one domain."""
     try:
-        build_fleet(
-            "inventories/prod",
-            [HostEntry("eu", "mta1.shop.example", host)],
-            options or {"domains": ["shop.example"]},
-            {"shop.example": ("dns/shop.example.toml", domain or DOMAIN)},
-            [],
-        )
+        fleet_of({"mta1.shop.example": host}, {"shop.example": domain or DOMAIN}, **(options or {}))
     except ConfigurationError as error:
         return [str(problem) for problem in error.problems]
     return []

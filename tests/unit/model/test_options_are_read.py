@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.model import Fleet
 from mailfleet.model.limits import InboundLimits, Limits, Retry
 from mailfleet.model.open_ports import OpenPort
 from mailfleet.model.outbound_tls import TlsDemand
@@ -22,6 +22,7 @@ from mailfleet.model.schema import (
     TlsRptTable,
     TlsTable,
 )
+from tests.builders import fleet_of
 
 pytestmark = pytest.mark.unit
 
@@ -151,23 +152,9 @@ def fleet_with(table: type[BaseModel], content: dict[str, Any]) -> Fleet:
     if table is DmarcTable:
         stream["from_domain"] = "news.shop.example.net"
     places[table].update(content)
-    return fleet_of(host, options, {"shop.example.net": domain})
-
-
-def fleet_of(
-    host: dict[str, Any], options: dict[str, Any], domains: dict[str, dict[str, Any]]
-) -> Fleet:
     other = {"streams": {"marketing": ["203.0.113.12"]}}
-    return build_fleet(
-        "inventories/prod",
-        [
-            HostEntry("eu", "mta1.shop.example.net", host),
-            HostEntry("eu", "mta2.shop.example.net", other),
-        ],
-        options,
-        {name: (f"dns/{name}.toml", content) for name, content in domains.items()},
-        [],
-    )
+    hosts = {"mta1.shop.example.net": host, "mta2.shop.example.net": other}
+    return fleet_of(hosts, {"shop.example.net": domain}, **options)
 
 
 @pytest.mark.parametrize(
@@ -185,8 +172,8 @@ def test_a_parked_domain() -> None:
     host = {"streams": {"marketing": ["203.0.113.11"]}}
     shop = {"dns": {"provider": "manual"}, "streams": {"marketing": {"logins": ["shop"]}}}
     parked = {"dns": {"provider": "manual"}, "sends": False}
-    names = ["shop.example.net", "parked.example"]
-    fleet = fleet_of(host, {"domains": names}, dict(zip(names, (shop, parked), strict=True)))
+    domains = {"shop.example.net": shop, "parked.example": parked}
+    fleet = fleet_of({"mta1.shop.example.net": host}, domains)
     assert [domain.sends for domain in fleet.domains] == [True, False]
 
 

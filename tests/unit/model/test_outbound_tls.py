@@ -11,26 +11,21 @@ from mailfleet.host.releases import release_of
 from mailfleet.host.state import HostState
 from mailfleet.host.target import Target
 from mailfleet.host.tls_guideline import SUITES, server_tls
-from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.model import Fleet
 from roles import desired
+from tests.builders import fleet_of
 
 pytestmark = pytest.mark.unit
 
 NAME = "mta1.eu.shop.example"
 
 
-def fleet_of(outbound_tls: Any) -> Fleet:
-    return build_fleet(
-        "inventories/prod",
-        [HostEntry("eu", NAME, {"streams": {"orders": ["203.0.113.10"]}})],
-        {"domains": ["shop.example"], "outbound_tls": outbound_tls},
-        {"shop.example": ("dns/shop.example.toml", {"streams": {"orders": {"logins": ["shop"]}}})},
-        [],
-    )
+def demanding(outbound_tls: Any) -> Fleet:
+    return fleet_of({NAME: {"streams": {"orders": ["203.0.113.10"]}}}, outbound_tls=outbound_tls)
 
 
 def state_of(outbound_tls: Any = (), suite: str = "bookworm") -> HostState:
-    fleet = fleet_of(dict(outbound_tls))
+    fleet = demanding(dict(outbound_tls))
     return desired(Target(fleet, fleet.host(NAME), suite, {"shop": "$6$x$y"}))
 
 
@@ -92,7 +87,7 @@ def test_what_postfix_reads(destination: str, demand: Any, line: str) -> None:
 )
 def test_what_is_refused(outbound_tls: Any, key: str, words: str) -> None:
     with pytest.raises(ConfigurationError) as error:
-        fleet_of(outbound_tls)
+        demanding(outbound_tls)
     (problem,) = error.value.problems
     assert problem.file == "inventories/prod"
     assert problem.key.startswith(key)

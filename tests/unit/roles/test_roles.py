@@ -17,9 +17,10 @@ from mailfleet.host.resources import TEMPLATES
 from mailfleet.host.sandbox import path_of
 from mailfleet.host.state import HostState
 from mailfleet.host.target import Authority, Roots, Target
-from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.model import Fleet
 from mailfleet.project import inventory
 from roles import desired, postfix, tls
+from tests.builders import fleet_around
 
 pytestmark = pytest.mark.unit
 
@@ -45,38 +46,26 @@ HOSTS: dict[str, dict[str, Any]] = {
     "idle": {"addresses": ["192.0.2.10"], "inbound": False, "streams": {}},
     "silent": {"inbound": False, "streams": {"orders": ["192.0.2.11"], "news": ["192.0.2.12"]}},
 }
-DOMAINS: dict[str, dict[str, Any]] = {
-    "shop.example": {
-        "streams": {
-            "orders": {"logins": ["shop", "accounts"]},
-            "news": {
-                "from_domain": "news.shop.example",
-                "logins": ["newsletter"],
-                "tls_port": 2465,
-                "starttls_port": 2587,
-            },
-        }
+DOMAIN: dict[str, Any] = {
+    "streams": {
+        "orders": {"logins": ["shop", "accounts"]},
+        "news": {
+            "from_domain": "news.shop.example",
+            "logins": ["newsletter"],
+            "tls_port": 2465,
+            "starttls_port": 2587,
+        },
     }
 }
 
 
-def fleet_of(data: dict[str, Any], more: dict[str, Any] | None = None) -> Fleet:
+def with_host(data: dict[str, Any], more: dict[str, Any] | None = None) -> Fleet:
     """A fleet of the host under test and another one that takes inbound mail."""
-    own = data.get("addresses") or next(iter(data["streams"].values()))
-    # Hosts that serve one stream have an IP version in common.
-    near = "2001:db8::9" if all(":" in address for address in own) else "192.0.2.9"
-    other = {"streams": {"orders": [f"{near}1"], "news": [f"{near}2"]}}
-    return build_fleet(
-        "inventories/prod",
-        [HostEntry("eu", NAME, data), HostEntry("us", "mta9.us.shop.example", other)],
-        {"domains": list(DOMAINS)},
-        {name: (f"dns/{name}.toml", {**table, **(more or {})}) for name, table in DOMAINS.items()},
-        [],
-    )
+    return fleet_around(NAME, data, {**DOMAIN, **(more or {})})
 
 
 def target_of(kind: str, suite: str = "bookworm", roots: Roots | None = None) -> Target:
-    fleet = fleet_of(HOSTS[kind])
+    fleet = with_host(HOSTS[kind])
     logins = {login: f"$6$salt${login}" for login in ("shop", "accounts", "newsletter")}
     return Target(fleet, fleet.host(NAME), suite, logins, roots)
 
@@ -263,7 +252,7 @@ def test_the_web_server_answers_challenges_and_asks_its_peers() -> None:
 
 def test_policies_are_served_where_mail_comes_in() -> None:
     policy = {"mta_sts": {"mode": "testing"}}
-    fleet = fleet_of(HOSTS["both"], policy)
+    fleet = with_host(HOSTS["both"], policy)
     target = replace(target_of("both"), fleet=fleet, host=fleet.host(NAME))
     state = desired(target)
     text = content(state, "/etc/nginx/nginx.conf")

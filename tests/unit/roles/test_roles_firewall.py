@@ -10,9 +10,9 @@ import pytest
 
 from mailfleet.host.state import HostState, Listener
 from mailfleet.host.target import Target
-from mailfleet.model import HostEntry, build_fleet
 from roles import desired
 from roles.firewall import rules
+from tests.builders import fleet_around
 
 pytestmark = pytest.mark.unit
 
@@ -33,17 +33,7 @@ IPV6 = {"streams": {"orders": ["2001:db8::11"], "news": "orders"}}
 
 
 def state_of(data: dict[str, Any], **options: Any) -> HostState:
-    own = data.get("addresses") or next(iter(data["streams"].values()))
-    # Hosts that serve one stream have an IP version in common.
-    near = "2001:db8::9" if all(":" in address for address in own) else "192.0.2.9"
-    other = {"streams": {"orders": [f"{near}1"], "news": [f"{near}2"]}}
-    fleet = build_fleet(
-        "inventories/prod",
-        [HostEntry("eu", NAME, data), HostEntry("us", "mta9.us.shop.example", other)],
-        {"domains": ["shop.example"], **options},
-        {"shop.example": ("dns/shop.example.toml", DOMAIN)},
-        [],
-    )
+    fleet = fleet_around(NAME, data, DOMAIN, **options)
     return desired(Target(fleet, fleet.host(NAME), "trixie", {"shop": "x", "letter": "y"}))
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from mailfleet.host.state import HostState
 from mailfleet.host.target import Target
-from mailfleet.model import HostEntry, build_fleet
 from roles import desired
+from tests.builders import fleet_around
 
 pytestmark = pytest.mark.unit
 
@@ -42,17 +42,7 @@ SHOP = {
 
 
 def state_of(data: dict[str, Any], **domain: Any) -> HostState:
-    own = data.get("addresses") or next(iter(data["streams"].values()))
-    # Hosts that serve one stream have an IP version in common.
-    near = "2001:db8::9" if all(":" in address for address in own) else "192.0.2.9"
-    other = {"streams": {"orders": [f"{near}1"], "news": [f"{near}2"]}}
-    fleet = build_fleet(
-        "inventories/prod",
-        [HostEntry("eu", NAME, data), HostEntry("us", "mta9.us.shop.example", other)],
-        {"domains": ["shop.example"]},
-        {"shop.example": ("dns/shop.example.toml", {**SHOP, **domain})},
-        [],
-    )
+    fleet = fleet_around(NAME, data, {**SHOP, **domain})
     logins = dict.fromkeys(("shop", "accounts", "newsletter"), "$6$x$y")
     return desired(Target(fleet, fleet.host(NAME), "bookworm", logins))
 
