@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from typing import TextIO
 
 import click
 
@@ -91,10 +92,10 @@ class _Lines:
             click.echo(f"{_PASSED} {checks[0].host}  {checks[0].subject}: {names}")
 
 
-def _host_read(hosts: list[str]) -> Callable[[str], None]:
-    """Tells of each host that has been read, and how many that are."""
+def _host_read(hosts: list[str]) -> Callable[[str, TextIO], None]:
+    """Prints the name of each host that has been read, and how many that are."""
     count = itertools.count(1)
-    return lambda name: click.echo(f"read {name} ({next(count)} of {len(hosts)})", err=True)
+    return lambda name, stream: click.echo(f"read {name} ({next(count)} of {len(hosts)})", stream)
 
 
 def _progress(check: Check) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from logging import StreamHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -49,22 +51,23 @@ def run(
     inventory_path: str,
     limit: str | None,
     report: Callable[[Check], None],
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Callable[[str, TextIO], None] = lambda _name, _stream: None,
 ) -> list[Check]:
     """Run all checks and return them; `report` hears of each as it ends, `progress` of each host read.
 
+    pytest captures what is printed meanwhile, but for what `progress` writes to its stream, and the log.
     The suite's checks come first, then those in the user's `checks/`. MailfleetError where they cannot
     be run, such as for a mistake in a file of the user's. KeyboardInterrupt passes through.
     """
     from mailfleet.verify.suite import plugin
 
-    collector = _Collector(report, progress)
     options = ["--inventory", inventory_path, *(["--limit", limit] if limit else [])]
     own = checks_folder(inventory_path)
     if own.is_dir():
         # So that they can import what they share.
         options += [str(own), f"--override-ini=pythonpath={own}"]
-    with _own_options():
+    with _own_options(), _stderr() as stream:
+        collector = _Collector(report, lambda name: progress(name, stream))
         code = pytest.main([*_ARGUMENTS, *options], plugins=[collector, plugin])
     if code == pytest.ExitCode.INTERRUPTED and not collector.faults:
         raise KeyboardInterrupt
@@ -98,6 +101,20 @@ def _own_options() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextmanager
+def _stderr() -> Iterator[TextIO]:
+    """stderr as it was before pytest, where the log goes too."""
+    handlers = [h for h in logging.getLogger("mailfleet").handlers if isinstance(h, StreamHandler)]
+    with os.fdopen(os.dup(2), "w", buffering=1) as stream:
+        before = [handler.setStream(stream) for handler in handlers]
+        try:
+            yield stream
+        finally:
+            for handler, own in zip(handlers, before, strict=True):
+                if own is not None:
+                    handler.setStream(own)
 
 
 class _Collector:

@@ -105,8 +105,10 @@ def test_repaired_hosts_pass_again(deployed_lab: DeployedLab) -> None:
 
 
 def test_a_limit_chooses_hosts(deployed_lab: DeployedLab) -> None:
-    done = deployed_lab.mailfleet("verify", "inventories/lab", "--limit", "us", "--json")
+    done = deployed_lab.mailfleet("verify", "inventories/lab", "--limit", "us", "--json", "-v")
     assert {check["host"] for check in json.loads(done.stdout)["checks"]} == {deployed_lab.us}
+    assert f"\nread {deployed_lab.us} (1 of 1)\n" in done.stderr
+    assert f"mailfleet.remote.run: {deployed_lab.us}: exit code 0 after" in done.stderr
 
 
 @pytest.mark.parametrize("limit", ["asia", "mta9.eu.shop.test", ""])
