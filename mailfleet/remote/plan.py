@@ -69,7 +69,7 @@ def _run(command: list[str], folder: Path, progress: Callable[[str], None]) -> l
                 for name in sorted(ready - shown):
                     progress(name)
                 shown |= ready
-                for line in written:
+                for line in filter(str.strip, written):
                     _log.info("%s", line.rstrip())
                 if process.returncode is not None:
                     ended.append(process.returncode)

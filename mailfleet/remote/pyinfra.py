@@ -59,14 +59,11 @@ def deploy(
 def command_line(inventory: str, program: Path, limit: str | None, *options: str) -> list[str]:
     """pyinfra's own command, which prints one document, and on stderr what it does.
 
-    With `-v` it says which facts it reads too, with `--debug` also each remote command. Its own --debug
-    is not used: it shows ssh_password.
+    With `--debug` that is each remote command too. Its own --debug is not used: it shows ssh_password.
     """
     command = [sys.executable, "-m", "pyinfra", "--json", *options, inventory, str(program)]
     if _log.isEnabledFor(logging.DEBUG):
         command.append("-vv")
-    elif _log.isEnabledFor(logging.INFO):
-        command.append("-v")
     return command if limit is None else [*command, "--limit", limit]
 
 
