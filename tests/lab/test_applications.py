@@ -14,7 +14,7 @@ import pytest
 
 from mailfleet import lab
 from mailfleet.lab import namespaces
-from mailfleet.project.environment import Lab
+from mailfleet.project.lab_environment import Lab
 from tests.lab.test_mail import arrived
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mailfleet.lab import addresses
-from mailfleet.project.environment import Lab
+from mailfleet.project.lab_environment import Lab
 
 if TYPE_CHECKING:
     from tests.lab.conftest import DeployedLab

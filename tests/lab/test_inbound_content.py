@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailfleet.host.scanning import EICAR
-from mailfleet.project.environment import Lab
+from mailfleet.project.lab_environment import Lab
 from tests.lab.test_mail import LabSmtp, bounced, inbound
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.project.environment import Lab
+from mailfleet.project.lab_environment import Lab
 from roles import postfix
 from tests.lab.test_mail import SUITES, LabSmtp, connect
 

@@ -17,7 +17,7 @@ import pytest
 
 from mailfleet import lab
 from mailfleet.lab import namespaces
-from mailfleet.project.environment import Lab
+from mailfleet.project.lab_environment import Lab
 from mailfleet.verify import probe
 from roles import postfix
 

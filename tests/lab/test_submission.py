@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mailfleet.project.environment import Lab
+from mailfleet.project.lab_environment import Lab
 from tests.lab.test_mail import LabSmtp, arrived, bounced
 
 if TYPE_CHECKING:

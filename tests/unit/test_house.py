@@ -171,8 +171,8 @@ def test_the_layers_import_downwards_only() -> None:
 KNOWS_LABS = (
     "mailfleet/lab/",
     "mailfleet/cli/lab.py",
-    "mailfleet/cli/__init__.py",
     "mailfleet/project/environment.py",
+    "mailfleet/project/lab_environment.py",
     "mailfleet/model/fleet.py",
     "mailfleet/model/schema.py",
     "mailfleet/model/build.py",
