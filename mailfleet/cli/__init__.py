@@ -1,4 +1,4 @@
-"""The `mailfleet` command. Each group has a module of its own; this one joins them."""
+"""The `mailfleet` command. Each command has a module of its own; this one runs them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ from typing import NoReturn
 
 import click
 
-from mailfleet.cli.deploy import deploy
-from mailfleet.cli.dns import dns
+from mailfleet.cli.commands import Commands
 from mailfleet.cli.failure import as_document, wants_document
-from mailfleet.cli.init import init
-from mailfleet.cli.lab import lab
-from mailfleet.cli.plan import plan
-from mailfleet.cli.probe import probe
-from mailfleet.cli.render import render
-from mailfleet.cli.validate import validate
 from mailfleet.cli.verbosity import add_to, report_defect
-from mailfleet.cli.verify import verify
 from mailfleet.errors import EXIT_FAILED, MailfleetError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mailfleet")
 def cli() -> None:
     """Build, prove and run a fleet of sending mail servers.
@@ -33,15 +25,6 @@ def cli() -> None:
     """
 
 
-cli.add_command(deploy)
-cli.add_command(dns)
-cli.add_command(init)
-cli.add_command(lab)
-cli.add_command(plan)
-cli.add_command(probe)
-cli.add_command(render)
-cli.add_command(validate)
-cli.add_command(verify)
 add_to(cli)
 
 

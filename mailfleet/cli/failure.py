@@ -17,9 +17,10 @@ def wants_document(group: click.Group, arguments: Sequence[str]) -> bool:
     Asked of the arguments, since wrong ones end before click has parsed them all.
     """
     command: click.Command = group
+    context = click.Context(group)
     for word in arguments:
-        if isinstance(command, click.Group) and word in command.commands:
-            command = command.commands[word]
+        if isinstance(command, click.Group):
+            command = command.get_command(context, word) or command
     known = any("--json" in option.opts for option in command.params)
     return known and "--json" in arguments
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -159,3 +160,31 @@ def test_all_mistakes_of_a_fleet_at_once(run: Run, project: Path) -> None:
     code, error = run("dns", "plan", "inventories/prod")
     assert code == 2
     assert [line.split(": ")[1] for line in error.splitlines()] == ["ttl", "spff"]
+
+
+def loaded_by(folder: Path, *arguments: str) -> set[str]:
+    """The modules that a Python of its own has loaded after a command."""
+    program = (
+        "import sys; from mailfleet.cli import cli; cli(sys.argv[1:], standalone_mode=False); "
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.split())
+
+
+def test_a_command_loads_what_it_needs_alone() -> None:
+    loaded = loaded_by(ROOT, "--version")
+    assert "mailfleet.cli" in loaded
+    assert loaded & {"pyinfra", "gevent", "paramiko", "dns", "hcloud", "cloudflare"} == set()
+
+
+def test_real_servers_load_no_lab(project: Path) -> None:
+    loaded = loaded_by(project, "dns", "records", "inventories/prod")
+    assert "mailfleet.project.environment" in loaded
+    assert {name for name in loaded if name.startswith("mailfleet.lab")} == set()

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from mailfleet.cli import cli, main
+from mailfleet.cli.validate import validate
 from mailfleet.remote import process
 from mailfleet.secrets import Secret
 
@@ -30,7 +31,10 @@ def _quiet_again() -> Iterator[None]:
 
 
 def commands(group: click.Group) -> Iterator[click.Command]:
-    for command in group.commands.values():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         yield command
         if isinstance(command, click.Group):
             yield from commands(command)
@@ -63,7 +67,7 @@ def test_a_defect_shows_its_traceback_with_debug_only(
     def broken(*_: object, **__: object) -> None:
         raise KeyError("a defect")
 
-    monkeypatch.setattr(cli.commands["validate"], "callback", broken)
+    monkeypatch.setattr(validate, "callback", broken)
     options = ("--debug",) if debug else ()
     assert run(monkeypatch, "validate", "inventories/prod", *document, *options) == 1
     output = capsys.readouterr()
@@ -80,7 +84,7 @@ def test_verbose_shows_commands_and_their_time(
     def ask(**_: object) -> None:
         process.run([sys.executable, "-c", "pass"])
 
-    monkeypatch.setattr(cli.commands["validate"], "callback", ask)
+    monkeypatch.setattr(validate, "callback", ask)
     words = ["validate", "inventories/prod"]
     words.insert(0 if where == "before" else 2, "-v")
     assert run(monkeypatch, *words) == 0
@@ -96,7 +100,7 @@ def test_without_verbose_nothing_is_shown(
     def ask(**_: object) -> None:
         process.run([sys.executable, "-c", "pass"])
 
-    monkeypatch.setattr(cli.commands["validate"], "callback", ask)
+    monkeypatch.setattr(validate, "callback", ask)
     assert run(monkeypatch, "validate", "inventories/prod") == 0
     assert capsys.readouterr().err == ""
 
