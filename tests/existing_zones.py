@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mailfleet.dns.providers.base import Driver
+from mailfleet.dns.providers.base import Driver, Provider
 from mailfleet.dns.publish.prepare import Publication, PublishError, prepare, publish
 from mailfleet.dns.records.dkim import DkimPublicKey, HostDkimKeys
 from mailfleet.dns.rrset import RRset, txt
@@ -220,7 +220,9 @@ def check(zone: str, existing: Existing, opened: Callable[[], Driver[Any]], add:
     assert len(before) >= len(existing.records)
     one = fleet(zone)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mailfleet.dns.publish.prepare.open_driver", lambda *_: opened())
+        patch.setattr(
+            "mailfleet.dns.publish.providers.open_provider", lambda *_: Provider(opened())
+        )
         made = prepare(one, keys, lookup=lookup)
         assert made.unread == ()
         states, text = _published(made)

@@ -18,7 +18,6 @@ from mailfleet.model.fleet import (
     Domain,
     Fleet,
     Host,
-    ProviderSettings,
     Region,
     SendingAddress,
     Stream,
@@ -26,7 +25,7 @@ from mailfleet.model.fleet import (
 from mailfleet.model.identity_checks import zones_to_name
 from mailfleet.model.names import domain_name
 from mailfleet.model.policies import Dmarc
-from mailfleet.model.provider import DnsTable
+from mailfleet.model.provider import ManualSettings, ProviderSettings
 from mailfleet.model.schema import (
     DmarcTable,
     DomainTable,
@@ -181,14 +180,14 @@ def _reverse_dns(
     region: str, table: HostTable, inventory: InventoryTable
 ) -> ProviderSettings | None:
     """Who serves a host's PTR records: what it says itself, else its region, else the fleet."""
-    given: DnsTable | None = None
+    given: ProviderSettings | None = None
     if "reverse_dns" in table.model_fields_set:
         given = table.reverse_dns
     else:
         whole = inventory.reverse_dns
         given = whole.get(region) if isinstance(whole, dict) else whole
     # By hand means that somebody else is asked for the record.
-    return None if given is None or given.provider == "manual" else _provider(given)
+    return None if isinstance(given, ManualSettings) else given
 
 
 def _check_regions(
@@ -238,7 +237,7 @@ def _domain(name: str, table: DomainTable) -> Domain:
     return Domain(
         name=name,
         zone=(table.dns.zone if table.dns else None) or name,
-        dns=_provider(table.dns or DnsTable(provider="manual")),
+        dns=table.dns.settings if table.dns else ManualSettings(),
         streams=tuple(_stream(name, key, stream) for key, stream in table.streams.items()),
         dkim=table.dkim,
         dmarc=_dmarc(table.dmarc, parked=not table.sends),
@@ -287,17 +286,6 @@ def _stream(domain: str, name: str, table: StreamTable) -> Stream:
         scan=table.scan,
         on_scanner_failure=table.on_scanner_failure,
         client_trace=table.client_trace,
-    )
-
-
-def _provider(table: DnsTable) -> ProviderSettings:
-    return ProviderSettings(
-        provider=table.provider,
-        server=table.server,
-        port=table.port,
-        key=table.key,
-        proxied=table.proxied,
-        octodns=tuple((table.octodns or {}).items()),
     )
 
 

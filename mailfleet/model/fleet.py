@@ -16,9 +16,9 @@ from mailfleet.model import environment
 from mailfleet.model.addresses import Address, Network
 from mailfleet.model.limits import InboundLimits, Limits, Retry
 from mailfleet.model.open_ports import OpenPort
-from mailfleet.model.options import Option
 from mailfleet.model.outbound_tls import TlsDemand
 from mailfleet.model.policies import Bimi, Caa, Dkim, Dmarc, MtaSts, Spf
+from mailfleet.model.provider import CloudflareSettings, ProviderSettings
 from mailfleet.model.types import Scan
 
 
@@ -52,23 +52,6 @@ class Stream:
     def regional_endpoint(self, region: str) -> str:
         """The name for applications that must stay within one region."""
         return f"smtp-{self.name}-{region}.{self.domain}"
-
-
-@dataclass(frozen=True)
-class ProviderSettings:
-    """Which DNS provider holds a zone. Secrets are named here, never held."""
-
-    provider: Literal["rfc2136", "hetzner", "cloudflare", "octodns", "manual"]
-    """manual: whoever keeps the zone enters its records by hand."""
-    server: str | None = None
-    """rfc2136: IP address of the primary server."""
-    port: int = 53
-    key: str | None = None
-    """rfc2136: name of the TSIG key; its secret is `MAILFLEET_TSIG_<KEY>`."""
-    proxied: tuple[str, ...] = ()
-    """cloudflare: names that its proxy is to stand before; no other name may have it."""
-    octodns: tuple[tuple[str, Option], ...] = ()
-    """octodns: `class`, the dotted path of its provider class, and that class's arguments."""
 
 
 @dataclass(frozen=True)
@@ -285,14 +268,14 @@ class Fleet:
         named = {
             name
             for domain in self.domains
-            if domain.dns.provider == "cloudflare"
+            if isinstance(domain.dns, CloudflareSettings)
             for name in domain.dns.proxied
         }
         owners = {name: self.domain_of(name) for name in named}
         return frozenset(
             name
             for name, owner in owners.items()
-            if owner is not None and owner.dns.provider == "cloudflare"
+            if owner is not None and isinstance(owner.dns, CloudflareSettings)
         )
 
     def sending_addresses(self, stream: str) -> Iterator[SendingAddress]:

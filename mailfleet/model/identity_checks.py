@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from mailfleet.errors import Problem
-from mailfleet.model.fleet import Domain, Fleet, Host, ProviderSettings, Stream
+from mailfleet.model.fleet import Domain, Fleet, Host, Stream
 from mailfleet.model.limit_checks import MOST_DOMAIN_NAME
 from mailfleet.model.names import is_within
+from mailfleet.model.provider import ProviderSettings, Rfc2136Settings
 from mailfleet.model.secret_names import variable
 
 # What else listens on a mail host: RFC 5321 §2.1, RFC 8555 §8.3, RFC 8461 §3.3.
@@ -147,7 +148,7 @@ def _duplicate_selectors(fleet: Fleet) -> Iterator[Problem]:
 def _shared_secrets(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
     seen: dict[str, tuple[str, str]] = {}
     for file, table, dns in _settings(fleet, paths):
-        if dns.provider != "rfc2136" or dns.key is None:
+        if not isinstance(dns, Rfc2136Settings):
             continue
         name = variable(f"tsig-{dns.key}")
         key, other_file = seen.setdefault(name, (dns.key, file))

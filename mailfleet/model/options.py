@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mailfleet.model.values import shown
@@ -20,17 +21,30 @@ _LARGEST = 2**31
 """What no port, time-out or identifier of a provider exceeds."""
 
 
-def octodns_options(table: Mapping[str, Any]) -> dict[str, Option]:
+@dataclass(frozen=True)
+class ProviderClass:
+    """A provider class of octoDNS, and what it is called with."""
+
+    path: str
+    """Dotted, e.g. octodns_bind.Rfc2136Provider."""
+    arguments: tuple[tuple[str, Option], ...] = ()
+    """Keyword arguments; secrets as env/NAME."""
+
+
+def provider_class(table: object) -> ProviderClass:
     """The table `octodns` of `[dns]`: `class`, and what its class takes, secrets as env/NAME."""
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{shown(table)} is not a table; write keys with values")
     path = table.get("class")
     if not isinstance(path, str) or _CLASS.fullmatch(path) is None:
         raise ValueError('needs class, a dotted path, e.g. class = "octodns_bind.Rfc2136Provider"')
-    return {name: _option(name, value) for name, value in table.items()}
+    arguments = {name: _option(name, value) for name, value in table.items() if name != "class"}
+    return ProviderClass(path, tuple(arguments.items()))
 
 
-def _option(name: str, value: Any) -> Option:
-    if _NAME.fullmatch(name) is None:
-        raise ValueError(f"{name!r} is no name of a keyword argument")
+def _option(name: Any, value: Any) -> Option:
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise ValueError(f"{shown(name)} is no name of a keyword argument")
     if name in {"id", "apply_disabled"}:
         raise ValueError(f"{name} is set by mailfleet; remove it")
     if isinstance(value, (list, tuple)):

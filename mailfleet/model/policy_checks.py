@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from mailfleet.errors import Problem
 from mailfleet.model.authorities import DIRECTORIES, ISSUER
 from mailfleet.model.fleet import Domain, Fleet, Host
+from mailfleet.model.provider import CloudflareSettings
 
 Finding = tuple[str, str]
 """Key and text, within one domain file."""
@@ -130,7 +131,8 @@ def _bimi(_: Fleet, domain: Domain) -> Iterator[Finding]:
 def _proxied(fleet: Fleet, domain: Domain) -> Iterator[Finding]:
     """Cloudflare's proxy passes HTTP and nothing else."""
     known = {stream.name for stream in fleet.streams}
-    for name in domain.dns.proxied:
+    dns = domain.dns
+    for name in dns.proxied if isinstance(dns, CloudflareSettings) else ():
         for host in fleet.hosts:
             whole = all(sending.stream in known for sending in host.sending)
             if name in host.names or (whole and name in fleet.endpoints(host)):

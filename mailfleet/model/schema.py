@@ -23,7 +23,7 @@ from mailfleet.model.limits import InboundLimits, Limits, Retry
 from mailfleet.model.open_ports import OpenPort
 from mailfleet.model.outbound_tls import LevelOrDemand
 from mailfleet.model.policies import Bimi, Caa, Dkim, MtaSts, Policy, Spf
-from mailfleet.model.provider import DnsTable, ReverseDns, ReverseDnsTable
+from mailfleet.model.provider import DnsTable, ReverseDns, ReverseDnsSettings
 from mailfleet.model.types import Destination, DomainName, Names, Networks, Port, Scan
 from mailfleet.model.types import Table as _Table
 from mailfleet.model.values import (
@@ -223,7 +223,7 @@ class HostTable(_Table):
     """Whether the host takes bounces and reports on port 25."""
     inbound_scan: Scan | None = None
     """Whether inbound mail is scanned. Default: what `declare` says for the fleet."""
-    reverse_dns: ReverseDnsTable | None = None
+    reverse_dns: ReverseDnsSettings | None = None
     """Who serves the host's PTR records. Default: what `declare` says; None: nobody."""
     suite: Literal["bookworm", "trixie"] = "bookworm"
     """The release that a lab boots for this host; real hosts say it themselves."""

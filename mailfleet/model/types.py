@@ -23,6 +23,11 @@ class Table(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    @classmethod
+    def about_unknown(cls, key: str) -> str:  # noqa: ARG003
+        """What to say of a key that the table does not have; empty where nothing is known of it."""
+        return ""
+
 
 DomainName = Annotated[str, AfterValidator(domain_name)]
 ServiceNames = Annotated[

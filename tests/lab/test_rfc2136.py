@@ -26,14 +26,13 @@ import pytest
 from mailfleet.dns.plan.zone import plan
 from mailfleet.dns.providers.base import ReverseZones
 from mailfleet.dns.providers.rfc2136 import Rfc2136
-from mailfleet.dns.providers.rfc2136.errors import Peer
 from mailfleet.dns.providers.rfc2136.tsig import tsig_key
 from mailfleet.dns.publish.plan import Publication, ZonePlan
 from mailfleet.dns.publish.prepare import PublishError, publish
 from mailfleet.dns.records.ptr import reverse_name
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
-from mailfleet.model import Address
+from mailfleet.model import Address, Rfc2136Settings
 from mailfleet.secrets import Secret
 
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -123,7 +122,7 @@ class Server:
     secret: str
 
     def driver(self, secret: str | None = None, key: str = "fleet", fleet: str = "prod") -> Rfc2136:
-        peer = Peer("127.0.0.1", self.port, key)
+        peer = Rfc2136Settings(server="127.0.0.1", port=self.port, key=key)
         return Rfc2136(peer, tsig_key(key, Secret(secret or self.secret)), fleet)
 
     def add(self, name: str, ttl: int, rtype: str, *values: str) -> None:
@@ -338,6 +337,10 @@ def test_refusals_are_explained(
 
 
 def test_a_server_that_is_down_is_explained(server: Server) -> None:
-    driver = Rfc2136(Peer("127.0.0.1", 1, "fleet"), server.driver()._server.key, "prod")
+    driver = Rfc2136(
+        Rfc2136Settings(server="127.0.0.1", port=1, key="fleet"),
+        server.driver()._server.key,
+        "prod",
+    )
     with pytest.raises(MailfleetError, match="refused"):
         driver.read("example.test")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from mailfleet.dns.plan.zone import Plan, Zone
-from mailfleet.model import Address
+from mailfleet.model import Address, Fleet
 
 
 @dataclass(frozen=True)
@@ -109,3 +109,22 @@ class PtrDriver(Protocol):
 
         Fails without a change where a name is no longer the change's old one.
         """
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One provider, opened with its secrets for one fleet; nothing has been sent yet."""
+
+    zones: Driver[Any]
+    ptr: PtrDriver | None = None
+    """The names of addresses, where the provider keeps them apart from zones."""
+
+
+class ProviderPackage(Protocol):
+    """What the package of each provider has; it is called as the settings call the provider."""
+
+    def open_provider(self, settings: Any, fleet: Fleet) -> Provider:
+        """Look the secrets up, and open it. MailfleetError where one is missing or cannot be used."""
+
+    def secrets_of(self, settings: Any) -> tuple[tuple[str, str], ...]:
+        """Environment variable and purpose of each secret that `open_provider` looks up."""

@@ -33,6 +33,7 @@ class HetznerFake:
     """The server. `requests` holds what was asked: method and path."""
 
     def __init__(self, *, validate: bool = True) -> None:
+        self.connections = 0
         self._validate = validate
         self.project = Project()
         self.faults: list[Fault] = []
@@ -60,6 +61,10 @@ class HetznerFake:
             # Two small segments and Nagle's algorithm would cost 40 ms for each answer.
             wbufsize = -1
             disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                super().setup()
+                fake.connections += 1
 
             def handle_one_request(self) -> None:
                 try:

@@ -137,7 +137,7 @@ WRONG = {
     ),
     "not read": (
         ("--domain", "a.example", "--provider", "hetzner", "--key", "k"),
-        "key is for provider rfc2136, and hetzner does not read it",
+        "key: is for provider rfc2136, and hetzner does not read it",
     ),
 }  # fmt: skip
 

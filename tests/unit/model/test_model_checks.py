@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailfleet.errors import ConfigurationError
-from mailfleet.model import Fleet, HostEntry, build_fleet
+from mailfleet.model import Fleet, HostEntry, Rfc2136Settings, build_fleet
 from mailfleet.model.checks import deploy_problems
 from tests.builders import fleet_of
 
@@ -212,7 +212,7 @@ def _orders(**keys: Any) -> dict[str, Any]:
         ),
         (
             {**_orders(), "dns": {"provider": "rfc2136", "server": "203.0.113.53"}},
-            "dns: provider rfc2136 needs server (an IP address) and key (the TSIG key's name)",
+            'dns.key: is missing; add it, e.g. key = "mailfleet"',
         ),
     ],
 )
@@ -223,8 +223,8 @@ def test_a_domain_that_contradicts_itself(content: dict[str, Any], expected: str
 
 def test_reverse_dns_needs_what_a_domain_needs() -> None:
     assert problems({"mta1": MTA1}, reverse_dns={"provider": "rfc2136"}) == [
-        f"{INVENTORY}: reverse_dns: provider rfc2136 needs server (an IP address) and key (the TSIG "
-        "key's name)"
+        f'{INVENTORY}: reverse_dns.server: is missing; add it, e.g. server = "203.0.113.53"',
+        f'{INVENTORY}: reverse_dns.key: is missing; add it, e.g. key = "mailfleet"',
     ]
 
 
@@ -253,7 +253,9 @@ def test_one_tsig_key_may_serve_several_zones() -> None:
         "other.example": {"dns": _signed("fleet-a")},
     }
     fleet = build({"mta1": MTA1}, domains, reverse_dns=_signed("fleet-ab"))
-    assert [domain.dns.key for domain in fleet.domains] == ["fleet-a", "fleet-a"]
+    shop, other = (domain.dns for domain in fleet.domains)
+    assert isinstance(shop, Rfc2136Settings)
+    assert (shop.key, shop) == ("fleet-a", other)
 
 
 def test_streams_and_logins_are_unique_in_a_fleet() -> None:

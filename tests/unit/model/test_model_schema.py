@@ -267,7 +267,7 @@ IN_INVENTORY = [
     ),
     (
         {"reverse_dns": {"provider": "hetzner", "zone": "2.0.192.in-addr.arpa"}},
-        "reverse_dns: zone is for [dns] of a domain file; remove it, the zone of a PTR record "
+        "reverse_dns.zone: is for [dns] of a domain file; remove it, the zone of a PTR record "
         "follows from its address",
     ),
     (

@@ -12,7 +12,14 @@ from mailfleet.model.limits import InboundLimits, Limits, Retry
 from mailfleet.model.open_ports import OpenPort
 from mailfleet.model.outbound_tls import TlsDemand
 from mailfleet.model.policies import Bimi, Caa, Dkim, MtaSts, Spf
-from mailfleet.model.provider import DnsTable, ReverseDnsTable
+from mailfleet.model.provider import (
+    CloudflareSettings,
+    DnsTable,
+    HetznerSettings,
+    ManualSettings,
+    OctodnsSettings,
+    Rfc2136Settings,
+)
 from mailfleet.model.schema import (
     DmarcTable,
     DomainTable,
@@ -26,21 +33,38 @@ from tests.builders import fleet_of
 
 pytestmark = pytest.mark.unit
 
-USED_AS_READ = {InboundLimits, Limits, Retry, OpenPort, TlsDemand, Dkim, Spf, MtaSts, Caa, Bimi}
+PROVIDERS = (
+    CloudflareSettings,
+    HetznerSettings,
+    ManualSettings,
+    OctodnsSettings,
+    Rfc2136Settings,
+)
+
+USED_AS_READ = {
+    InboundLimits,
+    Limits,
+    Retry,
+    OpenPort,
+    TlsDemand,
+    Dkim,
+    Spf,
+    MtaSts,
+    Caa,
+    Bimi,
+    *PROVIDERS,
+}
 """Tables that the fleet holds themselves: what is read is there."""
 
 READ_ELSEWHERE = {
     "InventoryTable.domains": "names the files to read, before there is a fleet",
     "HostTable.streams": "every fleet has it",
     "StreamTable.logins": "every fleet has it",
-    "DnsTable.provider": "every fleet has it",
+    "DnsTable.settings": "the fleet holds them themselves",
     "DomainTable.sends": "test_a_parked_domain",
-    "ReverseDnsTable.zone": "is refused: a PTR record's zone follows from its address",
-    "ReverseDnsTable.proxied": "is refused: no proxy stands before a PTR record",
 }
 
 RFC2136 = {"provider": "rfc2136", "server": "192.0.2.53", "key": "mailfleet"}
-OCTODNS = {"provider": "octodns", "octodns": {"class": "octodns_bind.Rfc2136Provider"}}
 WITH_DOMAIN = {"reports": ["dmarc@shop.example"]}
 
 # By table and option: the table without it, and with it.
@@ -111,18 +135,6 @@ EXAMPLES: dict[type[BaseModel], dict[str, tuple[dict[str, Any], dict[str, Any]]]
     },
     DnsTable: {
         "zone": ({}, {"zone": "example.net"}),
-        "server": (RFC2136, {"server": "192.0.2.54"}),
-        "port": (RFC2136, {"port": 5353}),
-        "key": (RFC2136, {"key": "other"}),
-        "proxied": ({"provider": "cloudflare"}, {"proxied": ["mta-sts.shop.example"]}),
-        "octodns": (OCTODNS, {"octodns": {**OCTODNS["octodns"], "host": "192.0.2.53"}}),  # type: ignore[dict-item]
-    },
-    ReverseDnsTable: {
-        "provider": ({"provider": "hetzner"}, {"provider": "cloudflare"}),
-        "server": (RFC2136, {"server": "192.0.2.54"}),
-        "port": (RFC2136, {"port": 5353}),
-        "key": (RFC2136, {"key": "other"}),
-        "octodns": (OCTODNS, {"octodns": {**OCTODNS["octodns"], "host": "192.0.2.53"}}),  # type: ignore[dict-item]
     },
 }
 
@@ -147,8 +159,6 @@ def fleet_with(table: type[BaseModel], content: dict[str, Any]) -> Fleet:
         places[table] = domain.setdefault("tls_rpt", {})
     if table is DnsTable:
         places[table] = domain["dns"]
-    if table is ReverseDnsTable:
-        places[table] = options.setdefault("reverse_dns", {})
     if table is DmarcTable:
         stream["from_domain"] = "news.shop.example.net"
     places[table].update(content)

@@ -11,7 +11,7 @@ import cloudflare
 
 from mailfleet.apis.retry import Outcome, Retry
 from mailfleet.dns.plan.zone import Plan
-from mailfleet.dns.providers.base import Refusal, Snapshot
+from mailfleet.dns.providers.base import Provider, Refusal, Snapshot
 from mailfleet.dns.providers.cloudflare.api import ENDPOINT, Calls, ZoneInfo, open_client
 from mailfleet.dns.providers.cloudflare.audit import problems_with
 from mailfleet.dns.providers.cloudflare.batches import Batch, batches
@@ -26,28 +26,35 @@ from mailfleet.dns.providers.cloudflare.errors import (
 from mailfleet.dns.providers.cloudflare.records import Rules, ZoneRecords, record_of
 from mailfleet.dns.providers.cloudflare.zones import Zones, problems_of
 from mailfleet.errors import MailfleetError, RefusedError
-from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.model import Address, CloudflareSettings, Fleet
 from mailfleet.project.environment import environment_of
-from mailfleet.secrets import Secret
+from mailfleet.secrets import Secret, variable
 
 _TIMEOUT = 60.0
 # An endpoint of one's own, for tests and proxies.
 _ENDPOINT_VARIABLE = "MAILFLEET_CLOUDFLARE_ENDPOINT"
 
 
-def open_cloudflare(settings: ProviderSettings, fleet: Fleet) -> Cloudflare:
+def open_provider(settings: CloudflareSettings, fleet: Fleet) -> Provider:
     """The driver for a fleet; looks the API token up."""
 
     def ttl(name: str) -> int:
         domain = fleet.domain_of(name)
         return domain.ttl if domain else 3600
 
-    return Cloudflare(
-        environment_of(fleet).secret(SECRET, PURPOSE),
-        Rules(fleet.name, fleet.proxied, ttl),
-        expected=len({d.zone for d in fleet.domains if d.dns == settings}),
-        endpoint=os.environ.get(_ENDPOINT_VARIABLE) or ENDPOINT,
+    return Provider(
+        Cloudflare(
+            environment_of(fleet).secret(SECRET, PURPOSE),
+            Rules(fleet.name, fleet.proxied, ttl),
+            expected=len({d.zone for d in fleet.domains if d.dns == settings}),
+            endpoint=os.environ.get(_ENDPOINT_VARIABLE) or ENDPOINT,
+        )
     )
+
+
+def secrets_of(settings: CloudflareSettings) -> tuple[tuple[str, str], ...]:  # noqa: ARG001
+    """The API token."""
+    return ((variable(SECRET), PURPOSE),)
 
 
 class Cloudflare:

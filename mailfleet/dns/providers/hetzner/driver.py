@@ -9,10 +9,10 @@ from functools import partial
 from hcloud.zones import Zone as ApiZone
 
 from mailfleet.apis.hetzner.client import ENDPOINT, Connection
-from mailfleet.apis.hetzner.errors import PERMISSION, read_only
+from mailfleet.apis.hetzner.errors import PERMISSION, VARIABLE, read_only
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.zone import Plan
-from mailfleet.dns.providers.base import Refusal, Snapshot
+from mailfleet.dns.providers.base import Provider, Refusal, Snapshot
 from mailfleet.dns.providers.hetzner.api import ZoneApi
 from mailfleet.dns.providers.hetzner.audit import refusals
 from mailfleet.dns.providers.hetzner.batches import batches
@@ -22,31 +22,25 @@ from mailfleet.dns.providers.hetzner.ptr import HetznerPtr
 from mailfleet.dns.providers.hetzner.sending import Sender
 from mailfleet.dns.providers.hetzner.writes import claims, writes
 from mailfleet.errors import MailfleetError
-from mailfleet.model import Fleet, ProviderSettings
+from mailfleet.model import Fleet, HetznerSettings
 from mailfleet.project.environment import environment_of
 
 _ENDPOINT = "MAILFLEET_HETZNER_ENDPOINT"
 
 
-def open_hetzner(settings: ProviderSettings, fleet: Fleet) -> Hetzner:
-    """The driver of the token's project for a fleet; looks the token up."""
-    del settings
-    return Hetzner(connection_of(fleet), fleet.name)
-
-
-def open_hetzner_ptr(settings: ProviderSettings, fleet: Fleet) -> HetznerPtr:
-    """The PTR records of the token's project; looks the token up."""
-    del settings
-    return HetznerPtr(connection_of(fleet))
-
-
-def connection_of(fleet: Fleet) -> Connection:
-    """The way to the project of the fleet's token.
+def open_provider(settings: HetznerSettings, fleet: Fleet) -> Provider:  # noqa: ARG001
+    """Zones and PTR records of the token's project, over one connection; looks the token up.
 
     MAILFLEET_HETZNER_ENDPOINT names another address of the API, for tests and proxies.
     """
     token = environment_of(fleet).secret("hetzner", PERMISSION)
-    return Connection(token, os.environ.get(_ENDPOINT) or ENDPOINT)
+    connection = Connection(token, os.environ.get(_ENDPOINT) or ENDPOINT)
+    return Provider(Hetzner(connection, fleet.name), HetznerPtr(connection))
+
+
+def secrets_of(settings: HetznerSettings) -> tuple[tuple[str, str], ...]:  # noqa: ARG001
+    """The token."""
+    return ((VARIABLE, PERMISSION),)
 
 
 @dataclass(frozen=True)

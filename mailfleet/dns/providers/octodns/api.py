@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from mailfleet.errors import MailfleetError
-from mailfleet.model import ProviderSettings
+from mailfleet.model.options import ProviderClass
 from mailfleet.secrets import Secret, secret
 
 _OWN = "MAILFLEET_"
@@ -53,30 +53,26 @@ SecretSource = Callable[[str, str], Secret]
 """Gives a secret by its name and purpose; MailfleetError where it is not set."""
 
 
-def arguments(settings: ProviderSettings, source: SecretSource = secret) -> Arguments:
-    """The table `octodns` of `[dns]`, its env/NAME references looked up.
+def arguments(given: ProviderClass, source: SecretSource = secret) -> Arguments:
+    """What the class is called with, its env/NAME references looked up.
 
     MailfleetError where a secret is not set.
     """
-    given = dict(settings.octodns)
-    path = str(given.pop("class", ""))
     plain: dict[str, Any] = {}
     secrets: dict[str, Secret] = {}
-    for name, value in given.items():
+    for name, value in given.arguments:
         if isinstance(value, str) and value.startswith(_ENV):
-            secrets[name] = _looked_up(value.removeprefix(_ENV), _purpose(name, path), source)
+            secrets[name] = _looked_up(value.removeprefix(_ENV), _purpose(name, given.path), source)
         else:
             plain[name] = list(value) if isinstance(value, tuple) else value
-    return Arguments(path, plain, secrets)
+    return Arguments(given.path, plain, secrets)
 
 
-def references(settings: ProviderSettings) -> Iterator[tuple[str, str]]:
-    """The environment variables that the table names as env/NAME, and what each is for."""
-    given = dict(settings.octodns)
-    path = str(given.pop("class", ""))
-    for name, value in given.items():
+def references(given: ProviderClass) -> Iterator[tuple[str, str]]:
+    """The environment variables that the arguments name as env/NAME, and what each is for."""
+    for name, value in given.arguments:
         if isinstance(value, str) and value.startswith(_ENV):
-            yield value.removeprefix(_ENV), _purpose(name, path)
+            yield value.removeprefix(_ENV), _purpose(name, given.path)
 
 
 def part(name: str) -> Any:

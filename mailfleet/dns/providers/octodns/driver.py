@@ -15,8 +15,8 @@ from mailfleet.apis.retry import until_shown
 from mailfleet.dns.plan.change import Change
 from mailfleet.dns.plan.ownership import Owned, is_list, read_list, union, write_list
 from mailfleet.dns.plan.zone import Plan
-from mailfleet.dns.providers.base import Refusal, Snapshot
-from mailfleet.dns.providers.octodns.api import Arguments, arguments, provider_class
+from mailfleet.dns.providers.base import Provider, Refusal, Snapshot
+from mailfleet.dns.providers.octodns.api import Arguments, arguments, provider_class, references
 from mailfleet.dns.providers.octodns.audit import refusals
 from mailfleet.dns.providers.octodns.convert import changed, empty_zone, rrset_of
 from mailfleet.dns.providers.octodns.errors import (
@@ -27,15 +27,21 @@ from mailfleet.dns.providers.octodns.errors import (
 )
 from mailfleet.dns.rrset import RRset, canonical_name, enclosing
 from mailfleet.errors import MailfleetError, RefusedError
-from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.model import Address, Fleet, OctodnsSettings
 from mailfleet.project.environment import environment_of
 
 _LIST_TTL = 300
 
 
-def open_octodns(settings: ProviderSettings, fleet: Fleet) -> OctoDns:
+def open_provider(settings: OctodnsSettings, fleet: Fleet) -> Provider:
     """The driver for a fleet; looks secrets up and loads the provider class."""
-    return OctoDns(arguments(settings, environment_of(fleet).secret), fleet.name)
+    given = arguments(settings.octodns, environment_of(fleet).secret)
+    return Provider(OctoDns(given, fleet.name))
+
+
+def secrets_of(settings: OctodnsSettings) -> tuple[tuple[str, str], ...]:
+    """The environment variables that the table names as env/NAME."""
+    return tuple(references(settings.octodns))
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ import dns.update
 import dns.xfr
 import dns.zone
 
-from mailfleet.dns.providers.rfc2136.errors import Peer, explained, failure, refusal
+from mailfleet.dns.providers.rfc2136.errors import explained, failure, refusal
 from mailfleet.errors import RefusedError
+from mailfleet.model import Rfc2136Settings
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ _ROOTS = frozenset({".", "arpa.", "in-addr.arpa.", "ip6.arpa."})
 class NameServer:
     """A primary name server. Every method raises MailfleetError, and nothing else."""
 
-    def __init__(self, peer: Peer, key: dns.tsig.Key) -> None:
+    def __init__(self, peer: Rfc2136Settings, key: dns.tsig.Key) -> None:
         self.peer = peer
         self.key = key
 

@@ -10,30 +10,35 @@ import dns.tsig
 
 from mailfleet.dns.plan.ownership import is_list, read_list
 from mailfleet.dns.plan.zone import Plan
-from mailfleet.dns.providers.base import Refusal, Snapshot
+from mailfleet.dns.providers.base import Provider, Refusal, Snapshot
 from mailfleet.dns.providers.rfc2136.api import NameServer
 from mailfleet.dns.providers.rfc2136.audit import refusals
 from mailfleet.dns.providers.rfc2136.convert import Exact, batches, message, records
-from mailfleet.dns.providers.rfc2136.errors import Peer
 from mailfleet.dns.providers.rfc2136.tsig import tsig_key
 from mailfleet.dns.rrset import RRset
-from mailfleet.model import Address, Fleet, ProviderSettings
+from mailfleet.model import Address, Fleet, Rfc2136Settings
 from mailfleet.project.environment import environment_of
+from mailfleet.secrets import variable
 
 _THREADS = 32
 
 
-def tsig_secret(settings: ProviderSettings) -> tuple[str, str]:
-    """Name and purpose of the secret that a server's settings name."""
+def open_provider(settings: Rfc2136Settings, fleet: Fleet) -> Provider:
+    """The driver of a server for a fleet; looks the TSIG secret up."""
+    secret = environment_of(fleet).secret(*_tsig_secret(settings))
+    return Provider(Rfc2136(settings, tsig_key(settings.key, secret), fleet.name))
+
+
+def secrets_of(settings: Rfc2136Settings) -> tuple[tuple[str, str], ...]:
+    """The TSIG secret."""
+    name, purpose = _tsig_secret(settings)
+    return ((variable(name), purpose),)
+
+
+def _tsig_secret(settings: Rfc2136Settings) -> tuple[str, str]:
+    """Name and purpose."""
     purpose = f"the TSIG key {settings.key} of the name server {settings.server}"
     return f"tsig-{settings.key}", purpose
-
-
-def open_rfc2136(settings: ProviderSettings, fleet: Fleet) -> Rfc2136:
-    """The driver of a server for a fleet; looks the TSIG secret up."""
-    server, name = settings.server or "", settings.key or ""
-    found = environment_of(fleet).secret(*tsig_secret(settings))
-    return Rfc2136(Peer(server, settings.port, name), tsig_key(name, found), fleet.name)
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,9 @@ class Transfer:
 class Rfc2136:
     """A primary name server; see `mailfleet.dns.providers.base.Driver`."""
 
-    def __init__(self, peer: Peer, key: dns.tsig.Key, fleet: str) -> None:
-        self.label = f"rfc2136 {peer.address}"
-        self._server = NameServer(peer, key)
+    def __init__(self, settings: Rfc2136Settings, key: dns.tsig.Key, fleet: str) -> None:
+        self.label = settings.label
+        self._server = NameServer(settings, key)
         self._fleet = fleet
 
     def read(self, zone: str) -> Snapshot[Transfer]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import dns.exception
 import dns.rcode
@@ -12,26 +11,14 @@ import dns.tsig
 import dns.xfr
 
 from mailfleet.errors import MailfleetError
+from mailfleet.model import Rfc2136Settings
 from mailfleet.secrets import variable
 
 _CHANGED = ("it was changed by somebody else since it was read", "run the command again")
 
 
-@dataclass(frozen=True)
-class Peer:
-    """The name server and the key, for messages."""
-
-    server: str
-    port: int
-    key: str
-
-    @property
-    def address(self) -> str:
-        return self.server if self.port == 53 else f"{self.server} port {self.port}"
-
-
 @contextmanager
-def explained(peer: Peer, zone: str, doing: str) -> Iterator[None]:
+def explained(peer: Rfc2136Settings, zone: str, doing: str) -> Iterator[None]:
     """Turn whatever the network and dnspython raise into a MailfleetError.
 
     `doing` completes "cannot", e.g. "read"; `zone` is what it is done to.
@@ -54,12 +41,12 @@ def explained(peer: Peer, zone: str, doing: str) -> Iterator[None]:
     raise failure(peer, zone, doing, reason, hint)
 
 
-def failure(peer: Peer, zone: str, doing: str, reason: str, hint: str) -> MailfleetError:
+def failure(peer: Rfc2136Settings, zone: str, doing: str, reason: str, hint: str) -> MailfleetError:
     """The error of one request."""
     return MailfleetError(f"cannot {doing} {zone} at {peer.address}: {reason}", hint)
 
 
-def refusal(rcode: dns.rcode.Rcode, peer: Peer, zone: str) -> tuple[str, str]:
+def refusal(rcode: dns.rcode.Rcode, peer: Rfc2136Settings, zone: str) -> tuple[str, str]:
     """Reason and hint for an answer's RCODE (RFC 2136 §2.2, RFC 1035 §4.1.1)."""
     text = dns.rcode.to_text(rcode)
     match rcode:
@@ -85,7 +72,7 @@ def refusal(rcode: dns.rcode.Rcode, peer: Peer, zone: str) -> tuple[str, str]:
     return f"the server answers {text}", "see the server's log for the reason"
 
 
-def _reason(error: dns.exception.DNSException, peer: Peer, zone: str) -> tuple[str, str]:
+def _reason(error: dns.exception.DNSException, peer: Rfc2136Settings, zone: str) -> tuple[str, str]:
     secret = variable(f"tsig-{peer.key}")
     match error:
         case dns.exception.Timeout():

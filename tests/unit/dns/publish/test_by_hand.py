@@ -206,15 +206,15 @@ def test_a_domain_within_the_zone_of_another_has_to_say_where_it_is() -> None:
     [
         (
             {"provider": "hetzner", "server": "192.0.2.53"},
-            "dns: server is for provider rfc2136, and hetzner does not read it; remove it",
+            "dns.server: is for provider rfc2136, and hetzner does not read it; remove it",
         ),
         (
             {"provider": "manual", "key": "k"},
-            "dns: key is for provider rfc2136, and manual does not read it; remove it",
+            "dns.key: is for provider rfc2136, and manual does not read it; remove it",
         ),
         (
             {"provider": "rfc2136", "server": "192.0.2.53", "key": "k", "proxied": ["a.example"]},
-            "dns: proxied is for provider cloudflare, and rfc2136 does not read it; remove it",
+            "dns.proxied: is for provider cloudflare, and rfc2136 does not read it; remove it",
         ),
     ],
 )

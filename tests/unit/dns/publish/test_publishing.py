@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mailfleet.dns.lookup import LookupFailedError
 from mailfleet.dns.plan.ownership import Owned
 from mailfleet.dns.plan.zone import Plan
-from mailfleet.dns.providers.base import Refusal, Snapshot
+from mailfleet.dns.providers.base import Provider, Refusal, Snapshot
 from mailfleet.dns.publish.prepare import PublishError, prepare, publish
 from mailfleet.dns.publish.report import as_json
 from mailfleet.dns.records.dkim import DkimPublicKey, HostDkimKeys
@@ -84,10 +84,10 @@ class Memory:
 def _server(monkeypatch: pytest.MonkeyPatch) -> Memory:
     memory = Memory()
 
-    def opened(settings: ProviderSettings, fleet: Fleet) -> Memory:
-        return memory
+    def opened(settings: ProviderSettings, fleet: Fleet) -> Provider:
+        return Provider(memory)
 
-    monkeypatch.setattr("mailfleet.dns.publish.prepare.open_driver", opened)
+    monkeypatch.setattr("mailfleet.dns.publish.providers.open_provider", opened)
     return memory
 
 
@@ -322,7 +322,7 @@ def test_push_then_plan_is_empty_and_strangers_stay(
     memory = Memory()
     memory.zones["shop.example"] = {record.key: record for record in foreign}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mailfleet.dns.publish.prepare.open_driver", lambda *_: memory)
+        patch.setattr("mailfleet.dns.publish.providers.open_provider", lambda *_: Provider(memory))
         for one in wanted:
             keys = {host.name: HostDkimKeys((), True) for host in one.hosts}
             made = prepare(one, keys, force=True)

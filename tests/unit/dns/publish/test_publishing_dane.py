@@ -6,7 +6,7 @@ import pytest
 
 from mailfleet.dns.lookup import LookupFailedError
 from mailfleet.dns.plan.zone import Plan
-from mailfleet.dns.providers.base import Refusal
+from mailfleet.dns.providers.base import Provider, Refusal
 from mailfleet.dns.publish.plan import Publication
 from mailfleet.dns.publish.prepare import prepare, publish
 from mailfleet.model import Fleet
@@ -37,7 +37,9 @@ def down(name: str, rtype: str) -> tuple[str, ...]:
 def _server(monkeypatch: pytest.MonkeyPatch) -> Memory:
     """A server that holds what a first push with both certificates has published."""
     memory = Memory()
-    monkeypatch.setattr("mailfleet.dns.publish.prepare.open_driver", lambda *_: memory)
+    monkeypatch.setattr(
+        "mailfleet.dns.publish.providers.open_provider", lambda *_: Provider(memory)
+    )
     publish(prepare(fleet(), KEYS, lookup=signed, certificates=CERTIFICATES))
     return memory
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mailfleet.dns.providers.base import Provider
 from mailfleet.dns.publish.prepare import PublishError, prepare, publish
 from mailfleet.errors import MailfleetError
 from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
@@ -26,22 +27,17 @@ class Providers:
         self.opened: list[str] = []
         self.memory = {kind: Memory() for kind in ("rfc2136", "hetzner", "octodns")}
 
-    def open(self, settings: ProviderSettings, _: Fleet) -> Memory:
+    def open(self, settings: ProviderSettings, _: Fleet) -> Provider:
         self.opened.append(settings.provider)
         if settings.provider in self.closed:
             raise MailfleetError(f"the token of {settings.provider} is not set", "export it")
-        return self.memory[settings.provider]
-
-    def open_ptr(self, settings: ProviderSettings, fleet: Fleet) -> None:
-        if settings.provider in self.closed:
-            self.open(settings, fleet)
+        return Provider(self.memory[settings.provider])
 
 
 @pytest.fixture(name="providers")
 def _providers(monkeypatch: pytest.MonkeyPatch) -> Providers:
     found = Providers()
-    monkeypatch.setattr("mailfleet.dns.publish.prepare.open_driver", found.open)
-    monkeypatch.setattr("mailfleet.dns.publish.prepare.open_ptr", found.open_ptr)
+    monkeypatch.setattr("mailfleet.dns.publish.providers.open_provider", found.open)
     return found
 
 
@@ -108,7 +104,9 @@ def test_a_reverse_server_that_is_down_stops_no_domain_and_no_pointer_is_lost(
     before = dict(reverse.zones[REVERSE])
     publication = prepare(one, KEYS)
     # A plan with the first pointer alone would delete the second.
-    assert publication.problems == ("reverse zones at memory: the server does not answer",)
+    assert publication.problems == (
+        "reverse zones at octodns octodns_x.Provider: the server does not answer",
+    )
     assert publication.is_empty
     with pytest.raises(MailfleetError, match="nothing was published"):
         publish(publication)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from mailfleet.dns.lookup import LookupFailedError
-from mailfleet.dns.providers.base import PtrChange
+from mailfleet.dns.providers.base import Provider, PtrChange
 from mailfleet.dns.publish.prepare import PublishError, prepare, publish
 from mailfleet.dns.rrset import rrset
-from mailfleet.model import Address, Fleet, HostEntry, ProviderSettings, build_fleet
+from mailfleet.model import Address, CloudflareSettings, Fleet, HostEntry, build_fleet
 from tests.unit.dns.publish.test_publishing import DNS, EU, KEYS, Memory, fleet
 
 pytestmark = pytest.mark.unit
@@ -27,7 +27,9 @@ ASK_US = f"2.113.0.203.in-addr.arpa. PTR {ORDERS_US}"
 @pytest.fixture(name="server")
 def _server(monkeypatch: pytest.MonkeyPatch) -> Memory:
     memory = Memory()
-    monkeypatch.setattr("mailfleet.dns.publish.prepare.open_driver", lambda *_: memory)
+    monkeypatch.setattr(
+        "mailfleet.dns.publish.providers.open_provider", lambda *_: Provider(memory)
+    )
     return memory
 
 
@@ -232,11 +234,12 @@ def test_each_provider_gets_the_pointers_of_its_own_addresses(
             return dict.fromkeys(reverse_names, f"{self.provider}.in-addr.arpa")
 
     monkeypatch.setattr(
-        "mailfleet.dns.publish.prepare.open_driver", lambda settings, _: One(settings.provider)
+        "mailfleet.dns.publish.providers.open_provider",
+        lambda settings, _: Provider(One(settings.provider)),
     )
     whole = fleet(dns=DNS)
     first, second = whole.regions
-    other = replace(second.hosts[0], reverse_dns=ProviderSettings("cloudflare"))
+    other = replace(second.hosts[0], reverse_dns=CloudflareSettings())
     mixed = replace(whole, regions=(first, replace(second, hosts=(other,))))
     zones = [entry.plan.zone for entry in prepare(mixed, KEYS).zones]
     assert asked == {"rfc2136": ["203.0.113.1"], "cloudflare": ["203.0.113.2"]}
@@ -270,7 +273,9 @@ FIRST, SECOND = ip_address("203.0.113.1"), ip_address("203.0.113.2")
 @pytest.fixture(name="addresses")
 def _addresses(server: Memory, monkeypatch: pytest.MonkeyPatch) -> Addresses:
     addresses = Addresses()
-    monkeypatch.setattr("mailfleet.dns.publish.prepare.open_ptr", lambda *_: addresses)
+    monkeypatch.setattr(
+        "mailfleet.dns.publish.providers.open_provider", lambda *_: Provider(server, addresses)
+    )
     return addresses
 
 

@@ -12,11 +12,11 @@ from mailfleet.dns.plan.ownership import Slot
 from mailfleet.dns.plan.record_types import PURPOSES
 from mailfleet.dns.plan.zone import plan
 from mailfleet.dns.providers.base import ReverseZones
-from mailfleet.dns.providers.registry import open_driver
+from mailfleet.dns.providers.registry import open_provider, secrets_of
 from mailfleet.dns.records.ptr import reverse_name
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
-from mailfleet.model import Address, Domain, Fleet, ProviderSettings
+from mailfleet.model import Address, CloudflareSettings, Domain, Fleet
 from tests.fakes.cloudflare.setting import TTL, ZONE, Setting, setting
 from tests.fakes.specification import Exchange, document, folder, violations
 
@@ -374,7 +374,7 @@ def test_ownership_is_read_from_comments(at: Setting) -> None:
 
 
 def fleet(*proxied: str) -> Fleet:
-    settings = ProviderSettings("cloudflare", proxied=proxied)
+    settings = CloudflareSettings(proxied=proxied)
     domain = Domain.__new__(Domain)
     for name, value in {"name": ZONE, "zone": ZONE, "dns": settings, "ttl": TTL}.items():
         object.__setattr__(domain, name, value)
@@ -384,16 +384,17 @@ def fleet(*proxied: str) -> Fleet:
 def test_the_token_comes_from_the_environment(at: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAILFLEET_CLOUDFLARE_ENDPOINT", at.fake.endpoint)
     monkeypatch.delenv("MAILFLEET_CLOUDFLARE", raising=False)
-    settings = ProviderSettings("cloudflare")
+    settings = CloudflareSettings()
     with pytest.raises(MailfleetError, match=r"MAILFLEET_CLOUDFLARE .*Zone:Read and DNS:Edit"):
-        open_driver(settings, fleet())
+        open_provider(settings, fleet())
+    assert [name for name, _ in secrets_of(settings)] == ["MAILFLEET_CLOUDFLARE"]
     monkeypatch.setenv("MAILFLEET_CLOUDFLARE", at.fake.account.token)
     # The SDK would send these instead of the token that it is given.
     monkeypatch.setenv("CLOUDFLARE_EMAIL", "ann@shop.example")
     monkeypatch.setenv("CLOUDFLARE_API_KEY", "key")
     monkeypatch.setenv("CLOUDFLARE_API_USER_SERVICE_KEY", "key")
     monkeypatch.setenv("CLOUDFLARE_CUSTOM_HEADERS", "Authorization: Bearer other")
-    driver = open_driver(settings, fleet(f"mta-sts.{ZONE}"))
+    driver = open_provider(settings, fleet(f"mta-sts.{ZONE}")).zones
     snapshot = driver.read(ZONE)
     driver.apply(plan(snapshot, [rrset(f"mta-sts.{ZONE}", "A", TTL, "192.0.2.1")]), snapshot)
     assert at.zone.find("A", f"mta-sts.{ZONE}")[0]["proxied"]

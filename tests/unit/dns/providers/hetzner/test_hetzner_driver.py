@@ -15,10 +15,10 @@ from mailfleet.dns.providers.hetzner.batches import batches
 from mailfleet.dns.providers.hetzner.convert import Mark
 from mailfleet.dns.providers.hetzner.sending import Sender
 from mailfleet.dns.providers.hetzner.writes import Write
-from mailfleet.dns.providers.registry import open_driver
+from mailfleet.dns.providers.registry import open_provider, secrets_of
 from mailfleet.dns.rrset import RRset, octets, rrset, txt
 from mailfleet.errors import MailfleetError
-from mailfleet.model import Fleet, ProviderSettings
+from mailfleet.model import Fleet, HetznerSettings
 from tests.fakes.hetzner.objects import floating_ip, primary_ip, server
 from tests.fakes.hetzner.server import HOST, READ_ONLY, TOKEN, HetznerFake
 from tests.fakes.hetzner.setup import ZONE, Time, driver, ptr, push, running, stored, wanted_ptr
@@ -311,14 +311,20 @@ def test_a_token_with_a_line_break_is_not_shown(fake: HetznerFake) -> None:
 
 def test_the_registry_opens_it(monkeypatch: pytest.MonkeyPatch, fake: HetznerFake) -> None:
     fleet = Fleet("prod", "inventories/prod", (), (), None)
-    settings = ProviderSettings("hetzner")
+    settings = HetznerSettings()
     monkeypatch.delenv("MAILFLEET_HETZNER", raising=False)
     monkeypatch.delenv("MAILFLEET_SECRETS", raising=False)
     with pytest.raises(MailfleetError, match=r"(?s)MAILFLEET_HETZNER.*read & write"):
-        open_driver(settings, fleet)
+        open_provider(settings, fleet)
+    assert [name for name, _ in secrets_of(settings)] == ["MAILFLEET_HETZNER"]
     monkeypatch.setenv("MAILFLEET_HETZNER", TOKEN)
     monkeypatch.setenv("MAILFLEET_HETZNER_ENDPOINT", fake.endpoint)
-    assert open_driver(settings, fleet).read(ZONE).records == ()
+    provider = open_provider(settings, fleet)
+    assert provider.zones.read(ZONE).records == ()
+    # Zones and PTR records of one push: one client, which keeps its connection open.
+    assert provider.ptr is not None
+    assert provider.ptr.read([]) == {}
+    assert fake.connections == 1
 
 
 def _ptr_records(made: Plan) -> dict[str, str]:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from mailfleet.dns.plan.zone import plan
 from mailfleet.dns.providers.octodns import OctoDns
 from mailfleet.dns.providers.octodns.api import Arguments, arguments
-from mailfleet.dns.providers.registry import open_driver
+from mailfleet.dns.providers.registry import open_provider, secrets_of
 from mailfleet.dns.rrset import RRset, rrset, txt
 from mailfleet.errors import MailfleetError
-from mailfleet.model import Fleet, ProviderSettings
+from mailfleet.model import Fleet, OctodnsSettings
 from mailfleet.secrets import Secret
 
 pytest.importorskip("octodns", reason="needs the extra octodns")
@@ -311,13 +311,14 @@ def test_secrets_are_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
         push(desired())
     assert "token=***" in str(caught.value)
     monkeypatch.setenv("PROVIDER_TOKEN", "bad")
-    given = ProviderSettings(
-        "octodns", octodns=(("class", f"{__name__}.Memory"), ("token", "env/PROVIDER_TOKEN"))
+    given = OctodnsSettings(
+        octodns={"class": f"{__name__}.Memory", "token": "env/PROVIDER_TOKEN"}  # type: ignore[arg-type]
     )
+    assert [name for name, _ in secrets_of(given)] == ["PROVIDER_TOKEN"]
     with pytest.raises(MailfleetError) as caught:
-        open_driver(given, Fleet("prod", "inventories/prod", (), (), None))
+        open_provider(given, Fleet("prod", "inventories/prod", (), (), None))
     assert "401 for ***-token" in str(caught.value)
-    assert "bad" not in repr(arguments(given))
+    assert "bad" not in repr(arguments(given.octodns))
 
 
 def test_a_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,16 +11,17 @@ import pytest
 from mailfleet.dns.providers.octodns.api import Arguments, arguments, provider_class
 from mailfleet.dns.providers.octodns.errors import explained
 from mailfleet.errors import ConfigurationError, MailfleetError
-from mailfleet.model import HostEntry, ProviderSettings, build_fleet
-from mailfleet.model.options import octodns_options
+from mailfleet.model import HostEntry, OctodnsSettings, ProviderSettings, build_fleet
+from mailfleet.model.options import ProviderClass
+from mailfleet.model.options import provider_class as class_of_table
 from mailfleet.secrets import Secret
 
 pytestmark = pytest.mark.unit
 
 
 def test_secrets_come_from_the_environment_or_our_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = (("class", "x.Y"), ("token", "env/MAILFLEET_ACME_TOKEN"), ("hosts", ("a", "b")))
-    given = ProviderSettings("octodns", octodns=options)
+    options = (("token", "env/MAILFLEET_ACME_TOKEN"), ("hosts", ("a", "b")))
+    given = ProviderClass("x.Y", options)
     with pytest.raises(MailfleetError, match="MAILFLEET_ACME_TOKEN is not set: the argument token"):
         arguments(given)
     monkeypatch.setenv("MAILFLEET_ACME_TOKEN", "sesame")
@@ -28,7 +29,7 @@ def test_secrets_come_from_the_environment_or_our_file(monkeypatch: pytest.Monke
     assert found.secrets == {"token": Secret("sesame")}
     assert found.plain == {"hosts": ["a", "b"]}
     monkeypatch.delenv("OTHER", raising=False)
-    other = ProviderSettings("octodns", octodns=(("class", "x.Y"), ("token", "env/OTHER")))
+    other = ProviderClass("x.Y", (("token", "env/OTHER"),))
     with pytest.raises(MailfleetError, match=r"OTHER is not set.*\n.*export OTHER"):
         arguments(other)
 
@@ -69,14 +70,17 @@ def test_a_missing_class_is_explained(path: str, said: str) -> None:
 )
 def test_what_may_stand_in_the_table(table: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
-        octodns_options(table)
+        class_of_table(table)
     assert said in str(caught.value)
     assert "sesame" not in str(caught.value)
 
 
 def test_key_names_are_no_secrets() -> None:
     table = {"class": "a.B", "key_name": "k", "key_secret": "env/K", "hosts": ["a"], "port": 53}
-    assert octodns_options(table) == {**table, "hosts": ("a",)}
+    assert dict(class_of_table(table).arguments) == {
+        **{name: value for name, value in table.items() if name != "class"},
+        "hosts": ("a",),
+    }
 
 
 def settings_of(dns: dict[str, Any]) -> ProviderSettings | None:
@@ -91,8 +95,8 @@ def settings_of(dns: dict[str, Any]) -> ProviderSettings | None:
 def test_a_domain_file_names_class_and_arguments() -> None:
     table = {"class": "octodns_bind.Rfc2136Provider", "hosts": ["192.0.2.53"]}
     found = settings_of({"provider": "octodns", "octodns": table})
-    assert found
-    assert dict(found.octodns) == {**table, "hosts": ("192.0.2.53",)}
+    assert isinstance(found, OctodnsSettings)
+    assert found.octodns == ProviderClass(str(table["class"]), (("hosts", ("192.0.2.53",)),))
     # Drivers are kept by their settings.
     assert hash(found) == hash(settings_of({"provider": "octodns", "octodns": table}))
 
@@ -100,7 +104,7 @@ def test_a_domain_file_names_class_and_arguments() -> None:
 @pytest.mark.parametrize(
     ("dns", "said"),
     [
-        ({"provider": "octodns"}, "dns: provider octodns needs octodns = { class"),
+        ({"provider": "octodns"}, "dns.octodns: is missing; add it, e.g. octodns = { class"),
         ({"provider": "octodns", "octodns": {}}, "dns.octodns: needs class"),
     ],
 )
