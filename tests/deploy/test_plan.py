@@ -39,9 +39,8 @@ QUESTIONS = (
 )
 # A world whose DNS knows nothing, and a zone that nobody is asked about.
 ALONE = """
-import sys
 from mailfleet import cli
-plan = sys.modules["mailfleet.cli.plan"]
+from mailfleet.cli import plan
 plan.resolver_of = lambda _: lambda name, rtype: ()
 plan.answers_of = lambda _: lambda zone, wanted: ()
 cli.main()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import stat
-import sys
 from pathlib import Path
 
 import pytest
@@ -218,7 +218,7 @@ def test_a_move_that_fails_takes_the_others_back(
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """CliRunner's input is none: what asks is told that it is."""
-    monkeypatch.setattr(sys.modules["mailfleet.cli.init"], "is_asked", lambda: True)
+    monkeypatch.setattr(importlib.import_module("mailfleet.cli.init"), "is_asked", lambda: True)
 
 
 @pytest.mark.usefixtures("terminal")
