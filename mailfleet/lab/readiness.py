@@ -14,7 +14,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
-from mailfleet.lab import addresses as plan
+from mailfleet.lab import addresses
 from mailfleet.lab.addresses import Address
 from mailfleet.lab.errors import LabError
 from mailfleet.lab.zones import ROOT
@@ -49,10 +49,10 @@ def ssh_answers(address: Address) -> bool:
     return greets(address, 22, b"SSH-2.0-")
 
 
-def mail_answers(addresses: Iterable[Address]) -> bool:
-    """Whether mail can be sent to all `addresses`; the judge is asked, and has to answer."""
+def mail_answers(receivers: Iterable[Address]) -> bool:
+    """Whether mail can be sent to all `receivers`; the judge is asked, and has to answer."""
     try:
-        for address in addresses:
+        for address in receivers:
             with smtplib.SMTP(str(address), 25, timeout=10) as connection:
                 connection.ehlo("lab.core.test")
                 if connection.mail("")[0] != 250:
@@ -75,7 +75,7 @@ def zones_validate(zones: Iterable[str]) -> bool:
     """Whether the lab's resolver finds every one of `zones` and vouches for it."""
     return all(
         _validates(zone if zone == ROOT else f"{zone}.", resolver)
-        for resolver in plan.RESOLVER[:1]
+        for resolver in addresses.RESOLVER[:1]
         for zone in zones
     )
 

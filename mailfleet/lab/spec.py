@@ -10,8 +10,8 @@ from ipaddress import ip_address
 from typing import Any, Literal
 
 from mailfleet.host.releases import TESTED
-from mailfleet.lab import addresses as plan
-from mailfleet.lab.addresses import Address
+from mailfleet.lab import addresses
+from mailfleet.lab.addresses import Address, Network
 from mailfleet.lab.errors import LabUsageError
 
 SUITES = TESTED
@@ -52,7 +52,7 @@ class Host:
     fqdn: str
     kind: Kind
     suite: str
-    network: plan.Network
+    network: Network
     addresses: tuple[Address, ...]
 
 
@@ -68,16 +68,14 @@ def check_name(name: str) -> None:
 def check_spec(spec: LabSpec) -> None:
     """Raise `LabUsageError` with everything that is wrong in `spec`."""
     wrong = [text for machine in spec.machines for text in _machine_faults(machine)]
-    fixed = {*plan.NAMESERVER, *plan.RESOLVER, *plan.ACME, *plan.RECEIVER}
-    addresses = Counter(address for machine in spec.machines for address in machine.addresses)
-    wrong += [
-        f"{address} is used {count} times" for address, count in addresses.items() if count > 1
-    ]
-    wrong += [f"{address} belongs to the lab itself" for address in addresses if address in fixed]
+    fixed = {*addresses.NAMESERVER, *addresses.RESOLVER, *addresses.ACME, *addresses.RECEIVER}
+    uses = Counter(address for machine in spec.machines for address in machine.addresses)
+    wrong += [f"{address} is used {count} times" for address, count in uses.items() if count > 1]
+    wrong += [f"{address} belongs to the lab itself" for address in uses if address in fixed]
     names = Counter(machine.name for machine in spec.machines)
     wrong += [f"{name} is there {count} times" for name, count in names.items() if count > 1]
     for zone in spec.zones:
-        if zone in (plan.CORE_ZONE, plan.INBOX_ZONE, *plan.REVERSE_ZONES):
+        if zone in (addresses.CORE_ZONE, addresses.INBOX_ZONE, *addresses.REVERSE_ZONES):
             wrong.append(f"zone {zone} belongs to the lab itself")
         elif not _FQDN.fullmatch(zone):
             wrong.append(f"zone {zone!r} is not a domain name in lower case without a final dot")
@@ -93,10 +91,10 @@ def _machine_faults(machine: Machine) -> list[str]:
         faults.append(f"{machine.name}: suite {machine.suite!r} is none of {', '.join(SUITES)}")
     if not machine.addresses:
         faults.append(f"{machine.name} has no address")
-    if machine.network not in plan.REGIONS:
+    if machine.network not in addresses.REGIONS:
         faults.append(f"{machine.name}: network {machine.network!r} is neither eu nor us")
         return faults
-    network = plan.NETWORKS[machine.network]
+    network = addresses.NETWORKS[machine.network]
     for address in machine.addresses:
         if not network.contains(address) or address in network.gateways:
             faults.append(f"{machine.name}: {address} is no host address of {machine.network}")
@@ -105,19 +103,19 @@ def _machine_faults(machine: Machine) -> list[str]:
 
 NAMESERVER_HOST = Host(
     name="ns",
-    fqdn=plan.NAMESERVER_NAME,
+    fqdn=addresses.NAMESERVER_NAME,
     kind="nameserver",
     suite=SUPPORT_SUITE,
-    network=plan.CORE,
-    addresses=(*plan.NAMESERVER, *plan.RESOLVER, *plan.ACME),
+    network=addresses.CORE,
+    addresses=(*addresses.NAMESERVER, *addresses.RESOLVER, *addresses.ACME),
 )
 RECEIVER_HOST = Host(
     name="receiver",
-    fqdn=plan.RECEIVER_NAME,
+    fqdn=addresses.RECEIVER_NAME,
     kind="receiver",
     suite=SUPPORT_SUITE,
-    network=plan.CORE,
-    addresses=plan.RECEIVER,
+    network=addresses.CORE,
+    addresses=addresses.RECEIVER,
 )
 
 
@@ -129,7 +127,7 @@ def hosts_of(spec: LabSpec) -> tuple[Host, ...]:
             fqdn=machine.name,
             kind="mta",
             suite=machine.suite,
-            network=plan.NETWORKS[machine.network],
+            network=addresses.NETWORKS[machine.network],
             addresses=machine.addresses,
         )
         for machine in spec.machines

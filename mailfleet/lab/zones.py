@@ -14,7 +14,7 @@ import dns.name
 from cryptography.hazmat.primitives.asymmetric import ec
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
 
-from mailfleet.lab import addresses as plan
+from mailfleet.lab import addresses
 from mailfleet.lab.ca import private_pem
 
 ROOT = "."
@@ -49,8 +49,8 @@ def new_zone_key() -> ZoneKey:
 
 def all_zones(forward: Iterable[str]) -> tuple[str, ...]:
     """Every zone of the lab: the root, those asked for, the lab's own, and the reverse zones."""
-    own = (plan.CORE_ZONE, plan.INBOX_ZONE)
-    return (ROOT, *dict.fromkeys(forward), *own, *plan.REVERSE_ZONES)
+    own = (addresses.CORE_ZONE, addresses.INBOX_ZONE)
+    return (ROOT, *dict.fromkeys(forward), *own, *addresses.REVERSE_ZONES)
 
 
 def zone_texts(keys: Mapping[str, ZoneKey], receiver_spki_sha256: str) -> dict[str, str]:
@@ -60,21 +60,21 @@ def zone_texts(keys: Mapping[str, ZoneKey], receiver_spki_sha256: str) -> dict[s
         if zone != ROOT:
             name = _fqdn(zone)
             texts[parent_of(zone, keys)] += (
-                f"{name} NS {_fqdn(plan.NAMESERVER_NAME)}\n{name} DS {key.ds(zone)}\n"
+                f"{name} NS {_fqdn(addresses.NAMESERVER_NAME)}\n{name} DS {key.ds(zone)}\n"
             )
-    texts[ROOT] += _addresses(plan.NAMESERVER_NAME, plan.NAMESERVER)
-    texts[plan.CORE_ZONE] += _addresses(plan.NAMESERVER_NAME, plan.NAMESERVER)
-    texts[plan.CORE_ZONE] += _addresses(plan.RESOLVER_NAME, plan.RESOLVER)
-    texts[plan.CORE_ZONE] += _addresses(plan.ACME_NAME, plan.ACME)
-    texts[plan.CORE_ZONE] += _LISTED
-    texts[plan.INBOX_ZONE] += _inbox(receiver_spki_sha256)
-    for name, addresses in (
-        (plan.NAMESERVER_NAME, plan.NAMESERVER),
-        (plan.RESOLVER_NAME, plan.RESOLVER),
-        (plan.ACME_NAME, plan.ACME),
-        (plan.RECEIVER_NAME, plan.RECEIVER),
+    texts[ROOT] += _addresses(addresses.NAMESERVER_NAME, addresses.NAMESERVER)
+    texts[addresses.CORE_ZONE] += _addresses(addresses.NAMESERVER_NAME, addresses.NAMESERVER)
+    texts[addresses.CORE_ZONE] += _addresses(addresses.RESOLVER_NAME, addresses.RESOLVER)
+    texts[addresses.CORE_ZONE] += _addresses(addresses.ACME_NAME, addresses.ACME)
+    texts[addresses.CORE_ZONE] += _LISTED
+    texts[addresses.INBOX_ZONE] += _inbox(receiver_spki_sha256)
+    for name, of_name in (
+        (addresses.NAMESERVER_NAME, addresses.NAMESERVER),
+        (addresses.RESOLVER_NAME, addresses.RESOLVER),
+        (addresses.ACME_NAME, addresses.ACME),
+        (addresses.RECEIVER_NAME, addresses.RECEIVER),
     ):
-        for address in addresses:
+        for address in of_name:
             zone = parent_of(address.reverse_pointer, keys)
             texts[zone] += f"{_fqdn(address.reverse_pointer)} PTR {_fqdn(name)}\n"
     return texts
@@ -93,9 +93,9 @@ def parent_of(name: str, zones: Iterable[str]) -> str:
 
 def root_hints() -> str:
     """A resolver's hints file: the lab's only root server."""
-    head = f". {TTL} NS {_fqdn(plan.NAMESERVER_NAME)}\n"
-    v4, v6 = plan.NAMESERVER
-    name = _fqdn(plan.NAMESERVER_NAME)
+    head = f". {TTL} NS {_fqdn(addresses.NAMESERVER_NAME)}\n"
+    v4, v6 = addresses.NAMESERVER
+    name = _fqdn(addresses.NAMESERVER_NAME)
     return f"{head}{name} {TTL} A {v4}\n{name} {TTL} AAAA {v6}\n"
 
 
@@ -105,7 +105,7 @@ def trust_anchor(root: ZoneKey) -> str:
 
 
 def _head(zone: str) -> str:
-    server, mailbox = _fqdn(plan.NAMESERVER_NAME), _fqdn(f"hostmaster.{plan.CORE_ZONE}")
+    server, mailbox = _fqdn(addresses.NAMESERVER_NAME), _fqdn(f"hostmaster.{addresses.CORE_ZONE}")
     return (
         f"$ORIGIN {_fqdn(zone)}\n$TTL {TTL}\n"
         f"@ 1 SOA {server} {mailbox} 1 3600 600 86400 1\n"
@@ -114,30 +114,34 @@ def _head(zone: str) -> str:
 
 
 def _inbox(spki_sha256: str) -> str:
-    v4, v6 = plan.RECEIVER
-    both, only_v4, only_v6 = plan.INBOX_DOMAINS
+    v4, v6 = addresses.RECEIVER
+    both, only_v4, only_v6 = addresses.INBOX_DOMAINS
     lines = [
-        f"{_fqdn(both)} MX 10 {_fqdn(plan.RECEIVER_NAME)}",
-        f"{_fqdn(only_v4)} MX 10 {_fqdn(plan.RECEIVER_V4_NAME)}",
-        f"{_fqdn(only_v6)} MX 10 {_fqdn(plan.RECEIVER_V6_NAME)}",
-        f"{_fqdn(plan.RECEIVER_NAME)} A {v4}",
-        f"{_fqdn(plan.RECEIVER_NAME)} AAAA {v6}",
-        f"{_fqdn(plan.RECEIVER_V4_NAME)} A {v4}",
-        f"{_fqdn(plan.RECEIVER_V6_NAME)} AAAA {v6}",
-        f'{_fqdn(plan.RECEIVER_NAME)} TXT "v=spf1 a -all"',
+        f"{_fqdn(both)} MX 10 {_fqdn(addresses.RECEIVER_NAME)}",
+        f"{_fqdn(only_v4)} MX 10 {_fqdn(addresses.RECEIVER_V4_NAME)}",
+        f"{_fqdn(only_v6)} MX 10 {_fqdn(addresses.RECEIVER_V6_NAME)}",
+        f"{_fqdn(addresses.RECEIVER_NAME)} A {v4}",
+        f"{_fqdn(addresses.RECEIVER_NAME)} AAAA {v6}",
+        f"{_fqdn(addresses.RECEIVER_V4_NAME)} A {v4}",
+        f"{_fqdn(addresses.RECEIVER_V6_NAME)} AAAA {v6}",
+        f'{_fqdn(addresses.RECEIVER_NAME)} TXT "v=spf1 a -all"',
     ]
-    lines += [f'{_fqdn(domain)} TXT "v=spf1 mx -all"' for domain in plan.INBOX_DOMAINS]
+    lines += [f'{_fqdn(domain)} TXT "v=spf1 mx -all"' for domain in addresses.INBOX_DOMAINS]
     lines += [
         f"_25._tcp.{_fqdn(name)} TLSA 3 1 1 {spki_sha256}"
-        for name in (plan.RECEIVER_NAME, plan.RECEIVER_V4_NAME, plan.RECEIVER_V6_NAME)
+        for name in (
+            addresses.RECEIVER_NAME,
+            addresses.RECEIVER_V4_NAME,
+            addresses.RECEIVER_V6_NAME,
+        )
     ]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _addresses(name: str, addresses: Iterable[plan.Address]) -> str:
+def _addresses(name: str, of_name: Iterable[addresses.Address]) -> str:
     return "".join(
         f"{_fqdn(name)} {'A' if address.version == 4 else 'AAAA'} {address}\n"
-        for address in addresses
+        for address in of_name
     )
 
 
