@@ -14,14 +14,14 @@ _LOGS = "/var/log/postfix"
 
 def jails(target: Target) -> dict[str, tuple[str, ...]]:
     """The jails of a host, each with the log files that it reads; none: it reads the journal."""
-    found = {}
+    files = {}
     if target.host.sending:
-        found["submission"] = tuple(f"{_LOGS}/{s.instance}.log" for s in target.host.sending)
+        files["submission"] = tuple(f"{_LOGS}/{s.instance}.log" for s in target.host.sending)
     if target.host.inbound:
-        found["inbound"] = (f"{_LOGS}/postfix.log",)
-    if found:
-        found["idle"] = tuple(path for paths in found.values() for path in paths)
-    return {**found, "sshd": ()}
+        files["inbound"] = (f"{_LOGS}/postfix.log",)
+    if files:
+        files["idle"] = tuple(path for paths in files.values() for path in paths)
+    return {**files, "sshd": ()}
 
 
 def desired(target: Target) -> HostState:

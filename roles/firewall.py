@@ -54,19 +54,19 @@ class Rule:
 
 def rules(listeners: Iterable[Listener], version: int) -> tuple[Rule, ...]:
     """The rules for one IP version, in the listeners' order."""
-    found = []
+    openings = []
     for listener in listeners:
         if not listener.public:
             continue
         addresses: Iterable[Address | None] = listener.addresses or (None,)
         sources: Iterable[Network | None] = listener.sources or (None,)
-        found += [
+        openings += [
             Rule(listener.protocol, listener.port, address, listener.purpose, source)
             for address in addresses
             for source in sources
             if all(part is None or part.version == version for part in (address, source))
         ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(openings))
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,14 @@ class Limited:
 
 def limited(listeners: Iterable[Listener], version: int) -> tuple[Limited, ...]:
     """The openings with a limit for one IP version, in the listeners' order."""
-    found = [
+    limits = [
         (address, listener.port, listener.limit)
         for listener in listeners
         if listener.limit is not None
         for address in listener.addresses
         if address.version == version
     ]
-    return tuple(Limited(f"mailfleet-{n}", *values) for n, values in enumerate(found, start=1))
+    return tuple(Limited(f"mailfleet-{n}", *values) for n, values in enumerate(limits, start=1))
 
 
 def _ingress(target: Target, listeners: tuple[Listener, ...]) -> Iterator[ConfigFile]:

@@ -273,7 +273,7 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
 
 
 def _submission(target: Target, sending: SendingAddress, stream: Stream) -> list[Listener]:
-    found = []
+    listeners = []
     waiting = connections.waiting_ports(target.fleet, target.host)
     processes = connections.stream_processes(target.fleet, target.host, stream, target.capacity)
     opened_by = unit(target.suite, sending.instance)
@@ -284,14 +284,14 @@ def _submission(target: Target, sending: SendingAddress, stream: Stream) -> list
             waiting_port=waiting[stream.name, port],
         )
         name = f"{stream.name} submission ({purpose})"
-        found += [
+        listeners += [
             Listener(name, "tcp", port, sending.addresses, unit=opened_by, limit=limit),
             Listener(
                 f"{name}, above the limit", "tcp", waiting[stream.name, port], sending.addresses,
                 unit=opened_by, redirected=True,
             ),
         ]  # fmt: skip
-    return found
+    return listeners
 
 
 def _listen(host: Host) -> list[str]:

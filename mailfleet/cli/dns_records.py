@@ -33,15 +33,15 @@ def dns_records(inventory_path: str, domain: str | None, as_document: bool) -> N
     if as_document:
         content = {
             "fleet": fleet.name,
-            "zones": {zone: list(map(_plain, found)) for zone, found in zones.items()},
+            "zones": {zone: list(map(_plain, rrsets)) for zone, rrsets in zones.items()},
             "reverse": list(map(_plain, reverse)),
             "known_to_hosts": list(map(asdict, unknown)),
         }
         click.echo(json.dumps(content, indent=2))
         return
-    for zone, found in zones.items():
+    for zone, rrsets in zones.items():
         click.echo(f"; zone {zone}")
-        for line in _lines(found):
+        for line in _lines(rrsets):
             click.echo(line)
         for value in unknown:
             if fleet.domain_of(value.name) in [d for d in fleet.domains if d.zone == zone]:
@@ -58,22 +58,22 @@ def _wanted(
     """Records by zone, reverse records, and what only hosts know; of all domains or one."""
 
     def is_in_scope(name: str) -> bool:
-        found = fleet.domain_of(name)
-        return domain is None or (found is not None and found.name == domain)
+        owner = fleet.domain_of(name)
+        return domain is None or (owner is not None and owner.name == domain)
 
     desired = records(fleet)
     zones = {
-        zone: [record for record in found if is_in_scope(record.name)]
-        for zone, found in desired.items()
+        zone: [record for record in wanted if is_in_scope(record.name)]
+        for zone, wanted in desired.items()
     }
     reverse = [r.rrset for r in ptr_records(fleet).values() if is_in_scope(r.name)]
     unknown = [value for value in host_values(fleet) if is_in_scope(value.name)]
-    return {zone: found for zone, found in zones.items() if found}, reverse, unknown
+    return {zone: wanted for zone, wanted in zones.items() if wanted}, reverse, unknown
 
 
-def _lines(found: Iterable[RRset]) -> Iterator[str]:
+def _lines(rrsets: Iterable[RRset]) -> Iterator[str]:
     """Whole lines of a zone file (RFC 1035 §5.1)."""
-    for record in found:
+    for record in rrsets:
         for value in record.values:
             yield f"{record.name}. {record.ttl} IN {record.type} {value}"
 

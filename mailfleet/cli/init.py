@@ -67,8 +67,12 @@ def _check(stage: Path) -> None:
         inventory.read(stage / _INVENTORY)
     except ConfigurationError as error:
         problems = [
-            Problem(one.file.replace(f"{stage}/", ""), one.key, one.text.replace(f"{stage}/", ""))
-            for one in error.problems
+            Problem(
+                problem.file.replace(f"{stage}/", ""),
+                problem.key,
+                problem.text.replace(f"{stage}/", ""),
+            )
+            for problem in error.problems
         ]
         raise ConfigurationError(problems) from None
 

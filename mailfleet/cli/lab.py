@@ -53,12 +53,12 @@ def down(name: str) -> None:
 @click.option("--json", "as_document", is_flag=True, help="Print one JSON document.")
 def status(name: str, as_document: bool) -> None:
     """Show which hosts of the lab run and answer."""
-    found = engine.status(name)
+    lab_status = engine.status(name)
     if as_document:
-        click.echo(json.dumps(found.to_json(), indent=2))
+        click.echo(json.dumps(lab_status.to_json(), indent=2))
         return
-    click.echo(f"lab {found.name}: {found.state}")
-    for machine in found.machines:
+    click.echo(f"lab {lab_status.name}: {lab_status.state}")
+    for machine in lab_status.machines:
         state = "answers" if machine.ssh else "runs" if machine.running else "is down"
         addresses = ", ".join(str(address) for address in machine.addresses)
         click.echo(f"  {machine.name:<24} {machine.suite:<9} {state:<8} {addresses}")

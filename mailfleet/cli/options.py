@@ -31,7 +31,7 @@ domain = click.option(
 
 def known_domain(fleet: Fleet, name: str | None) -> None:
     """BadParameter where `--domain` names none of the fleet's."""
-    known = [one.name for one in fleet.domains]
+    known = [entry.name for entry in fleet.domains]
     if name is not None and name not in known:
         message = f"{name} is no domain of {fleet.source}; known are {', '.join(known)}"
         raise click.BadParameter(message, param_hint="--domain")

@@ -47,8 +47,8 @@ def verify(inventory_path: str, limit: str | None, as_document: bool) -> None:
     )
     if as_document:
         counts = {"passed": passed, "failed": failed, "skipped": skipped}
-        found = [check.to_json() for check in checks]
-        click.echo(json.dumps({"fleet": fleet.name, **counts, "checks": found}, indent=2))
+        results = [check.to_json() for check in checks]
+        click.echo(json.dumps({"fleet": fleet.name, **counts, "checks": results}, indent=2))
     else:
         left_out = f", {skipped} left out" if skipped else ""
         click.echo(

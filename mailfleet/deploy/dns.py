@@ -52,13 +52,13 @@ def dns_records() -> Generator[FunctionCommand, None, None]:
         return
     try:
         fleet = inventory.current()
-        found = _read_keys(state, active)
+        keys = _read_keys(state, active)
         resolver = resolver_of(fleet)
         publication = prepare(
             fleet,
-            {name: keys_of(one["dkim"]) for name, one in found.items()},
+            {name: keys_of(one["dkim"]) for name, one in keys.items()},
             lookup=resolver,
-            certificates=certificates_of(found),
+            certificates=certificates_of(keys),
             answers=answers_of(resolver),
         )
         for line in _report(publication):
@@ -92,10 +92,10 @@ def _fail(state: State, host: Host, text: str) -> bool:  # noqa: ARG001
 def _read_keys(run: Any, hosts: list[Host]) -> dict[str, HostPublicKeys]:
     """All hosts' keys at once; a pool of our own, since pyinfra's has a place for each host only."""
 
-    def read(one: Host) -> HostPublicKeys:
-        with ctx_host.use(one):
-            found: HostPublicKeys = get_fact(run, one, PublicKeys, apply_failed_hosts=False)
-            return found
+    def read(target: Host) -> HostPublicKeys:
+        with ctx_host.use(target):
+            keys: HostPublicKeys = get_fact(run, target, PublicKeys, apply_failed_hosts=False)
+            return keys
 
     names = [domain_name(one.name.rpartition("/")[2]) for one in hosts]
     return dict(zip(names, Pool(_AT_ONCE).map(read, hosts), strict=True))

@@ -44,17 +44,17 @@ def report_plan(wanted: HostState, addresses: tuple[Address, ...], folder: str) 
 
 def _report(name: str, wanted: HostState, addresses: tuple[Address, ...]) -> HostReport:
     before = packages.preconditions(wanted)
-    held = obstacles.holders(wanted, before, addresses)
-    owners = _fact(Owners, pairs=tuple(one.key for one in held)) if held else {}
+    holders = obstacles.holders(wanted, before, addresses)
+    owners = _fact(Owners, pairs=tuple(holder.key for holder in holders)) if holders else {}
     keys: HostPublicKeys = _fact(PublicKeys)
-    observed = _observed(wanted, before, obstacles.mail_servers(held, owners), keys)
+    observed = _observed(wanted, before, obstacles.mail_servers(holders, owners), keys)
     plan = plan_host(wanted, observed, dt.datetime.now(dt.UTC))
     paths = plan.comparable
     contents = _fact(FileContents, paths=paths) if paths else {}
     return HostReport(
         name,
         with_contents(plan, wanted, observed, contents),
-        tuple(obstacles.problems(wanted, addresses, before, held, owners)),
+        tuple(obstacles.problems(wanted, addresses, before, holders, owners)),
         (*foreign_rules(wanted, before.firewall), *plan.keys.notes),
         {**keys},
     )

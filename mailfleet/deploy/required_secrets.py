@@ -32,8 +32,8 @@ def required_secrets(fleet: Fleet, profile: Profile) -> tuple[RequiredSecret, ..
     """
     if environment_of(fleet).makes_secrets:
         return ()
-    found = dict(_wanted(fleet, profile))
-    return tuple(RequiredSecret(key, purpose, _is_set(key)) for key, purpose in found.items())
+    purposes = dict(_wanted(fleet, profile))
+    return tuple(RequiredSecret(key, purpose, _is_set(key)) for key, purpose in purposes.items())
 
 
 def _wanted(fleet: Fleet, profile: Profile) -> Iterator[tuple[str, str]]:

@@ -36,20 +36,20 @@ def names(fleet: Fleet, host: Host) -> tuple[str, ...]:
 def peers(fleet: Fleet, host: Host) -> tuple[Host, ...]:
     """The hosts that share one of this host's names, so that a challenge may come to them."""
     own = set(names(fleet, host))
-    return tuple(one for one in fleet.hosts if one is not host and own & set(names(fleet, one)))
+    return tuple(peer for peer in fleet.hosts if peer is not host and own & set(names(fleet, peer)))
 
 
 def needs_rsa(fleet: Fleet, host: Host) -> bool:
     """Whether a domain of one of the host's names asks for an RSA certificate too."""
-    found = (fleet.domain_of(name) for name in names(fleet, host))
-    return any(domain is not None and domain.rsa for domain in found)
+    domains = (fleet.domain_of(name) for name in names(fleet, host))
+    return any(domain is not None and domain.rsa for domain in domains)
 
 
 def fits(certificate: str, public_key: str) -> bool:
     """Whether a certificate belongs to a key; both are PEM."""
     try:
-        found = x509.load_pem_x509_certificate(certificate.encode())
-        return found.public_key() == serialization.load_pem_public_key(public_key.encode())
+        loaded = x509.load_pem_x509_certificate(certificate.encode())
+        return loaded.public_key() == serialization.load_pem_public_key(public_key.encode())
     except Exception:  # noqa: BLE001 - whatever is wrong with them, they do not fit
         return False
 
@@ -58,13 +58,13 @@ def is_good(certificate: str, public_key: str, names: tuple[str, ...], now: dt.d
     """Whether an authority's certificate covers exactly `names`, fits the key and has not ended."""
     if not fits(certificate, public_key):
         return False
-    found = x509.load_pem_x509_certificate(certificate.encode())
+    loaded = x509.load_pem_x509_certificate(certificate.encode())
     try:
-        alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        alternatives = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (ValueError, x509.ExtensionNotFound):
         return False
     return (
         set(alternatives.value.get_values_for_type(x509.DNSName)) == set(names)
-        and found.issuer != found.subject
-        and found.not_valid_before_utc <= now < found.not_valid_after_utc
+        and loaded.issuer != loaded.subject
+        and loaded.not_valid_before_utc <= now < loaded.not_valid_after_utc
     )

@@ -43,7 +43,7 @@ def cloud_rules(listeners: Iterable[Listener]) -> tuple[CloudRule, ...]:
             dict.fromkeys(map(str, listener.sources or [_ANYWHERE[v] for v in sorted(open_to)]))
         )
         purposes.setdefault(key, {})[listener.purpose] = None
-    found = [
+    rules = [
         CloudRule(
             protocol,
             tuple(sorted(sources[protocol, port])),
@@ -55,4 +55,4 @@ def cloud_rules(listeners: Iterable[Listener]) -> tuple[CloudRule, ...]:
     ]
     # Without "packet too big", large mail to whoever sits behind a tunnel never arrives (RFC 4890).
     every = tuple(_ANYWHERE.values())
-    return (*found, CloudRule("icmp", every, "mailfleet: errors on the way, and ping"))
+    return (*rules, CloudRule("icmp", every, "mailfleet: errors on the way, and ping"))

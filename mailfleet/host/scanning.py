@@ -97,11 +97,11 @@ def inbound_milter(host: Host) -> Milter | None:
 
 def milters(fleet: Fleet, host: Host) -> tuple[Milter, ...]:
     """Every milter that a host needs, one for each name."""
-    found = [
+    wanted = [
         inbound_milter(host),
         *(stream_milter(stream) for _, stream in fleet.host_streams(host)),
     ]
-    return tuple({milter.name: milter for milter in found if milter}.values())
+    return tuple({milter.name: milter for milter in wanted if milter}.values())
 
 
 def level(fleet: Fleet, host: Host) -> Scan:

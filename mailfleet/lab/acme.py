@@ -68,12 +68,12 @@ def root(ca: Path) -> str:
     return text
 
 
-def trust(bundle: Path, found: str) -> None:
+def trust(bundle: Path, root: str) -> None:
     """Add the root `found` to the file of all that the lab's operators trust."""
     known = bundle.read_text("ascii")
-    if found.strip() not in known:
+    if root.strip() not in known:
         # Earlier roots stay: the hosts' certificates are still theirs.
-        write_private(bundle, known + found.strip() + "\n")
+        write_private(bundle, known + root.strip() + "\n")
 
 
 def _configuration() -> str:

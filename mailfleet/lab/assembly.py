@@ -211,9 +211,9 @@ def trust_acme(lab: LabPaths) -> bool:
 def _last_signs(lab: LabPaths, host: Host) -> str:
     """What there is to see of a host that does not come up."""
     log = lab.log(host.name).read_text(errors="replace").splitlines()
-    said = [line.strip() for line in log if line.strip()]
+    lines = [line.strip() for line in log if line.strip()]
     runs = cgroups.members(hosts.group_of(lab.name, host.name))
-    return f"it said last: {' / '.join(said[-10:])}; it runs: {', '.join(runs) or 'nothing'}"
+    return f"it said last: {' / '.join(lines[-10:])}; it runs: {', '.join(runs) or 'nothing'}"
 
 
 def all_at_once(jobs: Sequence[Callable[[], None]]) -> None:

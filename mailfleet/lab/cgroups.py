@@ -78,15 +78,15 @@ def populated(group: str) -> bool:
 
 def members(group: str) -> tuple[str, ...]:
     """The processes in `group` and below it, each as its name, state and what it waits for."""
-    found = []
+    names = []
     for file in (_tree() / group).rglob("cgroup.procs"):
         for pid in file.read_text().split():
             with suppress(OSError):
                 process = Path("/proc") / pid
                 state = process.joinpath("stat").read_text().rpartition(")")[2].split()[0]
                 waits = process.joinpath("wchan").read_text()
-                found.append(f"{process.joinpath('comm').read_text().strip()} ({state} {waits})")
-    return tuple(sorted(found))
+                names.append(f"{process.joinpath('comm').read_text().strip()} ({state} {waits})")
+    return tuple(sorted(names))
 
 
 def exists(group: str) -> bool:

@@ -16,6 +16,6 @@ def run(argv: Sequence[str], *, stdin: str = "", hint: str = "") -> str:
         raise LabError(f"cannot run {argv[0]}: {error.strerror}", hint) from error
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip().splitlines()
-        said = "; ".join(words[-3:]) or f"exit code {done.returncode}"
-        raise LabError(f"`{' '.join(argv[:4])} ...` failed: {said}", hint)
+        reason = "; ".join(words[-3:]) or f"exit code {done.returncode}"
+        raise LabError(f"`{' '.join(argv[:4])} ...` failed: {reason}", hint)
     return done.stdout

@@ -161,12 +161,12 @@ def find_host(spec: LabSpec, wanted: str) -> Host:
     """The host that `wanted` names: its name, or the only one that begins so."""
     known = hosts_of(spec)
     exact = [host for host in known if wanted in (host.name, host.fqdn)]
-    found = exact or [host for host in known if host.name.startswith(wanted)]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(host.name for host in found or known)
+    matching = exact or [host for host in known if host.name.startswith(wanted)]
+    if len(matching) == 1:
+        return matching[0]
+    names = ", ".join(host.name for host in matching or known)
     raise LabError(
-        f"{wanted!r} names more than one host" if found else f"the lab has no host {wanted!r}",
+        f"{wanted!r} names more than one host" if matching else f"the lab has no host {wanted!r}",
         f"use one of: {names}",
     )
 

@@ -23,11 +23,11 @@ class Upstream:
 
 def upstreams(mirrors: list[str]) -> tuple[Upstream, ...]:
     """What to fetch from for the given mirror addresses."""
-    found = []
+    sources = []
     for mirror in mirrors:
         parts = urlsplit(mirror)
-        found.append(Upstream(parts.netloc.lower(), parts.path.rstrip("/") + "/", mirror))
-    return tuple(found)
+        sources.append(Upstream(parts.netloc.lower(), parts.path.rstrip("/") + "/", mirror))
+    return tuple(sources)
 
 
 def source_of(url: str, allowed: tuple[Upstream, ...]) -> str | None:

@@ -67,17 +67,17 @@ def build_fleet(
     path and the parsed content of its file; `problems` are those already found while reading.
     Raises ConfigurationError with `problems` and every further one, all at once.
     """
-    found = list(problems)
-    inventory = _parse(InventoryTable, options, source, "", found) or _UNREADABLE
+    problems = list(problems)
+    inventory = _parse(InventoryTable, options, source, "", problems) or _UNREADABLE
     domains = []
     for name, (path, content) in domain_files.items():
-        table = _parse(DomainTable, content, path, "", found)
+        table = _parse(DomainTable, content, path, "", problems)
         if table is not None:
             domains.append(_domain(name, table))
-    built = [h for e in hosts if (h := _host(source, e, inventory, found)) is not None]
-    _check_regions(source, {entry.region for entry in hosts}, inventory, found)
+    built = [h for e in hosts if (h := _host(source, e, inventory, problems)) is not None]
+    _check_regions(source, {entry.region for entry in hosts}, inventory, problems)
     if not hosts:
-        found.append(
+        problems.append(
             Problem(source, "", 'has no hosts; add a region: eu = [("mta1.eu.example.com", {...})]')
         )
     regions = tuple(
@@ -98,14 +98,14 @@ def build_fleet(
     )
     paths = {name: path for name, (path, _) in domain_files.items()}
     silent = [name for name, (_, content) in domain_files.items() if "dns" not in content]
-    found += [Problem(paths[name], "dns", text) for name, text in zones_to_name(fleet, silent)]
+    problems += [Problem(paths[name], "dns", text) for name, text in zones_to_name(fleet, silent)]
     # A name that a broken file could have declared must not be reported as missing as well.
-    complete = not found
-    found += cross_check(fleet, paths, complete=complete)
+    complete = not problems
+    problems += cross_check(fleet, paths, complete=complete)
     if fleet.offers.own_authority and "acme" in inventory.model_fields_set:
-        found.append(Problem(source, "acme", "a lab has an authority of its own; remove acme"))
-    if found:
-        raise ConfigurationError(found)
+        problems.append(Problem(source, "acme", "a lab has an authority of its own; remove acme"))
+    if problems:
+        raise ConfigurationError(problems)
     return fleet
 
 
@@ -114,48 +114,48 @@ def _parse(
     content: Mapping[Any, Any],
     file: str,
     key: str,
-    found: list[Problem],
+    problems: list[Problem],
     beside: Collection[str] = (),
 ) -> _Table | None:
     try:
         return table.model_validate(dict(content))
     except ValidationError as error:
-        found += problems_of(error, table, file, key, beside)
+        problems += problems_of(error, table, file, key, beside)
         return None
 
 
 def _host(
-    source: str, entry: HostEntry, inventory: InventoryTable, found: list[Problem]
+    source: str, entry: HostEntry, inventory: InventoryTable, problems: list[Problem]
 ) -> Host | None:
     bare = entry.name.removeprefix(_FAKE)
     key = f"host {bare}"
     if bare.startswith("@"):
         text = "names a connector of pyinfra's; write the host's name alone, it is reached by SSH"
-        found.append(Problem(source, key, text))
+        problems.append(Problem(source, key, text))
         return None
     try:
         name = domain_name(bare)
     except ValueError as error:
-        found.append(Problem(source, key, str(error)))
+        problems.append(Problem(source, key, str(error)))
         return None
     if not isinstance(entry.data, dict):
         text = f'{shown(entry.data)} is not a table; write ("{name}", {{"streams": {{...}}}})'
-        found.append(Problem(source, key, text))
+        problems.append(Problem(source, key, text))
         return None
     own = {k: v for k, v in entry.data.items() if not connection.is_for_pyinfra(k)}
-    table = _parse(HostTable, own, source, key, found, connection.KEYS)
-    _check_connection(entry.data, source, key, found)
+    table = _parse(HostTable, own, source, key, problems, connection.KEYS)
+    _check_connection(entry.data, source, key, problems)
     if table is None:
         return None
-    sending = _sending(name, table, source, key, found)
+    sending = _sending(name, table, source, key, problems)
     first = next((s.addresses for s in sending if s.shares is None), ())
     addresses = table.addresses or first
     if not addresses:
-        found.append(Problem(source, key, 'has no address; add addresses = ["203.0.113.10"]'))
+        problems.append(Problem(source, key, 'has no address; add addresses = ["203.0.113.10"]'))
     selector = table.selector or "-".join(name.split(".")[:2])
     if len(selector) > 32:
         text = f"the default, {selector}, is longer than 32 characters; set a shorter one"
-        found.append(Problem(source, f"{key}: selector", text))
+        problems.append(Problem(source, f"{key}: selector", text))
     return Host(
         name=name,
         region=entry.region,
@@ -191,26 +191,28 @@ def _reverse_dns(
 
 
 def _check_regions(
-    source: str, regions: Collection[str], inventory: InventoryTable, found: list[Problem]
+    source: str, regions: Collection[str], inventory: InventoryTable, problems: list[Problem]
 ) -> None:
     if isinstance(inventory.reverse_dns, dict):
         for name in inventory.reverse_dns.keys() - regions:
             text = f"is no region; known are {', '.join(sorted(regions))}"
-            found.append(Problem(source, f"reverse_dns.{name}", text))
+            problems.append(Problem(source, f"reverse_dns.{name}", text))
 
 
-def _check_connection(data: Mapping[Any, Any], source: str, key: str, found: list[Problem]) -> None:
+def _check_connection(
+    data: Mapping[Any, Any], source: str, key: str, problems: list[Problem]
+) -> None:
     """Find what is wrong with pyinfra's own keys; their values stay where pyinfra reads them."""
     given = {k: v for k, v in data.items() if connection.is_for_pyinfra(k)}
     for name in sorted(connection.OF_OPERATIONS & given.keys()):
         text = "belongs to single operations of pyinfra, not to a host; remove it"
-        found.append(Problem(source, f"{key}: {name}", text))
+        problems.append(Problem(source, f"{key}: {name}", text))
         del given[name]
-    _parse(connection.ConnectionTable, given, source, key, found, tuple(HostTable.model_fields))
+    _parse(connection.ConnectionTable, given, source, key, problems, tuple(HostTable.model_fields))
 
 
 def _sending(
-    host: str, table: HostTable, source: str, key: str, found: list[Problem]
+    host: str, table: HostTable, source: str, key: str, problems: list[Problem]
 ) -> tuple[SendingAddress, ...]:
     addresses: dict[str, tuple[Address, ...]] = {}
     shares: dict[str, str] = {}
@@ -225,7 +227,7 @@ def _sending(
                 f"shares the address of stream {owner!r}, which has none on this host; "
                 f"name one of {', '.join(addresses) or 'the streams with addresses'}"
             )
-            found.append(Problem(source, f"{key}: streams.{stream}", text))
+            problems.append(Problem(source, f"{key}: streams.{stream}", text))
     sending = []
     for stream in table.streams:
         group = addresses.get(shares.get(stream, stream), ())

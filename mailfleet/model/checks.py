@@ -27,7 +27,7 @@ def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> li
     `paths` maps each domain to its file. With `complete` false some tables could not be read, and
     the checks for things that are missing are left out, lest they blame the wrong place.
     """
-    found = [
+    problems = [
         *_duplicate_names(fleet),
         *_duplicate_addresses(fleet),
         *_unusable_addresses(fleet),
@@ -40,16 +40,16 @@ def cross_check(fleet: Fleet, paths: Mapping[str, str], *, complete: bool) -> li
         *_peers_out_of_reach(fleet),
     ]
     if all(sending.stream in _stream_names(fleet) for h in fleet.hosts for sending in h.sending):
-        found += limit_checks.certificate_limits(fleet)
+        problems += limit_checks.certificate_limits(fleet)
     if complete:
-        found += [
+        problems += [
             *report_checks.unreachable(fleet, paths),
             *_streams_without_address(fleet, paths),
             *_hosts_outside_domains(fleet),
             *_missing_inbound(fleet),
             *identity_checks.omissions(fleet),
         ]
-    return found
+    return problems
 
 
 def deploy_problems(fleet: Fleet) -> list[Problem]:
@@ -85,17 +85,17 @@ def _peers_out_of_reach(fleet: Fleet) -> Iterator[Problem]:
     the other (RFC 8555 §8.3), which neither could fetch.
     """
     policies = any(domain.mta_sts is not None for domain in fleet.domains)
-    for one, other in _without_common_version(fleet.hosts):
-        streams = sorted({s.stream for s in one.sending} & {s.stream for s in other.sending})
+    for host, other in _without_common_version(fleet.hosts):
+        streams = sorted({s.stream for s in host.sending} & {s.stream for s in other.sending})
         shared = [f"the endpoint of stream {stream}" for stream in streams]
-        shared += ["the MTA-STS policy"] * (policies and one.inbound and other.inbound)
+        shared += ["the MTA-STS policy"] * (policies and host.inbound and other.inbound)
         if shared:
             text = (
                 f"serves {shared[0]} together with {other.name}, with which it shares no IP "
                 "version, so that neither gets a certificate for it; give one of the two an "
                 "address of its own of the other version"
             )
-            yield Problem(fleet.source, f"host {one.name}: addresses", text)
+            yield Problem(fleet.source, f"host {host.name}: addresses", text)
 
 
 def _stream_names(fleet: Fleet) -> frozenset[str]:

@@ -152,8 +152,8 @@ class Host:
     @property
     def all_addresses(self) -> tuple[Address, ...]:
         """Own and sending addresses, each once."""
-        found = self.addresses + tuple(a for s in self.sending for a in s.addresses)
-        return tuple(dict.fromkeys(found))
+        addresses = self.addresses + tuple(a for s in self.sending for a in s.addresses)
+        return tuple(dict.fromkeys(addresses))
 
     @property
     def reverse_names(self) -> dict[Address, str]:

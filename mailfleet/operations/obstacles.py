@@ -58,7 +58,7 @@ def holders(
             if any(_may_hold(process, listener, units, observed) for process in socket.processes):
                 continue
             # Workers have the socket of the process that started them, which is the oldest.
-            process = min(socket.processes, key=lambda one: one.pid, default=None)
+            process = min(socket.processes, key=lambda candidate: candidate.pid, default=None)
             where = f" of {socket.address}" if socket.address else ""
             text = f"{listener.protocol} port {listener.port}{where} ({listener.purpose})"
             ports.setdefault(process, {})[text] = None
@@ -104,12 +104,12 @@ def problems(
     state: HostState,
     addresses: Sequence[Address],
     observed: PreconditionState,
-    held: Sequence[Holder],
+    holders: Sequence[Holder],
     owners: Owners,
 ) -> list[str]:
     """All that a deploy cannot clear out of its way itself."""
     return [
-        *port_problems(held, owners),
+        *port_problems(holders, owners),
         *takeover_problems(state, observed),
         *address_problems(addresses, observed),
         *unit_problems(state, observed),
@@ -118,21 +118,23 @@ def problems(
     ]
 
 
-def mail_servers(held: Iterable[Holder], owners: Owners) -> tuple[str, ...]:
+def mail_servers(holders: Iterable[Holder], owners: Owners) -> tuple[str, ...]:
     """The mail servers that make room: their package, or their program with its pid."""
     return tuple(
         next(
-            (owner.package for owner in owners.get(one.key, ())),
-            f"{one.process.program} (pid {one.process.pid})",
+            (owner.package for owner in owners.get(holder.key, ())),
+            f"{holder.process.program} (pid {holder.process.pid})",
         )
-        for one in held
-        if one.process is not None and is_mail_server(one, owners)
+        for holder in holders
+        if holder.process is not None and is_mail_server(holder, owners)
     )
 
 
-def port_problems(held: Iterable[Holder], owners: Owners) -> list[str]:
+def port_problems(holders: Iterable[Holder], owners: Owners) -> list[str]:
     """Each holder that does not make room, with what to do."""
-    return [_port_problem(one, owners) for one in held if not is_mail_server(one, owners)]
+    return [
+        _port_problem(holder, owners) for holder in holders if not is_mail_server(holder, owners)
+    ]
 
 
 def _port_problem(holder: Holder, owners: Owners) -> str:
@@ -243,18 +245,18 @@ def container_problems(
 ) -> list[str]:
     """Ports of ours that the kernel hands to a container, with or without a process that holds them."""
     addresses = set(own)
-    found = [
-        f"{one.text}, and the host's own service ({listener.purpose}) gets nothing that arrives there: "
+    problems = [
+        f"{port.text}, and the host's own service ({listener.purpose}) gets nothing that arrives there: "
         f"{published.REMEDY}"
-        for one in observed.published
+        for port in observed.published
         for listener in state.listeners
         if listener.public
-        and one.covers(listener.protocol, listener.port)
-        and not any(_is_of(socket, one) for socket in observed.sockets)
-        and (one.address is None or one.address in (listener.addresses or addresses))
-        and any(a.version == one.version for a in listener.addresses or addresses)
+        and port.covers(listener.protocol, listener.port)
+        and not any(_is_of(socket, port) for socket in observed.sockets)
+        and (port.address is None or port.address in (listener.addresses or addresses))
+        and any(a.version == port.version for a in listener.addresses or addresses)
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(problems))
 
 
 def _is_of(socket: OpenSocket, published_port: published.PublishedPort) -> bool:

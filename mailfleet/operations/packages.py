@@ -38,15 +38,15 @@ def install(
     units that may not start end the deploy of this host. Another mail server of Debian's makes room.
     """
     observed = preconditions(wanted)
-    held = obstacles.holders(wanted, observed, addresses)
-    owners = host.get_fact(Owners, pairs=tuple(one.key for one in held)) if held else {}
-    problems = obstacles.problems(wanted, addresses, observed, held, owners)
+    holders = obstacles.holders(wanted, observed, addresses)
+    owners = host.get_fact(Owners, pairs=tuple(holder.key for holder in holders)) if holders else {}
+    problems = obstacles.problems(wanted, addresses, observed, holders, owners)
     if problems:
         yield from _refuse([*problems, "nothing was changed; deploy again afterwards"])
         return
     for rule in foreign_rules(wanted, observed.firewall):
         logger.warning(f"{host.print_prefix}{rule}")
-    servers = obstacles.mail_servers(held, owners)
+    servers = obstacles.mail_servers(holders, owners)
     plan = plan_packages(wanted.packages, observed.packages, observed.orphans, servers)
     if plan.is_empty:
         host.noop("all packages are installed")
@@ -58,7 +58,7 @@ def install(
     if (blocked := _wait_for_apt()) is not None:
         yield from _refuse([blocked])
         return
-    pids = [str(one.process.pid) for one in held if one.process]
+    pids = [str(holder.process.pid) for holder in holders if holder.process]
     yield StringCommand(
         "sh", "-c", QuoteString(INSTALL), "install",
         QuoteString(" ".join(pids)), QuoteString(" ".join(REMAINS)), *map(QuoteString, plan.install),

@@ -16,5 +16,5 @@ def mark_fault(content: bytes) -> str:
 
     Editors hide such a mark, so that the error of the parser points at a line without a fault.
     """
-    found = [text for mark, text in _MARKS.items() if content.startswith(mark)]
-    return f"begins with {found[0]}" if found else ""
+    faults = [text for mark, text in _MARKS.items() if content.startswith(mark)]
+    return f"begins with {faults[0]}" if faults else ""

@@ -35,16 +35,16 @@ def login_hashes(fleet: Fleet, host: Host) -> dict[str, str]:
     MailfleetError where one is missing or no hash; it names all of the fleet that are, so that nobody
     has to deploy once for each.
     """
-    found, faults = _read(fleet)
+    hashes, faults = _read(fleet)
     own = [login for _, stream in fleet.host_streams(host) for login in stream.logins]
     if faults.keys() & own:
         _refuse(faults)
-    return {login: found[login] for login in own}
+    return {login: hashes[login] for login in own}
 
 
 def _read(fleet: Fleet) -> tuple[dict[str, str], dict[str, str]]:
     """The hashes of all logins, and what is wrong with the others."""
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     faults: dict[str, str] = {}
     environment = environment_of(fleet)
     for stream in fleet.streams:
@@ -58,8 +58,8 @@ def _read(fleet: Fleet) -> tuple[dict[str, str], dict[str, str]]:
             elif not _CRYPT.fullmatch(secret.reveal()):
                 faults[login] = _WRONG.format(key=key)
             else:
-                found[login] = secret.reveal()
-    return found, faults
+                hashes[login] = secret.reveal()
+    return hashes, faults
 
 
 def _refuse(faults: dict[str, str]) -> None:

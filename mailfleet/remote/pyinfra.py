@@ -79,7 +79,7 @@ def result_of(results: Mapping[str, Any], hosts: Collection[str]) -> DeployResul
     changed -= failed
     unchanged -= failed | changed
     missing = set(hosts) - failed - changed - unchanged
-    return DeployResult(*(tuple(sorted(found)) for found in (changed, unchanged, failed, missing)))
+    return DeployResult(*(tuple(sorted(names)) for names in (changed, unchanged, failed, missing)))
 
 
 def _results(text: str) -> Mapping[str, Any] | None:
@@ -87,8 +87,8 @@ def _results(text: str) -> Mapping[str, Any] | None:
         document = json.loads(text)
     except ValueError:
         return None
-    found = document.get("results") if isinstance(document, dict) else None
-    return found if isinstance(found, dict) else None
+    results = document.get("results") if isinstance(document, dict) else None
+    return results if isinstance(results, dict) else None
 
 
 def _bare(host: str) -> str:

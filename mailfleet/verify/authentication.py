@@ -27,12 +27,14 @@ def command(host: str) -> str:
     return f"python3 -I -c {shlex.quote(source)} {shlex.quote(json.dumps([ask]))}"
 
 
-def problems(said: str, host: str) -> list[str]:
+def problems(output: str, host: str) -> list[str]:
     """What is wrong with the answer; `said` is what `command` printed."""
     try:
-        (answer,) = json.loads(said.splitlines()[-1])
+        (answer,) = json.loads(output.splitlines()[-1])
     except (IndexError, ValueError):
-        return [f"the results of SPF, DKIM and DMARC cannot be asked for ({said.strip()}); {_LOOK}"]
+        return [
+            f"the results of SPF, DKIM and DMARC cannot be asked for ({output.strip()}); {_LOOK}"
+        ]
     if answer["error"]:
         return [f"nobody judges SPF, DKIM and DMARC ({answer['error']}); {_LOOK}"]
     values = [value for name, value in answer["headers"] if name == "Authentication-Results"]

@@ -30,30 +30,30 @@ def installed_problems(
     or "RSA", and `names` are those that each has to cover. Whether an authority is trusted is not
     asked here.
     """
-    found, have = [], Counter[str]()
+    problems, have = [], Counter[str]()
     for chain in chains:
         try:
             first, *rest = x509.load_pem_x509_certificates(chain.encode())
         except ValueError:
-            found.append("an installed certificate cannot be read")
+            problems.append("an installed certificate cannot be read")
             continue
         kind = _kind(first)
         have[kind] += 1
         what = f"the installed {kind} certificate"
         if first.issuer == first.subject:
-            found.append(f"{what} is signed by the host itself")
-        if not all(_issued(one, by) for one, by in pairwise((first, *rest))):
-            found.append(f"{what} is followed by certificates that did not issue it")
+            problems.append(f"{what} is signed by the host itself")
+        if not all(_issued(certificate, by) for certificate, by in pairwise((first, *rest))):
+            problems.append(f"{what} is followed by certificates that did not issue it")
         if missing := sorted(set(names) - set(_names(first))):
-            found.append(f"{what} does not cover {', '.join(missing)}")
-        found += _date_problems(what, first, now)
+            problems.append(f"{what} does not cover {', '.join(missing)}")
+        problems += _date_problems(what, first, now)
     planned = Counter(kinds)
-    found += [
+    problems += [
         f"{have[kind]} {kind} certificates are installed, expected {planned[kind]}"
         for kind in dict.fromkeys((*planned, *have))
         if have[kind] != planned[kind]
     ]
-    return found
+    return problems
 
 
 def served_problems(looks: Iterable[Look], installed: Sequence[str], now: dt.datetime) -> list[str]:
@@ -61,24 +61,24 @@ def served_problems(looks: Iterable[Look], installed: Sequence[str], now: dt.dat
 
     Ports that could not be looked at to the end are left out.
     """
-    found = []
+    problems = []
     on_disk = [first for chain in installed if (first := _first(chain))]
     for look in looks:
         if look.error:
             continue
-        if not look.found["certificate"]:
-            found.append(f"{look.port} serves no certificate")
+        if not look.result["certificate"]:
+            problems.append(f"{look.port} serves no certificate")
             continue
-        served = x509.load_der_x509_certificate(base64.b64decode(look.found["certificate"]))
+        served = x509.load_der_x509_certificate(base64.b64decode(look.result["certificate"]))
         what = f"{look.port}: the certificate"
-        if look.found["untrusted"]:
-            found.append(f"{what} is not trusted: {look.found['untrusted']}")
+        if look.result["untrusted"]:
+            problems.append(f"{what} is not trusted: {look.result['untrusted']}")
         if served not in on_disk:
-            found.append(f"{look.port} serves another certificate than those that are installed")
+            problems.append(f"{look.port} serves another certificate than those that are installed")
         if missing := sorted(set(look.port.names()) - set(_names(served))):
-            found.append(f"{what} does not cover {', '.join(missing)}")
-        found += _date_problems(what, served, now)
-    return found
+            problems.append(f"{what} does not cover {', '.join(missing)}")
+        problems += _date_problems(what, served, now)
+    return problems
 
 
 def _date_problems(what: str, certificate: x509.Certificate, now: dt.datetime) -> list[str]:
@@ -116,7 +116,7 @@ def _issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:
 
 def _names(certificate: x509.Certificate) -> list[str]:
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return []
-    return found.value.get_values_for_type(x509.DNSName)
+    return alternatives.value.get_values_for_type(x509.DNSName)

@@ -47,51 +47,51 @@ class Names:
             servers, problems = self._servers(zone.to_text(omit_final_dot=True))
         except DNSException as error:
             return {}, [f"the zone of {name} cannot be found: {error}"]
-        found = {}
+        by_server = {}
         problems = list(problems)
         for server in servers:
             try:
-                found[server] = ask(server, name, rtype, self._resolver)
+                by_server[server] = ask(server, name, rtype, self._resolver)
             except (DNSException, OSError) as error:
                 problems.append(f"{server} does not answer: {error}")
-        if not found and not problems:
+        if not by_server and not problems:
             problems.append(f"{name} has no authoritative server that can be asked")
-        return found, problems
+        return by_server, problems
 
 
 def address_problems(names: Names, host: Host) -> list[str]:
     """Addresses whose PTR record is not their name, or whose name does not lead back to them."""
-    found = []
+    problems = []
     for address, name in host.reverse_names.items():
-        reverse_names, problems = names.answers(reverse_name(address), "PTR")
-        found += problems
+        reverse_names, unanswered = names.answers(reverse_name(address), "PTR")
+        problems += unanswered
         for server, values in reverse_names.items():
             if values != [f"{name}."]:
                 shown = ", ".join(values) or "no PTR record"
-                found.append(f"{address} has {shown} at {server}, expected PTR {name}.")
-        forward, problems = names.answers(name, "A" if address.version == 4 else "AAAA")
-        found += problems
+                problems.append(f"{address} has {shown} at {server}, expected PTR {name}.")
+        forward, unanswered = names.answers(name, "A" if address.version == 4 else "AAAA")
+        problems += unanswered
         for server, values in forward.items():
             if address not in {ip_address(value) for value in values}:
                 shown = ", ".join(values) or "no address"
-                found.append(f"{name} has {shown} at {server}, expected {address}")
-    return list(dict.fromkeys(found))
+                problems.append(f"{name} has {shown} at {server}, expected {address}")
+    return list(dict.fromkeys(problems))
 
 
 def key_problems(names: Names, keys: Iterable[DkimPublicKey]) -> list[str]:
     """Keys of a host that some authoritative server does not publish, or publishes otherwise."""
-    found = []
+    problems = []
     for key in keys:
-        answers, problems = names.answers(key.name, "TXT")
-        found += problems
+        answers, unanswered = names.answers(key.name, "TXT")
+        problems += unanswered
         for server, values in answers.items():
             published = [_public_half(value) for value in values]
             if published != [key.p]:
                 shown = ", ".join(f"p={_short(p)}" for p in published) or "no TXT record"
-                found.append(
+                problems.append(
                     f"{key.name} has {shown} at {server}, expected the host's key p={_short(key.p)}"
                 )
-    return found
+    return problems
 
 
 def _public_half(value: str) -> str:

@@ -24,10 +24,10 @@ def status_problems(listeners: Sequence[Listener], status: str) -> list[str]:
     lines = status.splitlines()
     if "Status: active" not in lines:
         return [f"ufw is not active: {lines[0] if lines else 'it says nothing'}"]
-    found = []
+    problems = []
     if not any(line.startswith(_POLICY) for line in lines):
-        said = next((line for line in lines if line.startswith("Default:")), "no default")
-        found.append(f"ufw has '{said}', expected '{_POLICY} ...'")
+        default = next((line for line in lines if line.startswith("Default:")), "no default")
+        problems.append(f"ufw has '{default}', expected '{_POLICY} ...'")
     rows = [
         (match["to"], match["action"].removesuffix(" IN"), match["source"])
         for line in lines[lines.index("") if "" in lines else 0 :]
@@ -43,11 +43,13 @@ def status_problems(listeners: Sequence[Listener], status: str) -> list[str]:
         for protocol, port, address, source in openings(listeners, version)
         for to in [f"{address} {port}/{protocol}" if address else f"{port}/{protocol}"]
     ]
-    found += [f"ufw lacks the rule: {_rule(row)}" for row in planned if row not in rows]
-    found += [f"ufw has a rule that is not planned: {_rule(r)}" for r in rows if r not in planned]
-    if not found and len(rows) != len(planned):
-        found.append(f"ufw has {len(rows)} rules, expected {len(planned)}")
-    return found
+    problems += [f"ufw lacks the rule: {_rule(row)}" for row in planned if row not in rows]
+    problems += [
+        f"ufw has a rule that is not planned: {_rule(r)}" for r in rows if r not in planned
+    ]
+    if not problems and len(rows) != len(planned):
+        problems.append(f"ufw has {len(rows)} rules, expected {len(planned)}")
+    return problems
 
 
 def chain_problems(listeners: Sequence[Listener], version: int, saved: str) -> list[str]:
@@ -72,10 +74,10 @@ def kernel_problems(planned: str, saved: str) -> list[str]:
     if "*filter" not in planned:
         last = planned.strip().splitlines()[-1:] or ["is ufw enabled?"]
         return [f"ufw's rule files load nothing to compare with: {last[0]}"]
-    wanted, found = _normal(planned), _normal(saved)
-    engines = [rule for rule in found if rule not in wanted and published.is_engines(rule)]
+    wanted, loaded = _normal(planned), _normal(saved)
+    engines = [rule for rule in loaded if rule not in wanted and published.is_engines(rule)]
     return [
-        *_differences(wanted, [rule for rule in found if rule not in engines]),
+        *_differences(wanted, [rule for rule in loaded if rule not in engines]),
         *container_problems(engines),
     ]
 
@@ -100,13 +102,13 @@ def table_problems(tables: str) -> list[str]:
     iptables-save shows nothing of them.
     """
     known = {"inet f2b-table", *(f"{ip} {name}" for ip in ("ip", "ip6") for name in _COMPATIBLE)}
-    found = [
+    loaded = [
         line.removeprefix("table ") for line in tables.splitlines() if line.startswith("table ")
     ]
     return [
         f"the kernel has a table that is not planned: {table}; 'nft list table {table}' shows what it does: "
         "take it out of what loads it, or list its ports as open_ports in the inventory"
-        for table in found
+        for table in loaded
         if table not in known
     ]
 
@@ -129,34 +131,34 @@ EGRESS = "; ".join(
 """The command that tries to leave, as root and as a service's user would."""
 
 
-def egress_problems(addresses: Iterable[Address], said: str) -> list[str]:
+def egress_problems(addresses: Iterable[Address], output: str) -> list[str]:
     """Attempts to reach port 25 that the host itself did not refuse; `said` is of `EGRESS`."""
     versions = sorted({address.version for address in addresses})
     answers: dict[tuple[str, str], str] = {}
     user = ""
-    for line in said.splitlines():
+    for line in output.splitlines():
         first, _, rest = line.partition(" ")
         if first == "user":
             user = rest
         else:
             answers[user, first] = rest
-    found = []
+    problems = []
     for user in ("root", "nobody"):
         for version in versions:
             answer = answers.get((user, _NOWHERE[version]), "nothing")
             if answer != "Connection refused":
-                found.append(
+                problems.append(
                     f"port 25 out over IPv{version} as {user}: {answer}, expected a refusal by the "
                     "host itself: only Postfix may send"
                 )
-    return found
+    return problems
 
 
 def openings(
     listeners: Sequence[Listener], version: int
 ) -> Sequence[tuple[str, int, Address | None, Network | None]]:
     """Protocol, port, address (None: any) and source (None: everybody) of all that is open."""
-    found = [
+    rules = [
         (listener.protocol, listener.port, address, source)
         for listener in listeners
         if listener.public
@@ -164,7 +166,7 @@ def openings(
         for source in (listener.sources or (None,))
         if all(part is None or part.version == version for part in (address, source))
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(rules))
 
 
 def _plain(source: Network | None) -> str:
@@ -190,13 +192,13 @@ def _normal(saved: str) -> list[str]:
     return lines
 
 
-def _differences(planned: Sequence[str], found: Sequence[str]) -> list[str]:
-    problems = [f"the kernel lacks the rule: {rule}" for rule in planned if rule not in found]
+def _differences(planned: Sequence[str], loaded: Sequence[str]) -> list[str]:
+    problems = [f"the kernel lacks the rule: {rule}" for rule in planned if rule not in loaded]
     problems += [
         f"the kernel has a rule that is not planned: {rule}"
-        for rule in found
+        for rule in loaded
         if rule not in planned
     ]
-    if not problems and list(planned) != list(found):
+    if not problems and list(planned) != list(loaded):
         problems.append("the kernel has the planned rules in another order or more than once")
     return problems

@@ -81,32 +81,32 @@ def questions(signer: StreamSigner) -> list[Question]:
 
 def ask(fleet: Fleet, host: Host, run: Callable[[str], str]) -> list[str]:
     """What is wrong with the answers of a host's judges; `run` runs a command on the host."""
-    asked = [one for signer in stream_signers(fleet, host) for one in questions(signer)]
+    asked = [question for signer in stream_signers(fleet, host) for question in questions(signer)]
     if not asked:
         return []
     source = Path(milter_session.__file__).read_text(encoding="utf-8")
-    given = shlex.quote(json.dumps([one.ask for one in asked]))
+    given = shlex.quote(json.dumps([question.ask for question in asked]))
     answers = json.loads(run(f"python3 -c {shlex.quote(source)} {given}").splitlines()[-1])
     return problems(asked, answers)
 
 
 def problems(asked: list[Question], answers: list[dict[str, Any]]) -> list[str]:
     """One line for each answer that is not as expected; one for a judge that does not answer."""
-    found: dict[str, None] = {}
+    lines: dict[str, None] = {}
     for question, answer in zip(asked, answers, strict=True):
         stream, unit = question.signer.stream, question.signer.judge
         if answer["error"]:
-            found[f"stream {stream}: {unit} does not answer ({answer['error']}): {_DO}"] = None
+            lines[f"stream {stream}: {unit} does not answer ({answer['error']}): {_DO}"] = None
             continue
         reply = str(answer["reply"])
         if reply.startswith(question.expected) and bool(reply) == bool(question.expected):
             continue
-        said = f"answers {reply}" if reply else f"says {answer['verdict']}"
+        answered = f"answers {reply}" if reply else f"says {answer['verdict']}"
         expected = f"{question.expected}…" if question.expected else "accept"
-        found[
-            f"stream {stream}: the judge {said} to mail {question.what}, expected {expected}: {_DO}"
+        lines[
+            f"stream {stream}: the judge {answered} to mail {question.what}, expected {expected}: {_DO}"
         ] = None
-    return list(found)
+    return list(lines)
 
 
 _DO = "deploy again; 'journalctl -u mailfleet-message@*' on the host says more"

@@ -27,9 +27,14 @@ folders that Postfix cannot deliver into."""
 def taken(fleet: Fleet, host: Host) -> list[str]:
     """Recipients that have to be taken: postmaster and abuse of all names of the host, in any case."""
     names = (host.name, *(sending.helo for sending in host.sending))
-    found = [f"<{role}@{name}>" for name in dict.fromkeys(names) for role in ROLES]
+    addresses = [f"<{role}@{name}>" for name in dict.fromkeys(names) for role in ROLES]
     domains = dict.fromkeys(stream.return_path for _, stream in fleet.host_streams(host))
-    return ["<postmaster>", "<Postmaster>", *found, *(f"<postmaster@{name}>" for name in domains)]
+    return [
+        "<postmaster>",
+        "<Postmaster>",
+        *addresses,
+        *(f"<postmaster@{name}>" for name in domains),
+    ]
 
 
 def refused(host: Host) -> list[str]:
@@ -46,37 +51,37 @@ def ask(fleet: Fleet, host: Host, ca: str) -> list[Look]:
 
 def recipient_problems(looks: Iterable[Look], wanted: Sequence[str]) -> list[str]:
     """Recipients that are refused though they are `wanted`, and others that are taken."""
-    found = []
+    problems = []
     for look in looks:
-        for _, recipient, code, text in look.found["replies"]:
+        for _, recipient, code, text in look.result["replies"]:
             if recipient in wanted and code != 250:
-                found.append(
+                problems.append(
                     f"{look.port} answers {code} {text} to {recipient}, expected 250: people write there"
                 )
             if recipient not in wanted and not 500 <= code < 600:
-                found.append(
+                problems.append(
                     f"{look.port} answers {code} {text} to {recipient}, expected a refusal: "
                     "no user of the system has a mailbox"
                 )
-    return found
+    return problems
 
 
-def room_problems(said: str, minimum: int) -> list[str]:
+def room_problems(output: str, minimum: int) -> list[str]:
     """Full maildirs, those that cannot be written, and disks with less than `minimum` octets.
 
     `said` is what `COMMAND` printed.
     """
-    lines = said.splitlines()
-    found = []
+    lines = output.splitlines()
+    problems = []
     if any(line.startswith("452 ") for line in lines):
-        found.append(
+        problems.append(
             f"{FOLDER} is full, port 25 takes no mail: read or delete some, or raise megabytes in "
             "inbound_limits; 'journalctl -u mailfleet-maildirs' says how much there is"
         )
     # 1: the key is not in the table, as it should be.
     elif "postmap ends with 1" not in lines:
-        found.append(f"whether {FOLDER} is full cannot be asked: {said.strip()}; deploy again")
-    found += [
+        problems.append(f"whether {FOLDER} is full cannot be asked: {output.strip()}; deploy again")
+    problems += [
         f"{line.removeprefix('not writable: ')}: port 25 takes mail that cannot be delivered there; "
         f"'chown -R {_USER}: {FOLDER}; chmod -R u+rwX {FOLDER}', then 'postqueue -f'"
         for line in lines
@@ -85,8 +90,8 @@ def room_problems(said: str, minimum: int) -> list[str]:
     for line in lines:
         free, _, path = line.strip().partition(" ")
         if free.isdigit() and int(free) < minimum:
-            found.append(
+            problems.append(
                 f"the disk of {path.strip()} has {int(free) // 10**6} MB left, port 25 takes no mail "
                 f"below {minimum // 10**6} MB: make room"
             )
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(problems))

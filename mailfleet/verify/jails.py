@@ -18,18 +18,18 @@ def command(jails: Sequence[str]) -> str:
     return "; ".join(("fail2ban-client status", *asked))
 
 
-def problems(planned: Mapping[str, Sequence[str]], said: str) -> list[str]:
+def problems(planned: Mapping[str, Sequence[str]], output: str) -> list[str]:
     """Jails that are missing or read something else than planned.
 
     `planned` has the log files of each jail, none for the journal; `said` is what `command` printed.
     """
-    general, *single = said.split(_MARK)
+    general, *single = output.split(_MARK)
     listed = re.search(r"Jail list:\s*(.*)", general)
     if listed is None:
         last = general.strip().splitlines()[-1:] or ["nothing"]
         return [f"fail2ban does not answer: it says {last[0]}"]
     active = {name.strip() for name in listed[1].split(",")}
-    found = [f"the jail {jail} is not active" for jail in planned if jail not in active]
+    texts = [f"the jail {jail} is not active" for jail in planned if jail not in active]
     for text in single:
         jail = text.splitlines()[0].strip()
         if jail not in active:
@@ -37,13 +37,13 @@ def problems(planned: Mapping[str, Sequence[str]], said: str) -> list[str]:
         files, journal = _read(text, "File list"), _read(text, "Journal matches")
         wanted = list(planned[jail])
         if wanted and sorted(files.split()) != sorted(wanted):
-            found.append(f"the jail {jail} reads {files or 'no file'}, expected {' '.join(wanted)}")
+            texts.append(f"the jail {jail} reads {files or 'no file'}, expected {' '.join(wanted)}")
         if not wanted and "_SYSTEMD_UNIT=ssh.service" not in journal:
-            found.append(
+            texts.append(
                 f"the jail {jail} reads {journal or files or 'nothing'}, "
                 "expected the journal of ssh.service"
             )
-    return found
+    return texts
 
 
 def _read(text: str, what: str) -> str:

@@ -25,17 +25,17 @@ for path in {paths}; do
 done"""
 
 
-def problems(planned: str, said: str) -> list[str]:
+def problems(planned: str, output: str) -> list[str]:
     """Keys with another value. Those that a container may not set are its host's business."""
     now = {}
-    for line in said.splitlines():
+    for line in output.splitlines():
         may, _, rest = line.partition(" ")
         path, _, value = rest.partition(" ")
         now[path.removeprefix("/proc/sys/").replace("/", ".")] = (may == "yes", value.split())
-    found = []
+    texts = []
     for key, value, optional in settings(planned):
         writable, is_now = now.get(key, (False, []))
         if is_now == value.split() or (optional and not writable):
             continue
-        found.append(f"{key} is {' '.join(is_now) or 'missing'}, expected {value}")
-    return found
+        texts.append(f"{key} is {' '.join(is_now) or 'missing'}, expected {value}")
+    return texts

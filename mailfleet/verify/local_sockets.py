@@ -13,11 +13,11 @@ COMMAND = "runuser -u nobody -- find /run /var -xdev -type s -writable 2>/dev/nu
 """Lists the sockets that a user without any rights may connect to."""
 
 
-def problems(said: str) -> list[str]:
+def problems(output: str) -> list[str]:
     """Sockets of the fleet's services among those that `COMMAND` listed."""
     return [
         f"every user of the host may connect to {path}, expected its own partners only; "
         "deploy again, and restart the service if it is still so"
-        for path in said.split("\n")
+        for path in output.split("\n")
         if _OURS.match(path)
     ]

@@ -38,18 +38,18 @@ def show(ask: dict[str, Any]) -> dict[str, Any]:
     An ask has: socket, daemon_name, sender, recipient, headers (pairs) and body. An answer has:
     verdict ("accept", "reject", ...), reply (of a refusal) and headers (pairs that were added).
     """
-    found: dict[str, Any] = {"error": "", "verdict": "", "reply": "", "headers": []}
+    result: dict[str, Any] = {"error": "", "verdict": "", "reply": "", "headers": []}
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(TIMEOUT)
             connection.connect(ask["socket"])
-            _converse(connection, ask, found)
+            _converse(connection, ask, result)
     except (OSError, EOFError, struct.error) as error:
-        found["error"] = str(error) or type(error).__name__
-    return found
+        result["error"] = str(error) or type(error).__name__
+    return result
 
 
-def _converse(connection: socket.socket, ask: dict[str, Any], found: dict[str, Any]) -> None:
+def _converse(connection: socket.socket, ask: dict[str, Any], result: dict[str, Any]) -> None:
     _send(connection, b"O", struct.pack("!III", _VERSION, _ACTIONS, _STEPS))
     _, options = _receive(connection)
     left_out = struct.unpack("!III", options[:12])[2]
@@ -76,24 +76,24 @@ def _converse(connection: socket.socket, ask: dict[str, Any], found: dict[str, A
             break
         # Macros need no answer.
         answered = command != b"D" and not left_out & _UNANSWERED.get(command, 0)
-        if answered and _answer(connection, found) != b"c":
+        if answered and _answer(connection, result) != b"c":
             return
-    while _answer(connection, found) not in _VERDICTS and not found["reply"]:
+    while _answer(connection, result) not in _VERDICTS and not result["reply"]:
         pass
 
 
-def _answer(connection: socket.socket, found: dict[str, Any]) -> bytes:
+def _answer(connection: socket.socket, result: dict[str, Any]) -> bytes:
     """Take one answer and note what it says; its kind."""
     kind, content = _receive(connection)
     # An insertion and a change begin with a position.
     words = content[4 if kind in (b"i", b"m") else 0 :].decode(errors="replace").split("\0")
     if kind == b"y":
-        found["reply"] = words[0]
-        found["verdict"] = "reject" if words[0].startswith("5") else "tempfail"
+        result["reply"] = words[0]
+        result["verdict"] = "reject" if words[0].startswith("5") else "tempfail"
     elif kind in _VERDICTS:
-        found["verdict"] = _VERDICTS[kind]
+        result["verdict"] = _VERDICTS[kind]
     elif kind in (b"h", b"i", b"m"):
-        found["headers"].append(words[:2])
+        result["headers"].append(words[:2])
     return kind
 
 

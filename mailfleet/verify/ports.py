@@ -63,14 +63,14 @@ class Port:
 def ports_of(fleet: Fleet, host: Host) -> tuple[Port, ...]:
     """Every SMTP listener of a host."""
     taken = next((stream.return_path for stream in fleet.streams), "")
-    found = [Port(host, a, 25, "inbound", None, taken) for a in host.addresses if host.inbound]
+    ports = [Port(host, a, 25, "inbound", None, taken) for a in host.addresses if host.inbound]
     for sending, stream in fleet.host_streams(host):
         for address in sending.addresses:
-            found.append(Port(host, address, stream.tls_port, "TLS", stream, stream.return_path))
-            found.append(
+            ports.append(Port(host, address, stream.tls_port, "TLS", stream, stream.return_path))
+            ports.append(
                 Port(host, address, stream.starttls_port, "STARTTLS", stream, stream.return_path)
             )
-    return tuple(found)
+    return tuple(ports)
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,11 @@ class Look:
     """What was found at a port, see `mailfleet.verify.smtp_session.look`."""
 
     port: Port
-    found: dict[str, Any]
+    result: dict[str, Any]
 
     @property
     def error(self) -> str:
-        return str(self.found["error"])
+        return str(self.result["error"])
 
 
 def from_here(
@@ -97,14 +97,14 @@ def from_here(
         for port in ports
     ]
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(smtp_session.look, asks))
-    return [Look(port, one) for port, one in zip(ports, found, strict=True)]
+        results = list(pool.map(smtp_session.look, asks))
+    return [Look(port, result) for port, result in zip(ports, results, strict=True)]
 
 
 def from_host(ports: Sequence[Port], run: Callable[[str], str]) -> list[Look]:
     """Look at a host's own ports from the host itself, each from the port's own address."""
     asks = [_ask(port, port.host.name, source=port.address) for port in ports]
-    return [Look(port, one) for port, one in zip(ports, _remotely(asks, run), strict=True)]
+    return [Look(port, result) for port, result in zip(ports, _remotely(asks, run), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Greeting:
     helo: str
     port: Port | None
     """None: the fleet has no inbound port of the address's family."""
-    found: dict[str, Any]
+    result: dict[str, Any]
 
 
 def greetings(fleet: Fleet, host: Host, run: Callable[[str], str]) -> list[Greeting]:
@@ -129,8 +129,8 @@ def greetings(fleet: Fleet, host: Host, run: Callable[[str], str]) -> list[Greet
         for address in sending.addresses
     ]
     asks = [_ask(p, helo, source=address, tries=()) for address, helo, p in wanted if p is not None]
-    found = iter(_remotely(asks, run, "runuser -u postfix -- "))
-    return [Greeting(address, helo, p, next(found) if p else {}) for address, helo, p in wanted]
+    results = iter(_remotely(asks, run, "runuser -u postfix -- "))
+    return [Greeting(address, helo, p, next(results) if p else {}) for address, helo, p in wanted]
 
 
 def _inbound(fleet: Fleet, host: Host, version: int) -> Port | None:

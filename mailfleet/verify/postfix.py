@@ -13,41 +13,41 @@ _NOT_IN_FILE = {"config_directory"}
 
 def main_problems(planned: str, reported: str) -> list[str]:
     """`planned` is a main.cf, `reported` what `postconf -n` prints for it."""
-    wanted, found = _parameters(planned), _parameters(reported)
+    wanted, actual = _parameters(planned), _parameters(reported)
     problems = [line for line in reported.splitlines() if line.startswith("postconf:")]
-    for name in sorted(wanted.keys() | found.keys() - _NOT_IN_FILE):
-        if name not in found:
+    for name in sorted(wanted.keys() | actual.keys() - _NOT_IN_FILE):
+        if name not in actual:
             problems.append(f"{name} is not set, expected '{wanted[name]}'")
         elif name not in wanted:
-            problems.append(f"{name} is '{found[name]}', and is not planned")
-        elif found[name] != wanted[name]:
-            problems.append(f"{name} is '{found[name]}', expected '{wanted[name]}'")
+            problems.append(f"{name} is '{actual[name]}', and is not planned")
+        elif actual[name] != wanted[name]:
+            problems.append(f"{name} is '{actual[name]}', expected '{wanted[name]}'")
     return problems
 
 
 def master_problems(planned: str, reported: str) -> list[str]:
     """`planned` is a master.cf, `reported` what `postconf -M` prints for it."""
-    wanted, found = _services(planned), _services(reported)
+    wanted, actual = _services(planned), _services(reported)
     problems = [line for line in reported.splitlines() if line.startswith("postconf:")]
-    for name in sorted(wanted.keys() | found.keys()):
-        if name not in found:
+    for name in sorted(wanted.keys() | actual.keys()):
+        if name not in actual:
             problems.append(f"service {name} is missing")
         elif name not in wanted:
             problems.append(f"service {name} is not planned")
-        elif found[name] != wanted[name]:
-            problems.append(f"service {name} is '{found[name]}', expected '{wanted[name]}'")
+        elif actual[name] != wanted[name]:
+            problems.append(f"service {name} is '{actual[name]}', expected '{wanted[name]}'")
     return problems
 
 
-def hold_problems(instance: str, said: str) -> list[str]:
+def hold_problems(instance: str, output: str) -> list[str]:
     """Messages that nobody will deliver; `said` is what `HELD` printed for the instance."""
-    if said.strip() == "0":
+    if output.strip() == "0":
         return []
-    if not said.strip().isdigit():
-        return [f"what {instance} has on hold cannot be read: {said.strip() or 'nothing'}"]
+    if not output.strip().isdigit():
+        return [f"what {instance} has on hold cannot be read: {output.strip() or 'nothing'}"]
     folder = f"/etc/{instance}"
     return [
-        f"{instance} has mail on hold ({said.strip()}), which is neither delivered nor expires: "
+        f"{instance} has mail on hold ({output.strip()}), which is neither delivered nor expires: "
         f"'postqueue -c {folder} -p' marks them with !, 'postcat -c {folder} -q ID' shows one, "
         f"'postsuper -c {folder} -H ALL' sends them, 'postsuper -c {folder} -d ALL hold' deletes them"
     ]
@@ -76,8 +76,8 @@ def _parameters(text: str) -> dict[str, str]:
 
 def _services(text: str) -> dict[str, str]:
     """By name and type, which identify a service; `-o` with or without blanks is the same."""
-    found = {}
+    services = {}
     for line in _logical_lines(text):
         columns = re.sub(r"\s*=\s*", "=", line).split()
-        found[" ".join(columns[:2])] = " ".join(columns[2:])
-    return found
+        services[" ".join(columns[:2])] = " ".join(columns[2:])
+    return services

@@ -45,12 +45,12 @@ class Verdict:
     def passed(self) -> dict[str, str]:
         """The result of each method, e.g. `{"spf": "pass"}` (RFC 8601 §2.2)."""
         plain = re.sub(r"\([^()]*\)", " ", self.results)
-        found: dict[str, str] = {}
+        results: dict[str, str] = {}
         for method, result in re.findall(r"(?:^|[;\s])(spf|dkim|dmarc)=(\w+)", plain):
             # Of several signatures one that passes is enough (RFC 6376 §4.2).
-            if found.get(method) != "pass":
-                found[method] = result
-        return found
+            if results.get(method) != "pass":
+                results[method] = result
+        return results
 
     @property
     def good(self) -> bool:
@@ -109,8 +109,8 @@ def run(fleet: Fleet, wanted: tuple[Probe, ...]) -> Iterator[Verdict]:
             problem = f"submitted, but not received within {_DEADLINE:.0f} s; see /var/log/postfix"
             yield Verdict(probe, problem=problem)
             continue
-        found = message.get_all("Authentication-Results") or []
-        yield Verdict(probe, results=" ".join(" ".join(str(line).split()) for line in found))
+        headers = message.get_all("Authentication-Results") or []
+        yield Verdict(probe, results=" ".join(" ".join(str(line).split()) for line in headers))
 
 
 def _submit(fleet: Fleet, inbox: Inbox, probe: Probe, token: str, context: ssl.SSLContext) -> str:

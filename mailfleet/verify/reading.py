@@ -77,8 +77,8 @@ def read(
     output = run(_script({**commands, **_commands(instances), **more}))
     end = time.time()
     texts = _sections(output)
-    found = {name: fact.process(texts[name].splitlines()) for name, (fact, _) in facts.items()}
-    return Reading(texts=texts, start=start, end=end, **found)
+    values = {name: fact.process(texts[name].splitlines()) for name, (fact, _) in facts.items()}
+    return Reading(texts=texts, start=start, end=end, **values)
 
 
 _SSHD_FILES = (
@@ -87,7 +87,7 @@ _SSHD_FILES = (
 
 
 def _commands(instances: Sequence[str]) -> dict[str, str]:
-    found = {
+    commands = {
         "resolver": resolver.COMMAND,
         "space": capacity.SPACE,
         "clock": capacity.CLOCK,
@@ -117,14 +117,14 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
     }
     for instance in instances:
         folder = shlex.quote(f"/etc/{instance}")
-        found[f"main.cf {instance}"] = f"postconf -c {folder} -n"
-        found[f"master.cf {instance}"] = f"postconf -c {folder} -M"
+        commands[f"main.cf {instance}"] = f"postconf -c {folder} -n"
+        commands[f"master.cf {instance}"] = f"postconf -c {folder} -M"
         queues = shlex.quote(f"/var/spool/{instance}")
-        found[f"hold {instance}"] = postfix.HELD.format(folder=queues)
-        found[f"names {instance}"] = (
+        commands[f"hold {instance}"] = postfix.HELD.format(folder=queues)
+        commands[f"names {instance}"] = (
             f"postconf -c {folder} -x -h myhostname smtp_helo_name smtp_bind_address smtp_bind_address6"
         )
-    return found
+    return commands
 
 
 def _text(fact: FactBase[Any], given: Mapping[str, Any]) -> str:
@@ -141,12 +141,12 @@ def _script(commands: Mapping[str, str]) -> str:
 
 
 def _sections(output: str) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
+    sections: dict[str, list[str]] = {}
     section: list[str] = []
     for line in output.splitlines():
         name = line.removeprefix(_MARK)
         if name != line:
-            section = found.setdefault(name, [])
+            section = sections.setdefault(name, [])
         else:
             section.append(line)
-    return {name: "\n".join(lines) for name, lines in found.items()}
+    return {name: "\n".join(lines) for name, lines in sections.items()}

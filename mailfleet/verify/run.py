@@ -164,8 +164,8 @@ class _Collector:
     def _tell(self, text: str, file: str = "") -> None:
         # The last line is the exception, behind pytest's mark for it.
         lines = [line.removeprefix("E").strip() for line in text.splitlines() if line.strip()]
-        said = lines[-1] if lines else "no reason is known"
-        self.faults.append(f"{file}: {said}" if file else said)
+        reason = lines[-1] if lines else "no reason is known"
+        self.faults.append(f"{file}: {reason}" if file else reason)
 
 
 def _message(report: pytest.TestReport) -> str:

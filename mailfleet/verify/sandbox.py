@@ -25,25 +25,25 @@ for unit in {shlex.join(units)}; do
 done"""
 
 
-def score_problems(limits: Mapping[str, float], said: str) -> list[str]:
+def score_problems(limits: Mapping[str, float], output: str) -> list[str]:
     """Units whose score is above their limit in `limits`, or is not known."""
-    scores = {unit: float(score) for unit, score in _SCORE.findall(said)}
-    found = []
+    scores = {unit: float(score) for unit, score in _SCORE.findall(output)}
+    problems = []
     for unit, limit in limits.items():
         if unit not in scores:
-            found.append(f"systemd gives no score for {unit}")
+            problems.append(f"systemd gives no score for {unit}")
         elif scores[unit] > limit:
-            found.append(f"{unit} has exposure {scores[unit]}, expected {limit} at most")
-    return found
+            problems.append(f"{unit} has exposure {scores[unit]}, expected {limit} at most")
+    return problems
 
 
-def process_problems(units: Sequence[str], said: str) -> list[str]:
+def process_problems(units: Sequence[str], output: str) -> list[str]:
     """Units with a process that can gain privileges, or without any process.
 
     Such a process was started without the sandbox. That all others have every part of theirs is not said.
     """
-    rows = [line.split() for line in said.splitlines()]
+    rows = [line.split() for line in output.splitlines()]
     seen = {row[0] for row in rows if len(row) == 3}
-    found = [f"{unit} has no process to look at" for unit in units if unit not in seen]
+    problems = [f"{unit} has no process to look at" for unit in units if unit not in seen]
     loose = dict.fromkeys((row[0], row[1]) for row in rows if len(row) == 3 and row[2] != "1")
-    return found + [f"{name} of {unit} runs outside of its sandbox" for unit, name in loose]
+    return problems + [f"{name} of {unit} runs outside of its sandbox" for unit, name in loose]

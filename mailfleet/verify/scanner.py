@@ -56,34 +56,34 @@ class Answer:
     service: str
     milter: Milter
     kind: str
-    found: dict[str, Any]
+    result: dict[str, Any]
 
     @property
     def said(self) -> str:
         """The verdict in words, for messages."""
-        error, reply = self.found["error"], self.found["reply"]
+        error, reply = self.result["error"], self.result["reply"]
         if error:
             return f"does not answer ({error})"
-        return f"answers {reply}" if reply else f"says {self.found['verdict']}"
+        return f"answers {reply}" if reply else f"says {self.result['verdict']}"
 
     @property
     def marked(self) -> bool:
-        return ["X-Spam-Flag", "YES"] in self.found["headers"]
+        return ["X-Spam-Flag", "YES"] in self.result["headers"]
 
     @property
     def accepted(self) -> bool:
-        return self.found["verdict"] == "accept" and not self.found["error"]
+        return self.result["verdict"] == "accept" and not self.result["error"]
 
     @property
     def refused(self) -> bool:
-        return str(self.found["reply"]).startswith("550 ")
+        return str(self.result["reply"]).startswith("550 ")
 
 
 def services(fleet: Fleet, host: Host) -> list[tuple[str, Milter]]:
     """What is scanned on a host, with its milter."""
-    found = [("inbound", inbound_milter(host))]
-    found += [(f"stream {s.name}", stream_milter(s)) for _, s in fleet.host_streams(host)]
-    return [(name, milter) for name, milter in found if milter]
+    scanned = [("inbound", inbound_milter(host))]
+    scanned += [(f"stream {s.name}", stream_milter(s)) for _, s in fleet.host_streams(host)]
+    return [(name, milter) for name, milter in scanned if milter]
 
 
 def ask(fleet: Fleet, host: Host, run: Callable[[str], str]) -> list[Answer]:
@@ -95,49 +95,53 @@ def ask(fleet: Fleet, host: Host, run: Callable[[str], str]) -> list[Answer]:
     source = Path(milter_session.__file__).read_text(encoding="utf-8")
     output = run(f"python3 -c {shlex.quote(source)} {shlex.quote(json.dumps(asks))}")
     answers = json.loads(output.splitlines()[-1])
-    return [Answer(*one, found) for one, found in zip(wanted, answers, strict=True)]
+    return [Answer(*question, result) for question, result in zip(wanted, answers, strict=True)]
 
 
 def virus_problems(answers: list[Answer]) -> list[str]:
     """Scanners that let the test virus of eicar.org through, or refuse mail without one."""
-    found = []
-    for one in answers:
-        if one.kind == "virus" and not one.refused:
-            found.append(f"{one.service}: the scanner {one.said} to EICAR, expected 550")
-        if one.kind == "clean" and not one.accepted:
-            found.append(f"{one.service}: the scanner {one.said} to a clean mail, expected accept")
-    return found
+    problems = []
+    for answer in answers:
+        if answer.kind == "virus" and not answer.refused:
+            problems.append(f"{answer.service}: the scanner {answer.said} to EICAR, expected 550")
+        if answer.kind == "clean" and not answer.accepted:
+            problems.append(
+                f"{answer.service}: the scanner {answer.said} to a clean mail, expected accept"
+            )
+    return problems
 
 
 def spam_problems(answers: list[Answer]) -> list[str]:
     """Scanners that do not refuse (streams) or mark (inbound) SpamAssassin's test message."""
-    found = []
-    for one in answers:
-        if "FULL" not in one.milter.banks:
+    problems = []
+    for answer in answers:
+        if "FULL" not in answer.milter.banks:
             continue
-        if one.kind == "spam" and one.service == "inbound" and not (one.accepted and one.marked):
-            found.append(f"inbound: the scanner {one.said} to GTUBE without X-Spam-Flag: YES")
-        if one.kind == "spam" and one.service != "inbound" and not one.refused:
-            found.append(f"{one.service}: the scanner {one.said} to GTUBE, expected 550")
-        if one.kind == "clean" and one.marked:
-            found.append(f"{one.service}: the scanner marks a clean mail as spam")
-    return found
+        if (
+            answer.kind == "spam"
+            and answer.service == "inbound"
+            and not (answer.accepted and answer.marked)
+        ):
+            problems.append(f"inbound: the scanner {answer.said} to GTUBE without X-Spam-Flag: YES")
+        if answer.kind == "spam" and answer.service != "inbound" and not answer.refused:
+            problems.append(f"{answer.service}: the scanner {answer.said} to GTUBE, expected 550")
+        if answer.kind == "clean" and answer.marked:
+            problems.append(f"{answer.service}: the scanner marks a clean mail as spam")
+    return problems
 
 
 def limit_problems(answers: list[Answer]) -> list[str]:
     """Scanners that take a mail for clean that they did not look into to its end."""
-    found = []
-    for one in answers:
-        if one.kind != "limit":
+    problems = []
+    for answer in answers:
+        if answer.kind != "limit":
             continue
-        what = (
-            f"{one.service}: the scanner {one.said} to a mail with more levels than it looks into"
-        )
-        if one.service == "inbound" and not (one.accepted and one.marked):
-            found.append(f"{what}, expected it accepted with X-Spam-Flag: YES")
-        if one.service != "inbound" and not one.refused:
-            found.append(f"{what}, expected 550")
-    return found
+        what = f"{answer.service}: the scanner {answer.said} to a mail with more levels than it looks into"
+        if answer.service == "inbound" and not (answer.accepted and answer.marked):
+            problems.append(f"{what}, expected it accepted with X-Spam-Flag: YES")
+        if answer.service != "inbound" and not answer.refused:
+            problems.append(f"{what}, expected 550")
+    return problems
 
 
 def _ask(milter: Milter, kind: str, host: Host) -> dict[str, Any]:

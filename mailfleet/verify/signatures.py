@@ -11,9 +11,9 @@ COMMAND = "date +%s; stat -L -c %Y /var/lib/clamav/daily.c[vl]d"
 _LOOK = "see 'journalctl -u clamav-freshclam' on the host"
 
 
-def problems(said: str) -> list[str]:
+def problems(output: str) -> list[str]:
     """What is wrong with the signatures; `said` is what `COMMAND` printed."""
-    numbers = [int(line) for line in said.split("\n") if line.strip().isdigit()]
+    numbers = [int(line) for line in output.split("\n") if line.strip().isdigit()]
     if len(numbers) < 2:
         return [f"there are no daily signatures in /var/lib/clamav yet, {_LOOK}"]
     now, newest = numbers[0], max(numbers[1:])

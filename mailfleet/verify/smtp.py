@@ -22,45 +22,45 @@ def unseen(looks: Iterable[Look]) -> list[str]:
 
 def relay_problems(looks: Iterable[Look], client: str) -> list[str]:
     """Recipients that a port took, or did not refuse for good; `client` says who asked."""
-    found = []
+    problems = []
     for look in looks:
-        for sender, recipient, code, text in look.found["replies"]:
+        for sender, recipient, code, text in look.result["replies"]:
             answer = f"{code} {text}"
             if 200 <= code < 300:
-                found.append(
+                problems.append(
                     f"open relay: {look.port} for {client}: mail from {sender} to {recipient} "
                     f"is accepted ({answer}), expected a refusal"
                 )
             elif not 500 <= code < 600:
-                found.append(
+                problems.append(
                     f"{look.port} for {client} answers {answer}, expected a refusal for good (5xx)"
                 )
-        if not look.error and len(look.found["replies"]) != len(look.port.tries()):
-            found.append(f"{look.port} for {client}: not every attempt was answered")
-    return found
+        if not look.error and len(look.result["replies"]) != len(look.port.tries()):
+            problems.append(f"{look.port} for {client}: not every attempt was answered")
+    return problems
 
 
 def tls_problems(looks: Iterable[Look]) -> list[str]:
     """Ports without TLS 1.2 or newer, with older versions, or with logins outside of TLS."""
-    found = []
+    problems = []
     for look in looks:
         if look.error:
             continue
-        version = look.found["tls"]
+        version = look.result["tls"]
         if version not in ("TLSv1.2", "TLSv1.3"):
-            found.append(f"{look.port} speaks {version or 'no TLS'}, expected TLS 1.2 or newer")
-        if look.found["old_tls"]:
-            found.append(
-                f"{look.port} still takes {look.found['old_tls']}, expected TLS 1.2 or newer"
+            problems.append(f"{look.port} speaks {version or 'no TLS'}, expected TLS 1.2 or newer")
+        if look.result["old_tls"]:
+            problems.append(
+                f"{look.port} still takes {look.result['old_tls']}, expected TLS 1.2 or newer"
             )
-        if look.found["other_suite"]:
-            found.append(
-                f"{look.port} takes the suite {look.found['other_suite']}, "
+        if look.result["other_suite"]:
+            problems.append(
+                f"{look.port} takes the suite {look.result['other_suite']}, "
                 "expected only those of Mozilla's guideline 6.0"
             )
-        if "auth" in look.found["plain_features"]:
-            found.append(f"{look.port} offers logins without TLS")
-    return found
+        if "auth" in look.result["plain_features"]:
+            problems.append(f"{look.port} offers logins without TLS")
+    return problems
 
 
 def smuggling_problems(looks: Iterable[Look]) -> list[str]:
@@ -69,7 +69,7 @@ def smuggling_problems(looks: Iterable[Look]) -> list[str]:
         f"{look.port} takes {name} for the end of a message (it answers {reply}), "
         "expected <CR><LF>.<CR><LF> alone: SMTP smuggling"
         for look in looks
-        for name, reply in look.found["ends"].items()
+        for name, reply in look.result["ends"].items()
         if reply
     ]
 
@@ -80,7 +80,7 @@ def turn_problems(looks: Iterable[Look]) -> list[str]:
         f"{look.port} answers commands out of turn with {', '.join(map(str, codes))}, "
         "expected it to hang up"
         for look in looks
-        if (codes := look.found["out_of_turn"]) and any(200 <= code < 300 for code in codes)
+        if (codes := look.result["out_of_turn"]) and any(200 <= code < 300 for code in codes)
     ]
 
 
@@ -98,27 +98,31 @@ def order_problems(state: Mapping[str, str]) -> list[str]:
 
 def banner_problems(looks: Iterable[Look]) -> list[str]:
     """Ports that greet with another name than the host's or the sending address's own."""
-    found = []
+    problems = []
     for look in looks:
         expected = f"220 {look.port.names()[-1]} "
-        if not look.error and not look.found["banner"].startswith(expected):
-            found.append(f"{look.port} greets '{look.found['banner']}', expected '{expected}...'")
-    return found
+        if not look.error and not look.result["banner"].startswith(expected):
+            problems.append(
+                f"{look.port} greets '{look.result['banner']}', expected '{expected}...'"
+            )
+    return problems
 
 
 def greeting_problems(greetings: Iterable[Greeting]) -> list[str]:
     """Sending addresses from which no inbound port of the fleet can be greeted."""
-    found = []
+    problems = []
     for greeting in greetings:
-        port, look = greeting.port, greeting.found
+        port, look = greeting.port, greeting.result
         if port is None:
             family = f"IPv{greeting.address.version}"
-            found.append(f"{greeting.address}: the fleet has no inbound port on {family} to try")
+            problems.append(f"{greeting.address}: the fleet has no inbound port on {family} to try")
         elif look["error"]:
-            found.append(f"from {greeting.address}, {port} cannot be reached: {look['error']}")
+            problems.append(f"from {greeting.address}, {port} cannot be reached: {look['error']}")
         elif look["source"] != str(greeting.address):
-            found.append(f"connections leave from {look['source']}, expected {greeting.address}")
+            problems.append(f"connections leave from {look['source']}, expected {greeting.address}")
         elif look["helo"][0] != 250:
             code, text = look["helo"]
-            found.append(f"from {greeting.address}, EHLO {greeting.helo} is answered {code} {text}")
-    return found
+            problems.append(
+                f"from {greeting.address}, EHLO {greeting.helo} is answered {code} {text}"
+            )
+    return problems

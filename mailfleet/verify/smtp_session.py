@@ -31,7 +31,7 @@ def look(ask: dict[str, Any]) -> dict[str, Any]:
     connection of its own: TLS 1.1, `suites` (OpenSSL's list of others than planned), commands out of
     turn, and `ends` (wrong ends of a message, by name) in a message to `recipient`.
     """
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "error": "",
         "banner": "",
         "source": "",
@@ -48,52 +48,52 @@ def look(ask: dict[str, Any]) -> dict[str, Any]:
     }
     try:
         try:
-            _converse(ask, found, context(ask["ca"]), ask["tries"][:_A_SESSION])
+            _converse(ask, result, context(ask["ca"]), ask["tries"][:_A_SESSION])
         except ssl.SSLCertVerificationError as error:
-            found["untrusted"] = error.verify_message
-            _converse(ask, found, context(None), ask["tries"][:_A_SESSION])
+            result["untrusted"] = error.verify_message
+            _converse(ask, result, context(None), ask["tries"][:_A_SESSION])
         for start in range(_A_SESSION, len(ask["tries"]), _A_SESSION):
-            _converse(ask, found, context(None), ask["tries"][start : start + _A_SESSION])
+            _converse(ask, result, context(None), ask["tries"][start : start + _A_SESSION])
         if ask["attacks"]:
-            _attack(ask, found)
+            _attack(ask, result)
     except (OSError, smtplib.SMTPException) as error:
-        found["error"] = _words(error)
-    return found
+        result["error"] = _words(error)
+    return result
 
 
 def _converse(
     ask: dict[str, Any],
-    found: dict[str, Any],
+    result: dict[str, Any],
     tls: ssl.SSLContext,
     tries: list[tuple[str, str]],
 ) -> None:
     with _connected(ask, tls if ask["implicit"] else None) as connection:
-        found["source"] = connection.getsockname()[0]
+        result["source"] = connection.getsockname()[0]
         with _client(ask, connection) as smtp:
-            _talk(smtp, ask, found, tls)
+            _talk(smtp, ask, result, tls)
             for sender, recipient in tries:
                 reply = _reply(smtp.docmd("MAIL", f"FROM:{sender}"))
                 if reply[0] == 250:
                     reply = _reply(smtp.docmd("RCPT", f"TO:{recipient}"))
-                found["replies"].append([sender, recipient, *reply])
+                result["replies"].append([sender, recipient, *reply])
                 smtp.docmd("RSET")
 
 
 def _talk(
-    smtp: smtplib.SMTP, ask: dict[str, Any], found: dict[str, Any], tls: ssl.SSLContext
+    smtp: smtplib.SMTP, ask: dict[str, Any], result: dict[str, Any], tls: ssl.SSLContext
 ) -> None:
     code, text = smtp.getreply()
-    found["banner"] = f"{code} {_decoded(text)}"
-    found["helo"] = _reply(smtp.ehlo(ask["helo"]))
+    result["banner"] = f"{code} {_decoded(text)}"
+    result["helo"] = _reply(smtp.ehlo(ask["helo"]))
     if not ask["implicit"]:
-        found["plain_features"] = sorted(smtp.esmtp_features)
+        result["plain_features"] = sorted(smtp.esmtp_features)
         if smtp.has_extn("starttls"):
             _start_tls(smtp, ask, tls)
             smtp.ehlo(ask["helo"])
     if isinstance(smtp.sock, ssl.SSLSocket):
-        found["tls"] = smtp.sock.version()
+        result["tls"] = smtp.sock.version()
         der = smtp.sock.getpeercert(binary_form=True) or b""
-        found["certificate"] = base64.b64encode(der).decode()
+        result["certificate"] = base64.b64encode(der).decode()
 
 
 def _connected(ask: dict[str, Any], tls: ssl.SSLContext | None) -> socket.socket:
@@ -132,19 +132,19 @@ def context(ca: str | None) -> ssl.SSLContext:
     """
     if ca is None:
         # Not the default context, which first reads all of this machine's roots: 40 ms for nothing.
-        found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        found.check_hostname = False
-        found.verify_mode = ssl.CERT_NONE
-        return found
+        settings = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        settings.check_hostname = False
+        settings.verify_mode = ssl.CERT_NONE
+        return settings
     file = None if ca == SYSTEM else ca
-    found = ssl.create_default_context(cafile=file)
-    found.check_hostname = False
+    settings = ssl.create_default_context(cafile=file)
+    settings.check_hostname = False
     # The authorities in a file are trusted as they are, whoever has signed them.
-    found.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN if file else 0
-    return found
+    settings.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN if file else 0
+    return settings
 
 
-def _attack(ask: dict[str, Any], found: dict[str, Any]) -> None:
+def _attack(ask: dict[str, Any], result: dict[str, Any]) -> None:
     """Try what a server must not go along with."""
     old = context(None)
     # Debian's OpenSSL offers nothing that old unless told to.
@@ -153,14 +153,14 @@ def _attack(ask: dict[str, Any], found: dict[str, Any]) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         old.minimum_version = ssl.TLSVersion.TLSv1
         old.maximum_version = ssl.TLSVersion.TLSv1_1
-    found["old_tls"] = _negotiated(ask, old)[0]
+    result["old_tls"] = _negotiated(ask, old)[0]
     other = context(None)
     other.set_ciphers(ask["attacks"]["suites"])
     other.maximum_version = ssl.TLSVersion.TLSv1_2
-    found["other_suite"] = _negotiated(ask, other)[1]
-    found["out_of_turn"] = _out_of_turn(ask)
+    result["other_suite"] = _negotiated(ask, other)[1]
+    result["out_of_turn"] = _out_of_turn(ask)
     for name, end in ask["attacks"]["ends"].items():
-        found["ends"][name] = _ends(ask, end)
+        result["ends"][name] = _ends(ask, end)
 
 
 def _negotiated(ask: dict[str, Any], tls: ssl.SSLContext) -> tuple[str, str]:

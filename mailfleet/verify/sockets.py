@@ -46,16 +46,16 @@ def problems(listeners: Iterable[Listener], own: Iterable[Address], ss: str) -> 
         if listener.served_by != "operator"
         for address in (map(str, listener.addresses) if listener.addresses else families)
     }
-    found = dict(_parsed(ss))
+    open_sockets = dict(_parsed(ss))
     missing = [
         f"nothing listens on {socket}, expected {planned[socket]}"
-        for socket in sorted(planned.keys() - found.keys())
+        for socket in sorted(planned.keys() - open_sockets.keys())
     ]
     extra = [
-        f"{found[socket] or 'something'} listens on {socket}, which is not planned"
-        for socket in sorted(found.keys() - planned.keys())
+        f"{open_sockets[socket] or 'something'} listens on {socket}, which is not planned"
+        for socket in sorted(open_sockets.keys() - planned.keys())
         if (socket.protocol, socket.port) not in operators
-        if not any(p.match(f"{socket} by {found[socket]}") for p in _PLATFORM)
+        if not any(p.match(f"{socket} by {open_sockets[socket]}") for p in _PLATFORM)
         # A socket for a family that the host is without, beside a planned one for the other.
         and not (socket.address == "any IPv6" and _with(socket, "any IPv4") in planned)
         and not (socket.address == "any IPv4" and _with(socket, "any IPv6") in planned)

@@ -13,24 +13,26 @@ def problems(planned: str, effective: str) -> list[str]:
     comes in without a key.
     """
     now: dict[str, str] = {}
-    found = []
+    texts = []
     for line in effective.splitlines():
         key, _, value = line.partition(" ")
         if key == "exception":
-            found.append(f"sshd lets somebody in without a key, expected keys only: {value}")
+            texts.append(f"sshd lets somebody in without a key, expected keys only: {value}")
         now[key.lower()] = value.strip()
     for line in planned.splitlines():
         key, _, value = line.partition(" ")
         if not key or key.startswith("#"):
             continue
-        said = now.get(key.lower())
-        if said is None:
+        actual = now.get(key.lower())
+        if actual is None:
             last = effective.strip().splitlines()[-1:] or ["nothing"]
-            found.append(f"sshd -T does not tell {key}; its last words: {last[0]}")
-        elif said.lower() != _SAME.get(value, value).lower() and not _same_networks(value, said):
-            found.append(f"sshd has '{key} {said}', expected '{value}'")
-    return found
+            texts.append(f"sshd -T does not tell {key}; its last words: {last[0]}")
+        elif actual.lower() != _SAME.get(value, value).lower() and not _same_networks(
+            value, actual
+        ):
+            texts.append(f"sshd has '{key} {actual}', expected '{value}'")
+    return texts
 
 
-def _same_networks(planned: str, said: str) -> bool:
-    return "/" in planned and planned.split(",") == said.split(",")
+def _same_networks(planned: str, reported: str) -> bool:
+    return "/" in planned and planned.split(",") == reported.split(",")

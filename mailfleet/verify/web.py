@@ -80,41 +80,41 @@ def _agrees(address: Address, name: str, group: str) -> bool:
 
 def challenge_problems(pages: Iterable[Page], expected: str) -> list[str]:
     """Addresses at which an authority would not find this host's challenges; `expected` is the text."""
-    found = []
+    problems = []
     for page in pages:
         where = f"{page.address} port 80"
         if page.error:
-            found.append(f"{where} {page.error}")
+            problems.append(f"{where} {page.error}")
         elif page.status != 200:
-            found.append(
+            problems.append(
                 f"{where} answers HTTP status {page.status} to {page.path}, expected 200: challenges "
                 "of the certificate authority are not found"
             )
         elif page.text != expected:
-            found.append(
+            problems.append(
                 f"{where} is answered by another web server: {page.path} is {page.text[:60]!r}, "
                 f"expected {expected!r}"
             )
-    return found
+    return problems
 
 
 def policy_problems(pages: Iterable[Page], policies: Mapping[str, str]) -> list[str]:
     """Policies that are not served, or otherwise than planned."""
-    found = []
+    problems = []
     for page in pages:
         where = f"https://{page.name}{page.path} at {page.address}"
         if page.error:
-            found.append(f"{where} {page.error}")
+            problems.append(f"{where} {page.error}")
         elif page.status != 200:
-            found.append(f"{where} answers HTTP status {page.status}, expected 200")
+            problems.append(f"{where} answers HTTP status {page.status}, expected 200")
         elif page.kind.partition(";")[0] != "text/plain":
-            found.append(f"{where} is {page.kind or 'of no type'}, expected text/plain")
+            problems.append(f"{where} is {page.kind or 'of no type'}, expected text/plain")
         elif page.text != policies[page.name]:
-            found.append(
+            problems.append(
                 f"{where} is another policy than planned: {page.text.split()}, "
                 f"expected {policies[page.name].split()}"
             )
-    return found
+    return problems
 
 
 def _page(address: Address, name: str, path: str, tls: ssl.SSLContext | None) -> Page:

@@ -62,6 +62,8 @@ def _lines(text: str) -> list[str]:
 
 def _printable(text: str) -> str:
     return "".join(
-        one if one.isprintable() or one == "\t" else one.encode("unicode_escape").decode("ascii")
-        for one in text
+        char
+        if char.isprintable() or char == "\t"
+        else char.encode("unicode_escape").decode("ascii")
+        for char in text
     )

@@ -158,7 +158,9 @@ def with_diffs(
     texts = {file.path: file for file in files}
     return replace(
         plan,
-        changes=tuple(_with_diff(one, texts.get(one.path), contents) for one in plan.changes),
+        changes=tuple(
+            _with_diff(change, texts.get(change.path), contents) for change in plan.changes
+        ),
     )
 
 

@@ -137,8 +137,8 @@ class Verification:
 
     def _expected(self, name: str) -> Expected:
         asked = Release()
-        found = asked.process(shell(self.connector, name, asked.command()).splitlines())
-        target = target_of(self.fleet, name, found.suite, found.capacity)
+        release = asked.process(shell(self.connector, name, asked.command()).splitlines())
+        target = target_of(self.fleet, name, release.suite, release.capacity)
         state = desired(target)
         keys = [
             (f"{KEYS}/{key.domain}/{key.selector}.private", 0o600, "opendkim", "opendkim")
@@ -191,7 +191,7 @@ class Verification:
     def _ask_web(self, name: str) -> WebPages:
         host = self.fleet.host(name)
         policies = certificates.served_policies(self.fleet, host)
-        names = [one for one in policies if one in certificates.names(self.fleet, host)]
+        names = [policy for policy in policies if policy in certificates.names(self.fleet, host)]
         return WebPages(
             web.challenge_pages(
                 name, host.all_addresses, web_role.PROBE.removeprefix(web_role.WEBROOT)
@@ -365,8 +365,8 @@ def readable(machine: Machine) -> None:
         _ = machine.expected
         return
     except MailfleetError as error:
-        said = str(error)
+        message = str(error)
     if machine.name in machine.run.told:
         pytest.skip("the host cannot be read")
     machine.run.told.add(machine.name)
-    pytest.fail(said, pytrace=False)
+    pytest.fail(message, pytrace=False)

@@ -18,14 +18,14 @@ def test_configured(machine: Machine) -> None:
     """the host has its name and all its addresses"""
     texts = machine.reading.texts
     have = {line.split()[3].split("/")[0] for line in texts["addresses"].splitlines() if line}
-    found = [
+    problems = [
         f"address {address} is on no interface"
         for address in machine.host.all_addresses
         if str(address) not in have
     ]
     if (name := texts["hostname"].strip()) != machine.name:
-        found.append(f"the host calls itself {name}, expected {machine.name}")
-    machine.check(found)
+        problems.append(f"the host calls itself {name}, expected {machine.name}")
+    machine.check(problems)
 
 
 def test_reverse_dns(machine: Machine) -> None:
@@ -35,18 +35,18 @@ def test_reverse_dns(machine: Machine) -> None:
 
 def test_helo(machine: Machine) -> None:
     """every instance says its address's own name, and sends from that address"""
-    found = []
+    problems = []
     for sending in machine.host.sending:
         # One line for each parameter: an empty one too, for a family that the stream has no address of.
-        said = machine.reading.texts[f"names {sending.instance}"].split("\n")
+        names = machine.reading.texts[f"names {sending.instance}"].split("\n")
         wanted = [sending.helo, sending.helo, str(sending.ipv4 or ""), str(sending.ipv6 or "")]
         what = ("myhostname", "smtp_helo_name", "smtp_bind_address", "smtp_bind_address6")
-        for name, value, expected in zip(what, said, wanted, strict=False):
+        for name, value, expected in zip(what, names, wanted, strict=False):
             if value.strip() != expected:
-                found.append(f"{sending.instance}: {name} is '{value}', expected '{expected}'")
-        if len(said) != len(wanted):
-            found.append(f"{sending.instance}: postconf says {' '.join(said) or 'nothing'}")
-    machine.check(found)
+                problems.append(f"{sending.instance}: {name} is '{value}', expected '{expected}'")
+        if len(names) != len(wanted):
+            problems.append(f"{sending.instance}: postconf says {' '.join(names) or 'nothing'}")
+    machine.check(problems)
 
 
 def test_greeting(machine: Machine) -> None:

@@ -17,24 +17,24 @@ pytestmark = pytest.mark.verify
 
 def test_configuration(machine: Machine) -> None:
     """opendkim -n has nothing to say against its configuration"""
-    said = machine.reading.texts["opendkim"].strip()
-    machine.check([f"opendkim -n: {line}" for line in said.splitlines()])
+    output = machine.reading.texts["opendkim"].strip()
+    machine.check([f"opendkim -n: {line}" for line in output.splitlines()])
 
 
 def test_keys(machine: Machine) -> None:
     """the host has every key that it shall sign with, in the right size"""
     have = {(key["domain"], key["selector"]): key for key in machine.reading.keys}
-    found = []
+    problems = []
     for wanted in machine.expected.state.keys:
         key = have.get((wanted.domain, wanted.selector))
         name = f"the DKIM key {wanted.selector} for {wanted.domain}"
         if key is None or not key["p"]:
-            found.append(f"{name} is {'unreadable' if key else 'missing'}")
+            problems.append(f"{name} is {'unreadable' if key else 'missing'}")
         elif (key["bits"] or 0) < wanted.bits:
-            found.append(f"{name} has {key['bits']} bits, expected {wanted.bits}")
+            problems.append(f"{name} has {key['bits']} bits, expected {wanted.bits}")
         elif not key["signing"]:
-            found.append(f"{name} is not used: OpenDKIM's key table lacks it; deploy again")
-    machine.check(found)
+            problems.append(f"{name} is not used: OpenDKIM's key table lacks it; deploy again")
+    machine.check(problems)
 
 
 def test_published(machine: Machine) -> None:

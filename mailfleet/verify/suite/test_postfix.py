@@ -20,22 +20,22 @@ def planned(machine: Machine, path: str) -> str:
 
 def test_main_cf(machine: Machine) -> None:
     """every instance's parameters are the planned ones"""
-    found = []
+    problems = []
     for instance in machine.expected.instances:
         wanted = planned(machine, f"/etc/{instance}/main.cf")
         reported = machine.reading.texts[f"main.cf {instance}"]
-        found += [f"/etc/{instance}: {p}" for p in postfix.main_problems(wanted, reported)]
-    machine.check(found)
+        problems += [f"/etc/{instance}: {p}" for p in postfix.main_problems(wanted, reported)]
+    machine.check(problems)
 
 
 def test_master_cf(machine: Machine) -> None:
     """every instance's services are the planned ones"""
-    found = []
+    problems = []
     for instance in machine.expected.instances:
         wanted = planned(machine, f"/etc/{instance}/master.cf")
         reported = machine.reading.texts[f"master.cf {instance}"]
-        found += [f"/etc/{instance}: {p}" for p in postfix.master_problems(wanted, reported)]
-    machine.check(found)
+        problems += [f"/etc/{instance}: {p}" for p in postfix.master_problems(wanted, reported)]
+    machine.check(problems)
 
 
 def test_instances(machine: Machine) -> None:
@@ -43,18 +43,18 @@ def test_instances(machine: Machine) -> None:
     rows = [line.split() for line in machine.reading.texts["postmulti"].splitlines()]
     known = {row[3]: row[2] for row in rows if len(row) == 4}
     wanted = {f"/etc/{instance}": "y" for instance in machine.expected.instances}
-    found = [f"instance {folder} is not known" for folder in wanted if folder not in known]
-    found += [f"instance {folder} is not planned" for folder in known if folder not in wanted]
-    found += [f"instance {folder} is disabled" for folder in wanted if known.get(folder) == "n"]
-    machine.check(found)
+    problems = [f"instance {folder} is not known" for folder in wanted if folder not in known]
+    problems += [f"instance {folder} is not planned" for folder in known if folder not in wanted]
+    problems += [f"instance {folder} is disabled" for folder in wanted if known.get(folder) == "n"]
+    machine.check(problems)
 
 
 def test_hold(machine: Machine) -> None:
     """no instance has mail on hold"""
-    found = []
+    problems = []
     for instance in machine.expected.instances:
-        found += postfix.hold_problems(instance, machine.reading.texts[f"hold {instance}"])
-    machine.check(found)
+        problems += postfix.hold_problems(instance, machine.reading.texts[f"hold {instance}"])
+    machine.check(problems)
 
 
 def test_greets(machine: Machine) -> None:

@@ -17,12 +17,12 @@ pytestmark = pytest.mark.verify
 
 def test_scores(machine: Machine) -> None:
     """systemd scores every confined unit's configuration as its sandbox deserves, or better"""
-    said = machine.reading.texts["scores"]
+    output = machine.reading.texts["scores"]
     limits = {unit: limit(unit) for unit in machine.expected.confined}
-    machine.check(sandbox.score_problems(limits, said))
+    machine.check(sandbox.score_problems(limits, output))
 
 
 def test_processes(machine: Machine) -> None:
     """no running process of a confined unit can gain privileges, as one older than its sandbox can"""
-    said = machine.reading.texts["processes"]
-    machine.check(sandbox.process_problems(machine.expected.confined, said))
+    output = machine.reading.texts["processes"]
+    machine.check(sandbox.process_problems(machine.expected.confined, output))

@@ -45,5 +45,5 @@ def test_orders(machine: Machine) -> None:
 
 def test_outbound_policies(machine: Machine) -> None:
     """Postfix can ask for the TLS policies of receivers (MTA-STS)"""
-    said = machine.reading.texts["tls policies"].strip()
-    machine.check([f"no TLS policy can be asked for: {line}" for line in said.splitlines()])
+    output = machine.reading.texts["tls policies"].strip()
+    machine.check([f"no TLS policy can be asked for: {line}" for line in output.splitlines()])
