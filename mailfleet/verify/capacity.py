@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-FOLDERS = ("/", "/var/spool", "/var/lib", "/var/log", "/var/mail")
+FOLDERS = ("/", "/var/spool", "/var/lib", "/var/log", "/var/mail", "/tmp", "/var/tmp")  # noqa: S108
 SPACE = f"df --output=avail,iavail,itotal,target -B 1 {' '.join(FOLDERS)}"
 """Prints the free octets, free and all inodes, and the mount point of each file system."""
 _OCTETS = 1_000_000_000
+# Debian 13 keeps /tmp in memory, half of it. Scanners unpack there what they look into.
+_TEMPORARY = {"/tmp": 200_000_000, "/var/tmp": 200_000_000}  # noqa: S108
 _INODES = 0.05
 CLOCK = "date +%s.%N"
 """Prints the host's time in seconds since 1970."""
@@ -22,16 +24,18 @@ def space_problems(output: str) -> list[str]:
     for available, inodes, total, target in dict.fromkeys(tuple(r) for r in rows if len(r) == 4):
         if not available.isdigit():
             continue  # the heading
-        if int(available) < _OCTETS:
+        wanted = _TEMPORARY.get(target, _OCTETS)
+        if int(available) < wanted:
             messages.append(
-                f"{target} has {int(available) / 1e6:.0f} MB free, expected {_OCTETS / 1e6:.0f}: make room, "
-                "or mail is refused soon; 'du -xh / | sort -h | tail' on the host shows what is large"
+                f"{target} has {int(available) / 1e6:.0f} MB free, expected {wanted / 1e6:.0f}: make room, "
+                f"or mail is refused soon; 'du -xh {target} | sort -h | tail' on the host shows what is large"
             )
         # File systems that make inodes as they need them tell none.
         if total.isdigit() and int(total) and int(inodes) < _INODES * int(total):
             messages.append(
                 f"{target} has {inodes} of {total} inodes free, expected {_INODES:.0%}: remove files, or "
-                "mail is refused soon; 'du -x --inodes / | sort -n | tail' on the host shows where they are"
+                f"mail is refused soon; 'du -x --inodes {target} | sort -n | tail' on the host shows "
+                "where they are"
             )
     return messages
 

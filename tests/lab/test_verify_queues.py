@@ -54,14 +54,16 @@ ROUNDS = [
             undo=f"rm -r {RESTORED}; systemctl start mailfleet-maildirs",
         ),
         Breakage(
-            "main.cf is edited, and mail is on hold",
+            "main.cf is edited, mail is on hold, and /tmp is full",
             {
+                "capacity.space": "/tmp has 1 MB free, expected 200: make room",
                 "postfix.hold": "postfix-marketing has mail on hold (1), which is neither delivered",
                 "files.contents": "/etc/postfix-marketing/main.cf was changed",
                 "postfix.main_cf": "smtpd_client_message_rate_limit is '0', expected '30000'",
             },
-            f"postconf -c /etc/postfix-marketing smtpd_client_message_rate_limit=0; {HOLD}",
-            undo="postsuper -c /etc/postfix-marketing -d ALL hold",
+            f"postconf -c /etc/postfix-marketing smtpd_client_message_rate_limit=0; {HOLD};"
+            " mount -t tmpfs -o size=1m small /tmp",
+            undo="umount /tmp; postsuper -c /etc/postfix-marketing -d ALL hold",
         ),
     ),
 ]

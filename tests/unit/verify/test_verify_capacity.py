@@ -21,6 +21,13 @@ def test_room_is_no_problem() -> None:
 def test_a_full_file_system_is_named_once() -> None:
     (message,) = capacity.space_problems(HEAD + "999999999 100 100 /var/spool/a b\n" * 2)
     assert message.startswith("/var/spool/a b has 1000 MB free, expected 1000")
+    assert "'du -xh /var/spool/a b | sort" in message
+
+
+def test_a_file_system_for_temporary_files_may_be_smaller() -> None:
+    assert capacity.space_problems(HEAD + "200000000 100 100 /tmp\n") == []
+    (message,) = capacity.space_problems(HEAD + "199000000 100 100 /tmp\n")
+    assert message.startswith("/tmp has 199 MB free, expected 200: ")
 
 
 def test_inodes_count_too() -> None:
