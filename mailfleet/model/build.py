@@ -39,8 +39,10 @@ from mailfleet.model.values import shown
 _FAKE = "@fake/"
 """pyinfra's connector for hosts that nobody connects to, as tests have them."""
 
-_UNREADABLE = InventoryTable(domains=("unreadable.invalid",))
-"""Stands for an inventory whose options are wrong, so that the rest of it is judged in the same run."""
+_UNREADABLE = InventoryTable(domains=("unreadable.invalid",), acme="production")
+"""Stands for an inventory whose options are wrong, so that the rest of it is judged in the same run.
+
+Its options are those that nothing in hosts or domain files contradicts: nobody knows what was meant."""
 
 _Table = TypeVar("_Table", bound=BaseModel)
 

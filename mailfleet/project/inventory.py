@@ -243,6 +243,9 @@ def _declared(source: str) -> Fleet:
 
 def _source_code(source: str, file: Path) -> Any:
     key, text = "", ""
+    if file.suffix == ".toml":
+        text = "is a domain file; name an inventory that lists the domain, such as inventories/prod"
+        raise ConfigurationError([Problem(source, "", text)])
     try:
         content = file.read_bytes()
         # Python would read over the mark, and pyinfra fail at it.

@@ -80,6 +80,10 @@ def test_a_missing_inventory_names_those_that_exist(project: Path) -> None:
         "inventories/prd: does not exist; name an inventory file; inventories there: prod, staging"
     ]
     assert problems("inventories")[0].startswith("inventories: is a folder; name an inventory file")
+    assert problems("dns/shop.example.toml") == [
+        "dns/shop.example.toml: is a domain file; name an inventory that lists the domain, such as "
+        "inventories/prod"
+    ]
     assert problems("inventories/prod/x")[0].startswith("inventories/prod/x: does not exist")
 
 
