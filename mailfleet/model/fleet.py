@@ -161,6 +161,10 @@ class Host:
         names: dict[Address, str] = dict.fromkeys(self.addresses, self.name)
         return names | {address: s.helo for s in self.sending for address in s.addresses}
 
+    def sending_address(self, stream: str) -> SendingAddress:
+        """Where it sends a stream from; KeyError where it does not."""
+        return {sending.stream: sending for sending in self.sending}[stream]
+
     @property
     def names(self) -> tuple[str, ...]:
         """Host name and HELO names, each once."""
@@ -177,7 +181,11 @@ class Region:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Everything one inventory describes."""
+    """Everything one inventory describes.
+
+    Its parts name one another, and are looked up here: a stream that held its domain could not be
+    frozen, since the domain holds its streams.
+    """
 
     name: str
     source: str

@@ -37,7 +37,7 @@ class Port:
         """The names under which clients know this port."""
         if self.stream is None:
             return (self.host.name,)
-        helo = next(s.helo for s in self.host.sending if s.stream == self.stream.name)
+        helo = self.host.sending_address(self.stream.name).helo
         return (self.stream.endpoint, self.stream.regional_endpoint(self.host.region), helo)
 
     def tries(self) -> list[tuple[str, str]]:

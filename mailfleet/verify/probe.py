@@ -116,7 +116,7 @@ def run(fleet: Fleet, wanted: tuple[Probe, ...]) -> Iterator[Verdict]:
 def _submit(fleet: Fleet, inbox: Inbox, probe: Probe, token: str, context: ssl.SSLContext) -> str:
     """Submit one probe; the reason in plain words where the host refuses it."""
     stream = fleet.stream(probe.stream)
-    sending = next(s for s in fleet.host(probe.host).sending if s.stream == probe.stream)
+    sending = fleet.host(probe.host).sending_address(probe.stream)
     login = stream.logins[0]
     password = environment_of(fleet).secret(f"password-{login}", f"password of {login} for probes")
     try:

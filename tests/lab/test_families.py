@@ -182,7 +182,7 @@ def test_the_sockets_are_those_of_the_family(
 def test_a_shared_address_has_one_name(families: Families, host: str) -> None:
     machine = families.fleet.host(host)
     stream = STREAMS[host][1]
-    shared = next(s for s in machine.sending if s.stream == stream)
+    shared = machine.sending_address(stream)
     assert shared.shares is not None
     name = families.on(host, f"postconf -h -c /etc/postfix-{stream} myhostname").strip()
     # A second name for one address would need a second PTR record, which receivers distrust.

@@ -204,8 +204,6 @@ def finished(deployed: DeployedLab, path: str) -> None:
 
 def ports(deployed: DeployedLab, host: str) -> set[str]:
     """The TCP ports that the marketing instance of a host listens on."""
-    address = next(
-        s.addresses[0] for s in deployed.fleet.host(host).sending if s.stream == "marketing"
-    )
+    address = deployed.fleet.host(host).sending_address("marketing").addresses[0]
     lines = deployed.on(host, f"ss -ltnH src {address} | awk '{{print $4}}'").split()
     return {line.rpartition(":")[2] for line in lines}

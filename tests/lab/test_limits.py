@@ -66,11 +66,7 @@ def limited(
 def sending(limited: DeployedLab, request: pytest.FixtureRequest) -> SendingAddress:
     """The limited stream's address on both releases; its counters begin at zero."""
     region = request.param
-    sending = next(
-        s
-        for s in limited.fleet.host(getattr(limited, region)).sending
-        if s.stream == "transactional"
-    )
+    sending = limited.fleet.host(getattr(limited, region)).sending_address("transactional")
     # anvil(8) counts for a minute; it forgets when the instance restarts. The firewall when it does.
     unit = postfix.unit(SUITES[region], sending.instance)
     limited.on(sending.host, f"systemctl reset-failed {unit}; systemctl restart {unit}; {FORGET}")

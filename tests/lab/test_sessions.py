@@ -109,7 +109,7 @@ def test_a_stream_may_keep_what_tells_of_its_application(
     deployed_lab: DeployedLab, host: str
 ) -> None:
     stream = deployed_lab.fleet.stream("transactional")
-    sending = next(s for s in deployed_lab.fleet.host(host).sending if s.stream == stream.name)
+    sending = deployed_lab.fleet.host(host).sending_address(stream.name)
     path = f"/etc/{sending.instance}/header_checks"
     hidden = deployed_lab.on(host, f"cat {path}")
     kept = render(

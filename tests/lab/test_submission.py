@@ -308,7 +308,7 @@ def connected(
 ) -> LabSmtp:
     """A session at a stream's port, or at inbound's port 25; without a login."""
     machine = deployed.fleet.host(host)
-    sending = next(s for s in machine.sending if s.stream == stream)
+    sending = machine.sending_address(stream)
     addresses = machine.addresses if port == 25 else sending.addresses
     address = next(str(a) for a in addresses if a.version == version)
     return LabSmtp(deployed, address, port, deployed.fleet.stream(stream).endpoint)
