@@ -26,6 +26,7 @@ from mailfleet.model.identity_checks import zones_to_name
 from mailfleet.model.names import domain_name
 from mailfleet.model.policies import Dmarc
 from mailfleet.model.provider import ManualSettings, ProviderSettings
+from mailfleet.model.readable import readable_options
 from mailfleet.model.schema import (
     DmarcTable,
     DomainTable,
@@ -38,11 +39,6 @@ from mailfleet.model.values import shown
 
 _FAKE = "@fake/"
 """pyinfra's connector for hosts that nobody connects to, as tests have them."""
-
-_UNREADABLE = InventoryTable(domains=("unreadable.invalid",), acme="production")
-"""Stands for an inventory whose options are wrong, so that the rest of it is judged in the same run.
-
-Its options are those that nothing in hosts or domain files contradicts: nobody knows what was meant."""
 
 _Table = TypeVar("_Table", bound=BaseModel)
 
@@ -70,7 +66,8 @@ def build_fleet(
     Raises ConfigurationError with `problems` and every further one, all at once.
     """
     problems = list(problems)
-    inventory = _parse(InventoryTable, options, source, "", problems) or _UNREADABLE
+    inventory = _parse(InventoryTable, options, source, "", problems)
+    inventory = inventory or readable_options(options)
     domains = []
     for name, (path, content) in domain_files.items():
         table = _parse(DomainTable, content, path, "", problems)

@@ -39,7 +39,13 @@ def problems_of(
 
     `beside` are keys that may stand beside the table's own, and be meant by a misspelt one.
     """
-    details = error.errors(include_url=False)
+    found = error.errors(include_url=False)
+    mistyped = {
+        (*d["loc"][:-1], meant)
+        for d in found
+        if d["type"] == "extra_forbidden" and (meant := _meant(table, d["loc"]))
+    }
+    details = [d for d in found if d["type"] != "missing" or d["loc"] not in mistyped]
     return [
         Problem(file, ": ".join(part for part in (key, _path(d)) if part), _text(d, table, beside))
         for d in details
@@ -97,6 +103,12 @@ def _unknown_key(root: type[BaseModel], loc: tuple[Any, ...], beside: Collection
     if close:
         return f"unknown key; did you mean {close[0]!r}?"
     return f"unknown key; known are {', '.join(known)}" if known else "unknown key; remove it"
+
+
+def _meant(root: type[BaseModel], loc: tuple[Any, ...]) -> str:
+    """The key of the table that a mistyped one is nearest to; empty where it is near to none."""
+    close = difflib.get_close_matches(str(loc[-1]), _keys(table_at(root, loc[:-1])), n=1)
+    return close[0] if close else ""
 
 
 def _keys(table: type[BaseModel] | None) -> list[str]:

@@ -56,11 +56,8 @@ def _domains(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
     for domain in fleet.domains:
         path = paths[domain.name]
         for name in domain.mx or ():
-            if any(name in host.names for host in fleet.hosts):
-                text = (
-                    f"{name} is a host of this fleet, which would refuse the mail; leave mx out, and "
-                    "the fleet takes it"
-                )
+            if use := _use_of(fleet, name):
+                text = f"{name} is {use}, which would refuse the mail; leave mx out, and the fleet takes it"
                 yield Problem(path, "mx", text)
         if not is_within(domain.name, domain.zone):
             text = (
@@ -72,6 +69,19 @@ def _domains(fleet: Fleet, paths: Mapping[str, str]) -> Iterator[Problem]:
                 Problem(path, f"streams.{stream.name}{key}", text)
                 for key, text in _stream(domain, stream)
             )
+
+
+def _use_of(fleet: Fleet, name: str) -> str:
+    """What of this fleet a name leads to; empty where nothing that is known here."""
+    if any(name in host.names for host in fleet.hosts):
+        return "a host of this fleet"
+    for stream in fleet.streams:
+        regions = (stream.regional_endpoint(region.name) for region in fleet.regions)
+        if name == stream.endpoint or name in regions:
+            return f"the endpoint of stream {stream.name}"
+    if any(name in domain.policy_hosts for domain in fleet.domains):
+        return "the name that serves an MTA-STS policy of this fleet"
+    return ""
 
 
 def _stream(domain: Domain, stream: Stream) -> Iterator[tuple[str, str]]:

@@ -213,7 +213,7 @@ OpenPorts = Annotated[tuple[OpenPort, ...], BeforeValidator(as_tuple), AfterVali
 class HostTable(_Table):
     """What an inventory says of one host, beside pyinfra's own `ssh_*` and `_*` data."""
 
-    addresses: Addresses = ()
+    addresses: Annotated[Addresses, AfterValidator(at_least_one)] = ()
     """The host's own addresses, one of each family. Default: those of its first stream."""
     streams: dict[Identifier, StreamUse]
     """Sending addresses per stream, or the name of the stream whose address it shares."""

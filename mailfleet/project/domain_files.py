@@ -8,7 +8,7 @@ from typing import Any
 
 from mailfleet.errors import Problem
 from mailfleet.model.names import domain_name
-from mailfleet.project.encoding import mark_fault
+from mailfleet.project.encoding import NUMBER_FAULT, line_of_number, mark_fault
 
 DomainFiles = dict[str, tuple[str, dict[str, Any]]]
 """For each domain the path as a user writes it, and the file's content."""
@@ -60,8 +60,8 @@ def _read(
         problems.append(Problem(path, "", f"is not valid TOML: {error}"))
     except UnicodeDecodeError:
         problems.append(Problem(path, "", "is not UTF-8 text; save it as UTF-8"))
-    except ValueError as error:  # a number of more digits than Python converts
-        problems.append(Problem(path, "", f"is not usable TOML: {error}"))
+    except ValueError:  # the only other one: a number of more digits than Python converts
+        problems.append(Problem(path, line_of_number(content), NUMBER_FAULT))
     except RecursionError:
         problems.append(Problem(path, "", "is nested too deeply to be a domain file"))
     return None

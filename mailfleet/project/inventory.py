@@ -34,7 +34,7 @@ from mailfleet.model.checks import deploy_problems
 from mailfleet.model.names import domain_name
 from mailfleet.model.values import shown
 from mailfleet.project.domain_files import read_domain_files
-from mailfleet.project.encoding import mark_fault
+from mailfleet.project.encoding import NUMBER_FAULT, mark_fault
 from mailfleet.project.environment import environment_of
 from mailfleet.project.folder import dns_folder, templates_folder
 from mailfleet.project.login_hashes import check_logins
@@ -262,6 +262,8 @@ def _source_code(source: str, file: Path) -> Any:
     except SyntaxError as error:
         key = f"line {error.lineno}" if error.lineno else ""
         text = f"is not valid Python: {error.msg}"
+        if "Exceeds the limit" in str(error.msg):
+            text = NUMBER_FAULT
     except ValueError as error:  # a null byte, before Python 3.12
         text = f"is not valid Python: {error}"
     raise ConfigurationError([Problem(source, key, text)])

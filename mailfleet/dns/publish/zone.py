@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mailfleet.dns.lookup import Lookup
+from mailfleet.dns.plan.mail_servers import mx_without_address
 from mailfleet.dns.plan.needs import Key
 from mailfleet.dns.plan.zone import Plan, held, plan
 from mailfleet.dns.providers.base import Content, Driver, Refusal, Snapshot
@@ -38,6 +39,7 @@ def planned(
     refused = driver.audit(complete, snapshot)
     stops = tuple(refusal.text for refusal in refused if refusal.key is None)
     accepted, notes = _accepted(complete, refused)
+    accepted = held(accepted, mx_without_address(snapshot, wanted))
     keys = frozenset(record.key for record in wanted)
     return ZonePlan(driver, accepted, snapshot, stops, keys), notes
 

@@ -82,6 +82,21 @@ IN_DOMAIN_FILE = [
         "the fleet takes it",
     ),
     (
+        {**DOMAIN, "mx": ["smtp-orders.shop.example"]},
+        "mx: smtp-orders.shop.example is the endpoint of stream orders, which would refuse the mail; "
+        "leave mx out, and the fleet takes it",
+    ),
+    (
+        {**DOMAIN, "mx": ["smtp-orders-eu.shop.example"]},
+        "mx: smtp-orders-eu.shop.example is the endpoint of stream orders, which would refuse the mail; "
+        "leave mx out, and the fleet takes it",
+    ),
+    (
+        {**DOMAIN, "mx": ["mta-sts.shop.example"], "mta_sts": {"mode": "testing"}},
+        "mx: mta-sts.shop.example is the name that serves an MTA-STS policy of this fleet, which would "
+        "refuse the mail; leave mx out, and the fleet takes it",
+    ),
+    (
         {**DOMAIN, "dmarc": {"reports": [f"{'d' * 65}@esp.example"]}},
         f"dmarc.reports: '{'d' * 65}@esp.example' has more than 64 characters before the @; shorten them",
     ),
@@ -209,6 +224,7 @@ IN_HOST: list[tuple[object, str]] = [
     (NUMBER_AS_STREAM, "streams: 5 is not a text; write one in quotes"),
     ({**HOST, "address": "203.0.113.10"}, "address: unknown key; did you mean 'addresses'?"),
     ({**HOST, "addresses": 5}, "addresses: 5 is not a list; write [...]"),
+    ({**HOST, "addresses": []}, "addresses: is empty; give at least one"),
     ({**HOST, "inbound": 1}, "inbound: 1 is not true or false; write one of the two"),
     ({**HOST, "suite": "sid"}, "suite: 'sid' is not known; write one of 'bookworm' or 'trixie'"),
     ({**HOST, "selector": "a.b"}, "selector: 'a.b' does not fit; write 1 to 32 small letters"),
@@ -287,6 +303,36 @@ def test_wrong_inventory_options(options: dict[str, Any], expected: str) -> None
     found = problems(options={"domains": ["shop.example"], **options})
     assert len(found) == 1
     assert found[0].startswith(f"inventories/prod: {expected}")
+
+
+# "enforce" needs a lab, or an authority that others trust.
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"labb": "w"}, "labb: unknown key; did you mean 'lab'?"),
+        ({"lab": "My Lab"}, "lab: 'My Lab' does not fit"),
+        ({"lab": "w", "zzz": 1}, "zzz: unknown key"),
+        ({"lab": "w", "inbound_scan": "x"}, "inbound_scan: 'x' is not known"),
+        ({"acmee": "production"}, "acmee: unknown key; did you mean 'acme'?"),
+        ({"acme": "prod"}, "acme: 'prod' does not fit"),
+    ],
+)
+def test_a_wrong_option_blames_nothing_else(options: dict[str, Any], expected: str) -> None:
+    domain = {**DOMAIN, "mta_sts": {"mode": "enforce"}}
+    found = problems(HOST, domain, {"domains": ["shop.example"], **options})
+    assert len(found) == 1
+    assert found[0].startswith(f"inventories/prod: {expected}")
+
+
+def test_a_mistyped_key_is_not_missing_as_well() -> None:
+    assert problems(options={"domians": ["shop.example"]}) == [
+        "inventories/prod: domians: unknown key; did you mean 'domains'?"
+    ]
+    dns = {"provider": "rfc2136", "serve": "203.0.113.1", "kez": "k"}
+    assert problems(domain={**DOMAIN, "dns": dns}) == [
+        "dns/shop.example.toml: dns.serve: unknown key; did you mean 'server'?",
+        "dns/shop.example.toml: dns.kez: unknown key; did you mean 'key'?",
+    ]
 
 
 def test_all_problems_are_reported_at_once() -> None:

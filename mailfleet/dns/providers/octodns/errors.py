@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from mailfleet.dns.providers.octodns.api import Arguments
 from mailfleet.errors import MailfleetError
 
 _LONGEST = 500
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -22,11 +24,14 @@ def explained(
             # Provider packages use what octoDNS 1.22 deprecates; that is for their authors.
             warnings.simplefilter("ignore", DeprecationWarning)
             yield
+        _log.info("octodns %s: %s: done", given.path, what)
     except MailfleetError:
         raise
     except Exception as error:  # noqa: BLE001 (each provider class has errors of its own)
         text = " ".join(given.hidden(str(error)).split())[:_LONGEST]
         kind = type(error).__name__
+        # Not the text: it may hold what the class was called with.
+        _log.info("octodns %s: %s: %s", given.path, what, kind)
     else:
         return
     problem = f"cannot {what} through {given.path}: {kind}: {text}"

@@ -36,17 +36,17 @@ class NameServer:
     def transfer(self, zone: str) -> dns.zone.Zone:
         """The whole zone by AXFR (RFC 5936)."""
         content = dns.zone.Zone(zone, relativize=False)
-        _log.info("AXFR %s from %s port %d", zone, self.peer.server, self.peer.port)
         with explained(self.peer, zone, "read"):
             self._transfer(content)
+        _log.info("%s: AXFR %s: %d names", self.peer.label, zone, len(content.nodes))
         return content
 
     def update(self, zone: str, message: dns.update.UpdateMessage) -> None:
         """Send one UPDATE (RFC 2136). RefusedError where the server answers that it does not take it."""
-        _log.info("UPDATE %s at %s port %d", zone, self.peer.server, self.peer.port)
         with explained(self.peer, zone, "change"):
             # The answer comes after the server has committed (RFC 2136 §3.5).
             answer = dns.query.tcp(message, self.peer.server, timeout=_TIMEOUT, port=self.peer.port)
+        self._note("UPDATE", zone, answer)
         if answer.rcode() != dns.rcode.NOERROR:
             reason, hint = refusal(answer.rcode(), self.peer, zone)
             error = failure(self.peer, zone, "change", reason, hint)
@@ -71,6 +71,10 @@ class NameServer:
                     raise
         return None
 
+    def _note(self, request: str, name: str, answer: dns.message.Message) -> None:
+        rcode = dns.rcode.to_text(answer.rcode())
+        _log.info("%s: %s %s: %s", self.peer.label, request, name, rcode)
+
     def zone_of(self, name: str) -> str | None:
         """The zone that the server answers from: a query for a name in it brings its SOA."""
         full = dns.name.from_text(name)
@@ -82,6 +86,7 @@ class NameServer:
                 answer = dns.query.tcp(
                     query, self.peer.server, timeout=_TIMEOUT, port=self.peer.port
                 )
+            self._note("SOA", at.to_text(omit_final_dot=True), answer)
             for found in (*answer.answer, *answer.authority):
                 # A CNAME at the name brings the SOA of its target (RFC 2317).
                 inside = full.is_subdomain(found.name) and found.name.to_text() not in _ROOTS

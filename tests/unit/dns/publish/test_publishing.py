@@ -274,6 +274,20 @@ def test_a_second_host_in_a_small_fleet_needs_no_force(server: Memory) -> None:
         publish(prepare(grown(1), {}))
 
 
+def test_an_mx_without_address_waits_and_nothing_else(server: Memory) -> None:
+    tables = fleet(dns=DNS, mx=["other.example"], sends=True)
+    with pytest.raises(PublishError, match=r"other\.example MX: other\.example has no address"):
+        publish(prepare(tables, KEYS))
+    assert ("other.example", "MX") not in server.zones["other.example"]
+    assert ("other.example", "TXT") in server.zones["other.example"]
+    # A web server that takes mail too, as with many hosting companies.
+    server.zones["other.example"]["other.example", "A"] = rrset(
+        "other.example", "A", 60, "192.0.2.9"
+    )
+    publish(prepare(tables, KEYS))
+    assert server.zones["other.example"]["other.example", "MX"].values == ("10 other.example.",)
+
+
 def random_fleet(hosts: int, sharing: bool, policy: str, ttl: int, includes: list[str]) -> Fleet:
     use: dict[str, Any] = {"orders": "", "news": "orders"}
     entries = []

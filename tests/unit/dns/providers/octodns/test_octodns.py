@@ -321,6 +321,18 @@ def test_secrets_are_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "bad" not in repr(arguments(given.octodns))
 
 
+def test_requests_are_logged_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG", "mailfleet"):
+        push([rrset(f"a.{ZONE}", "A", 300, "192.0.2.1")])
+        Memory.fail_after = 0
+        with pytest.raises(MailfleetError):
+            push(desired())
+    path = driver().label
+    assert f"{path}: read the zone {ZONE}: done" in caplog.messages
+    assert any(text.startswith(f"{path}: change the zone {ZONE}: ") for text in caplog.messages)
+    assert "token" not in caplog.text
+
+
 def test_a_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "octodns", None)
     with pytest.raises(MailfleetError, match=r"pip install 'mailfleet\[octodns\]'"):
