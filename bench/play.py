@@ -167,7 +167,7 @@ def _values(state: HostState, rendered: Path) -> dict[str, Any]:
     for file in state.files:
         source = rendered / file.path.lstrip("/")
         source.parent.mkdir(parents=True, exist_ok=True)
-        source.write_text(file.content, encoding="utf-8")
+        source.write_bytes(file.data)
         files.append(
             {
                 "src": str(source),

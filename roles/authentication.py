@@ -6,19 +6,16 @@ without where it is away.
 
 from __future__ import annotations
 
+from agent.authentication.config import Config
+from agent.lib.configuration import dump
+from mailfleet.host import agent
 from mailfleet.host.authentication import SOCKET, UNIT
 from mailfleet.host.sandbox import RELOAD, drop_in
-from mailfleet.host.state import Check, ConfigFile, HostState, Service
+from mailfleet.host.state import ConfigFile, HostState, Service
 from mailfleet.host.target import Target
-from mailfleet.host.templates import agent, render
+from mailfleet.host.templates import render
 
-# By itself: the judges of streams share some of these modules, and start again at each change of theirs.
-_LIBRARY = "/usr/local/lib/mailfleet/inbound"
-_MODULES = (
-    "__init__", "lib/__init__", "lib/author", "lib/encoded_words", "lib/milter", "lib/systemd",
-    "authentication/__init__", "authentication/body_hash", "authentication/dkim_results",
-    "authentication/dmarc", "authentication/main", "authentication/results",
-)  # fmt: skip
+_CONFIG = "/etc/mailfleet/agent/authentication.json"
 _TEMPLATE = "etc/systemd/system/mailfleet-authentication.service"
 
 
@@ -26,14 +23,12 @@ def desired(target: Target) -> HostState:
     """Nothing on a host that takes no mail from outside."""
     if not target.host.inbound:
         return HostState()
-    unit = render(_TEMPLATE, library=_LIBRARY, socket=SOCKET, host=target.host)
+    unit = render(
+        _TEMPLATE, command=agent.COMMAND, config=_CONFIG, version=agent.version("authentication")
+    )
     return HostState(
-        packages=("python3", "python3-dkim", "python3-dnspython", "python3-nacl", "python3-spf"),
         files=(
-            *(
-                ConfigFile(f"{_LIBRARY}/agent/{name}.py", agent(f"{name}.py"), affects=(UNIT,))
-                for name in _MODULES
-            ),
+            ConfigFile(_CONFIG, dump(Config(SOCKET, target.host.name)), affects=(UNIT,)),
             ConfigFile(
                 "/etc/sysusers.d/mailfleet-authentication.conf",
                 'u mailfleet-authentication - "mailfleet results of inbound mail"\n',
@@ -41,11 +36,5 @@ def desired(target: Target) -> HostState:
             ConfigFile(f"/{_TEMPLATE}", unit, affects=(RELOAD, UNIT)),
             drop_in(UNIT),
         ),
-        checks=(Check("results of inbound mail", _CHECK),),
         services=(Service(UNIT),),
     )
-
-
-_CHECK = f"""\
-cd "$STAGE{_LIBRARY}" && python3 -B -c 'import agent.authentication.main'
-"""

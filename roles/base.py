@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from agent.lib.configuration import dump
+from agent.resolver_watchdog.config import Config
+from mailfleet.host import agent
 from mailfleet.host.sandbox import RELOAD, drop_in
 from mailfleet.host.state import Action, Check, ConfigFile, HostState, Listener, Service
 from mailfleet.host.target import Target
-from mailfleet.host.templates import agent, render
+from mailfleet.host.templates import render
 
 LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 RESOLVER = "unbound.service"
 WATCHDOG = "mailfleet-resolver-watchdog.service"
-_WATCHDOG_PROGRAM = "/usr/local/lib/mailfleet/agent/resolver_watchdog/main.py"
+_WATCHDOG_CONFIG = "/etc/mailfleet/agent/resolver_watchdog.json"
 
 
 def desired(target: Target) -> HostState:
@@ -36,14 +39,15 @@ def desired(target: Target) -> HostState:
         ConfigFile("/etc/apt/apt.conf.d/52-mailfleet", render("etc/apt/apt.conf.d/52-mailfleet")),
         ConfigFile("/etc/needrestart/conf.d/mailfleet.conf", render("etc/needrestart/conf.d/mailfleet.conf")),
         drop_in(RESOLVER),
-        ConfigFile(_WATCHDOG_PROGRAM, agent("resolver_watchdog/main.py"), affects=(WATCHDOG,)),
+        ConfigFile(_WATCHDOG_CONFIG, dump(Config(RESOLVER, str(loopback[0]))), affects=(WATCHDOG,)),
         ConfigFile(
             f"/etc/systemd/system/{WATCHDOG}",
             render(
                 f"etc/systemd/system/{WATCHDOG}",
                 resolver=RESOLVER,
-                program=_WATCHDOG_PROGRAM,
-                address=loopback[0],
+                command=agent.COMMAND,
+                config=_WATCHDOG_CONFIG,
+                version=agent.version("resolver_watchdog"),
             ),
             affects=(RELOAD, WATCHDOG),
         ),
@@ -61,7 +65,6 @@ def desired(target: Target) -> HostState:
             # Over it the watchdog asks systemd which process the resolver is.
             "dbus",
             "needrestart",
-            "python3-dnspython",
             "systemd-timesyncd",
             "unattended-upgrades",
             "unbound",

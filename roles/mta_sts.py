@@ -6,14 +6,17 @@ there; RFC 8461 §2 wants DANE to win. `agent/tls_policy/main.py` stands between
 
 from __future__ import annotations
 
+from agent.lib.configuration import dump
+from agent.tls_policy.config import Config
+from mailfleet.host import agent
 from mailfleet.host.sandbox import RELOAD, drop_in
 from mailfleet.host.state import Check, ConfigFile, HostState, Service
 from mailfleet.host.target import POLICY_SOCKET, Target
-from mailfleet.host.templates import agent, render
+from mailfleet.host.templates import render
 
 DAEMON = "postfix-mta-sts-resolver.service"
 UNIT = "mailfleet-tls-policy.service"
-PROGRAM = "/usr/local/lib/mailfleet/agent/tls_policy/main.py"
+_CONFIG = "/etc/mailfleet/agent/tls_policy.json"
 # The package's unit may write nowhere else.
 DAEMON_SOCKET = "/var/lib/mta-sts/socket"
 
@@ -22,12 +25,12 @@ def desired(_target: Target) -> HostState:
     """Both services and what they read."""
     unit = render(
         "etc/systemd/system/mailfleet-tls-policy.service",
-        program=PROGRAM,
-        socket=POLICY_SOCKET,
-        daemon_socket=DAEMON_SOCKET,
+        command=agent.COMMAND,
+        config=_CONFIG,
+        version=agent.version("tls_policy"),
     )
     return HostState(
-        packages=("postfix-mta-sts-resolver", "python3", "python3-dnspython"),
+        packages=("postfix-mta-sts-resolver",),
         files=(
             ConfigFile(
                 "/etc/mta-sts-daemon.yml",
@@ -35,7 +38,7 @@ def desired(_target: Target) -> HostState:
                 affects=(DAEMON,),
             ),
             ConfigFile(f"/etc/systemd/system/{UNIT}", unit, affects=(RELOAD, UNIT)),
-            ConfigFile(PROGRAM, agent("tls_policy/main.py"), affects=(UNIT,)),
+            ConfigFile(_CONFIG, dump(Config(POLICY_SOCKET, DAEMON_SOCKET)), affects=(UNIT,)),
             drop_in(DAEMON),
             drop_in(UNIT),
         ),
@@ -48,6 +51,4 @@ def desired(_target: Target) -> HostState:
 _CHECK = """\
 python3 -c 'import sys; from postfix_mta_sts_resolver.utils import load_config; load_config(sys.argv[1])' \\
   "$STAGE/etc/mta-sts-daemon.yml"
-python3 -I -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' \\
-  "$STAGE/usr/local/lib/mailfleet/agent/tls_policy/main.py"
 """

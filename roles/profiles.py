@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailfleet.host.profile import Profile
 from roles import (
+    agent,
     authentication,
     base,
     fail2ban,
@@ -22,11 +23,11 @@ from roles import (
 
 MTA = Profile(
     "mta",
-    # The resolver first, the mail system once it can sign, look up TLS policies and authenticate, and
-    # fail2ban once there are logs.
+    # Our own programs, which the others start; the resolver; the mail system once it can sign, look up
+    # TLS policies and authenticate; and fail2ban once there are logs.
     roles=(
-        base, ssh, opendkim, message, authentication, filtering, mta_sts, maildirs, postfix, submission, web,
-        fail2ban,
+        agent, base, ssh, opendkim, message, authentication, filtering, mta_sts, maildirs, postfix,
+        submission, web, fail2ban,
     ),
     # The certificate's agent reloads what reads it.
     after=(tls,),

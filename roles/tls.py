@@ -6,24 +6,22 @@ certificate is not what the host needs.
 
 from __future__ import annotations
 
-import json
-
+from agent.certificate.config import Config, Lineage
+from agent.lib.configuration import dump
 from mailfleet.facts.tls import CHAIN as CHAIN
 from mailfleet.facts.tls import FOLDER as FOLDER
 from mailfleet.facts.tls import KEY as KEY
 from mailfleet.facts.tls import WEB_CHAIN as WEB_CHAIN
-from mailfleet.host import certificates
+from mailfleet.host import agent, certificates
 from mailfleet.host.sandbox import RELOAD
 from mailfleet.host.state import ConfigFile, Directory, HostState, Service, WantedCertificate
 from mailfleet.host.target import Target
-from mailfleet.host.templates import agent, render
-from mailfleet.operations import tls
+from mailfleet.host.templates import render
 
 TIMER = "mailfleet-certificate.timer"
 CONFIG = "/etc/mailfleet/certificate.json"
 _BUNDLE = "/etc/mailfleet/acme.pem"
 _UNITS = "/etc/systemd/system"
-_MODULES = ("__init__", "main", "files", "order", "reach")
 
 
 def names(target: Target) -> tuple[str, ...]:
@@ -37,15 +35,9 @@ def desired(target: Target, others: HostState) -> HostState:
     configuration = ConfigFile(CONFIG, config(target, others.certificate_readers))
     files = [
         configuration,
-        *(
-            ConfigFile(
-                f"{tls.LIBRARY}/agent/certificate/{name}.py", agent(f"certificate/{name}.py")
-            )
-            for name in _MODULES
-        ),
         ConfigFile(
             f"{_UNITS}/mailfleet-certificate.service",
-            render("etc/systemd/system/mailfleet-certificate.service", library=tls.LIBRARY),
+            render("etc/systemd/system/mailfleet-certificate.service", command=agent.COMMAND),
             affects=reload,
         ),
         ConfigFile(
@@ -55,7 +47,7 @@ def desired(target: Target, others: HostState) -> HostState:
     if target.authority is not None:
         files.append(ConfigFile(_BUNDLE, target.authority.certificate))
     return HostState(
-        packages=("certbot", "openssl", "python3", "python3-cryptography", "python3-dnspython"),
+        packages=("certbot", "openssl"),
         certificate=WantedCertificate(names(target), configuration.sha256),
         directories=(
             Directory("/etc/mailfleet"),
@@ -73,20 +65,21 @@ def desired(target: Target, others: HostState) -> HostState:
 
 
 def config(target: Target, units: tuple[str, ...]) -> str:
-    """What the agent reads; see `agent.certificate.order.Config`."""
+    """What the agent of the certificate reads."""
     fleet, host, lab = target.fleet, target.host, target.authority
     directory = lab.directory if lab else certificates.directory(fleet)
-    lineages = [{"name": host.name, "key_type": "ecdsa"}]
+    lineages = [Lineage(host.name, "ecdsa")]
     if certificates.needs_rsa(fleet, host):
-        lineages.append({"name": f"{host.name}-rsa", "key_type": "rsa"})
-    content = {
-        "names": names(target),
-        "lineages": lineages,
-        "directory": directory,
-        "contact": fleet.acme_contact,
-        "addresses": [str(address) for one in fleet.hosts for address in one.all_addresses],
-        "units": units,
-        "bundle": _BUNDLE if lab else None,
-        "public": directory == certificates.PRODUCTION,
-    }
-    return json.dumps(content, indent=2) + "\n"
+        lineages.append(Lineage(f"{host.name}-rsa", "rsa"))
+    return dump(
+        Config(
+            names=names(target),
+            lineages=tuple(lineages),
+            directory=directory,
+            contact=fleet.acme_contact,
+            addresses=tuple(str(a) for one in fleet.hosts for a in one.all_addresses),
+            units=units,
+            bundle=_BUNDLE if lab else None,
+            public=directory == certificates.PRODUCTION,
+        )
+    )

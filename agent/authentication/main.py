@@ -1,8 +1,8 @@
 """Writes into each inbound message who it is really from: the host's own Authentication-Results.
 
-    python3 -m agent.authentication.main SOCKET HOST
+    python3 agent.pyz authentication CONFIG
 
-Postfix asks on SOCKET (a milter, see agent/lib/milter.py) and gets one header with HOST as authserv-id.
+Postfix asks on a socket (a milter, see agent/lib/milter.py) and gets one header with the host as authserv-id.
 Nothing is refused and nothing is lost: a message that cannot be judged goes on without the header. Runs on
 mail hosts with Debian's python3-dkim, python3-spf and python3-dnspython, and asks the resolver in
 /etc/resolv.conf.
@@ -15,12 +15,15 @@ import contextlib
 import struct
 import sys
 import traceback
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import dns.resolver
 
+from agent.authentication.config import Config
 from agent.authentication.results import PATIENCE, Arrival, Ask, ask_resolver, install
 from agent.lib import milter, systemd
+from agent.lib.configuration import load
 
 _VERSION = 6
 _ADD_HEADERS = 0x01
@@ -133,15 +136,16 @@ async def listen(path: str, host: str, ask: Ask) -> asyncio.Server:
     return await asyncio.start_unix_server(serve, path, limit=2 * milter.LARGEST, backlog=512)
 
 
-async def main(path: str, host: str) -> None:
+async def serve(config: Config) -> None:
     """Serve for ever."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     ask = ask_resolver(dns.resolver.Resolver())
     install(ask)
-    server = await listen(path, host, ask)
+    server = await listen(config.socket, config.host, ask)
     await asyncio.gather(systemd.live(), server.serve_forever())
 
 
-if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(*sys.argv[1:]))
+def main(arguments: Sequence[str]) -> None:
+    """Serve as the configuration in the one argument says."""
+    (path,) = arguments
+    asyncio.run(serve(load(Config, path)))

@@ -1,9 +1,9 @@
 """Keep this host's certificate good: order it, renew it, and let the services serve it.
 
-    python3 -m agent.certificate.main run       an order if one is needed: what a deploy does
-    python3 -m agent.certificate.main timer     the same, with long pauses once many orders have failed
-    python3 -m agent.certificate.main renew     an order even if the present certificate is good
-    python3 -m agent.certificate.main install   take over what certbot holds, without an order
+    python3 agent.pyz certificate run       an order if one is needed: what a deploy does
+    python3 agent.pyz certificate timer     the same, with long pauses once many orders have failed
+    python3 agent.pyz certificate renew     an order even if the present certificate is good
+    python3 agent.pyz certificate install   take over what certbot holds, without an order
 
 Runs on a mail host with Debian's own Python and certbot. Exit codes: 0 all is good, 1 failed, 75 the
 authority was not asked, since it could not validate every name yet. A certificate that serves is
@@ -20,19 +20,23 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from agent.certificate import files, order
-from agent.certificate.order import Config, Lineage, State
+from agent.certificate.config import Config, Lineage
+from agent.certificate.order import State
+from agent.certificate.reach import problems
+from agent.lib.configuration import load
 
 CONFIG = "/etc/mailfleet/certificate.json"
 FOLDER = "/var/lib/mailfleet/certificate"
 WEBROOT = "/var/lib/mailfleet/acme"
 METRICS = "/var/lib/mailfleet/metrics/certificate.prom"
-_LIBRARY = pathlib.Path(__file__).parents[2]
-HOOK = f"env PYTHONPATH={_LIBRARY} python3 -B -m agent.certificate.main install"
-RUN = f"cd {_LIBRARY} && python3 -B -m agent.certificate.main run"
+# The archive that this module is in.
+_COMMAND = f"python3 -I {pathlib.Path(__file__).parents[2]} certificate"
+HOOK = f"{_COMMAND} install"
+RUN = f"{_COMMAND} run"
 GOOD, FAILED, WAITING = 0, 1, 75
 _CERTBOT_SECONDS = 600
 _LOG = "/var/log/letsencrypt/letsencrypt.log"
@@ -90,8 +94,6 @@ def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool, tim
     until = order.pause(state.failures, _now(), timer=timer)
     if until is not None:
         raise NotGoodError(order.paused(state, until, RUN if timer else ""))
-    from agent.certificate.reach import problems
-
     # A peer that is down for weeks must not be what a good host's certificate ends by.
     is_urgent = present is not None and present.is_urgent(_now())
     if found := problems(config.names, config.addresses, WEBROOT, one_address=is_urgent):
@@ -212,15 +214,15 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
+    """Do what the one argument says."""
+    verb = arguments[0] if len(arguments) == 1 else ""
+    if verb not in ("run", "timer", "renew", "install"):
+        print(__doc__, file=sys.stderr)
+        return 2
     # The web server reads challenges as another user, whatever the umask of who deploys.
     os.umask(0o022)
-    text = pathlib.Path(CONFIG).read_text("utf-8")
-    config = order.config_of(json.loads(text))
-    settled = hashlib.sha256(text.encode()).hexdigest()
-    verb = sys.argv[1] if len(sys.argv) == 2 else ""
-    if verb in ("run", "timer", "renew"):
-        return run(config, settled, forced=verb == "renew", timer=verb == "timer")
+    config = load(Config, CONFIG)
     if verb == "install":
         try:
             install(config)
@@ -228,9 +230,5 @@ def main() -> int:
             print(error, file=sys.stderr)
             return FAILED
         return GOOD
-    print(__doc__, file=sys.stderr)
-    return 2
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    settled = hashlib.sha256(pathlib.Path(CONFIG).read_bytes()).hexdigest()
+    return run(config, settled, forced=verb == "renew", timer=verb == "timer")

@@ -7,9 +7,11 @@ name. So nothing is ordered that is there already, and failed orders make the ne
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from agent.certificate.config import Config, Lineage
 
 # Fewer than the authority allows: a person may want to try once more by hand.
 _FAILURES_AN_HOUR = 3
@@ -18,41 +20,6 @@ _HOUR = dt.timedelta(hours=1)
 # vain for weeks, and what nobody has mended within hours is not a matter of minutes.
 _TIMER_WAITS = ((9, 24 * _HOUR), (6, 6 * _HOUR), (3, _HOUR))
 _FAILURES_KEPT = 20
-
-
-@dataclass(frozen=True)
-class Lineage:
-    """A certificate under one name in /etc/letsencrypt, and each of its successors."""
-
-    name: str
-    key_type: Literal["ecdsa", "rsa"]
-
-
-@dataclass(frozen=True)
-class Config:
-    """What this host shall have, from /etc/mailfleet/certificate.json."""
-
-    names: tuple[str, ...]
-    lineages: tuple[Lineage, ...]
-    """The first one is what the web server uses, and what the host's first key goes into."""
-    directory: str
-    """URL of the authority's ACME directory (RFC 8555 §7.1.1)."""
-    contact: str | None
-    addresses: tuple[str, ...]
-    """Those of all hosts of the fleet; another one has to prove that it leads to them."""
-    units: tuple[str, ...]
-    """What has to learn of a new certificate."""
-    bundle: str | None = None
-    """File of who vouches for the authority's own web server; None: the system's."""
-    public: bool = True
-    """Whether everyone trusts the authority, so that its chains must end at the system's roots."""
-
-
-def config_of(data: Mapping[str, Any]) -> Config:
-    """The Config that a JSON document holds."""
-    lists: dict[str, Any] = {name: tuple(data[name]) for name in ("names", "addresses", "units")}
-    lineages = tuple(Lineage(**one) for one in data["lineages"])
-    return Config(**{**data, **lists, "lineages": lineages})
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,10 @@ import secrets
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-import dns.exception
-import dns.flags
-import dns.message
-import dns.query
-import dns.rcode
 import dns.rdatatype
-import dns.resolver
+
+from agent.lib import authoritative
+from agent.lib.authoritative import MOST_ALIASES, UnansweredError
 
 TIMEOUT = 5.0  # seconds for one server; what the authority waits is about twice that
 FOLDER = ".well-known/acme-challenge"
@@ -45,7 +42,7 @@ def problems(
     address, since the authority may well try that one.
     """
     known = frozenset(fleet)
-    ask = Authorities()
+    ask = Addresses()
     token = secrets.token_urlsafe(16)
 
     def problem(name: str) -> str:
@@ -114,69 +111,48 @@ def served(address: str, port: int, name: str, token: str) -> str:
     return ""
 
 
-class Authorities:
-    """Asks every authoritative server for a name's addresses, as the authority's resolvers do.
+class Addresses:
+    """A name's addresses, as the authority's resolvers find them: from authoritative servers.
 
-    This host's own resolver would remember for a while that a name was missing.
+    A server of which nothing is known is passed over, as those resolvers go on to the next one: a
+    renewal must not wait for it.
     """
 
-    def __init__(self) -> None:
-        self._resolver = dns.resolver.Resolver()
-        self._resolver.lifetime = 2 * TIMEOUT
-
-    def __call__(self, name: str, depth: int = 8) -> set[str]:
+    def __call__(self, name: str, depth: int = MOST_ALIASES) -> set[str]:
         """The addresses of `name`; NotReachableError where servers disagree or have none."""
         try:
-            zone = dns.resolver.zone_for_name(name, resolver=self._resolver)
-            servers = self._addresses_of_servers(zone)
-            answers = {server: self._ask(server, name) for server in servers}
-        except (dns.exception.DNSException, OSError) as error:
+            servers, _ = authoritative.servers(name, 2 * TIMEOUT)
+        except UnansweredError as error:
             raise NotReachableError(
                 f"the name servers of {name} cannot be asked: {error}"
             ) from None
-        asked = {server: found for server, found in answers.items() if found is not None}
-        if not asked:
+        answers = {server: self._ask(server, name) for server in servers}
+        known = {server: answer for server, answer in answers.items() if answer is not None}
+        if not known:
             raise NotReachableError(f"no name server of {name} can be asked")
-        for server, (addresses, alias) in asked.items():
+        for server, (addresses, alias) in known.items():
             if not addresses and not alias:
                 raise NotReachableError(f"{name} has no address at the name server {server}")
-        found = {address for addresses, _ in asked.values() for address in addresses}
-        for alias in {alias for _, alias in asked.values() if alias}:
+        together = {address for addresses, _ in known.values() for address in addresses}
+        for alias in {alias for _, alias in known.values() if alias}:
             if depth == 0:
                 raise NotReachableError(f"{name} is an alias that leads nowhere")
-            found |= self(alias, depth - 1)
-        return found
-
-    def _addresses_of_servers(self, zone: dns.name.Name) -> list[str]:
-        found = []
-        for record in self._resolver.resolve(zone, "NS"):
-            for family in ("A", "AAAA"):
-                try:
-                    found += [a.address for a in self._resolver.resolve(record.target, family)]
-                except dns.exception.DNSException:
-                    continue
-        return found
+            together |= self(alias, depth - 1)
+        return together
 
     def _ask(self, server: str, name: str) -> tuple[set[str], str] | None:
-        """Addresses and alias (empty: none) that one server tells; None if it is of no use now."""
+        """Addresses and alias (empty: none) that one server tells; None if nothing is known."""
         addresses: set[str] = set()
         alias = ""
-        for family in (dns.rdatatype.A, dns.rdatatype.AAAA):
-            query = dns.message.make_query(name, family, use_edns=0, payload=1232)
-            query.flags &= ~dns.flags.RD
+        for family in ("A", "AAAA"):
             try:
-                answer, _ = dns.query.udp_with_fallback(query, server, timeout=TIMEOUT)
-            except (OSError, dns.exception.Timeout):
-                return None
-            # The authority's resolvers go on to the next server, too.
-            if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+                answer = authoritative.ask(server, name, family, TIMEOUT)
+            except UnansweredError:
                 return None
             for rrset in answer.answer:
-                for record in rrset:
-                    if rrset.rdtype == family:
-                        addresses.add(record.address)
-                    elif (
-                        rrset.rdtype == dns.rdatatype.CNAME and rrset.name == query.question[0].name
-                    ):
-                        alias = record.target.to_text()
+                if rrset.rdtype == dns.rdatatype.from_text(family):
+                    addresses |= {record.address for record in rrset}
+            end = authoritative.end_of_aliases(answer)
+            if end != answer.question[0].name:
+                alias = end.to_text()
         return addresses, "" if addresses else alias

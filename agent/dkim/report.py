@@ -16,15 +16,19 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 try:
-    import dns.exception
-    import dns.flags
-    import dns.message
-    import dns.name
-    import dns.query
     import dns.rcode
     import dns.rdatatype
-    import dns.resolver
     import dns.rrset
+
+    from agent.lib.authoritative import (
+        MOST_ALIASES,
+        NoRouteError,
+        UnansweredError,
+        ask,
+        end_of_aliases,
+        is_elsewhere,
+        servers,
+    )
 
     HAS_DNS = True
 except ImportError:  # not installed yet: nothing can be visible
@@ -33,8 +37,6 @@ except ImportError:  # not installed yet: nothing can be visible
 FOLDER = "/etc/opendkim/keys"
 KEY_TABLES = "/etc/opendkim"  # one for each stream, NAME.key.table
 TIMEOUT = 3.0  # seconds for one server
-MOST_ALIASES = 8
-NO_ROUTE = "no route to it from here"
 
 Seen = tuple["bool | None", str]
 """Whether a key is in DNS, None where that is not known; and what is missing, or why not."""
@@ -60,78 +62,54 @@ def public_key(path: str) -> tuple[str | None, int | None]:
     return base64.b64encode(result.stdout).decode(), int(bits or 0)
 
 
-def servers(name: str) -> list[str]:
-    """Every address of every authoritative server of the zone that `name` lies in."""
-    resolver = dns.resolver.Resolver()
-    resolver.lifetime = 3 * TIMEOUT
-    zone = dns.resolver.zone_for_name(name, resolver=resolver)
-    found = []
-    for record in resolver.resolve(zone, "NS"):
-        for family in ("A", "AAAA"):
-            try:
-                found += [a.address for a in resolver.resolve(record.target, family)]
-            except (dns.resolver.NoAnswer, dns.resolver.NXDOMAIN):
-                continue
-    return found
+def shows(server: str, name: str, p: str, depth: int) -> Seen:
+    """Whether one server answers with this key, also through aliases and delegations.
 
-
-def shows(server: str, name: str, p: str, depth: int = MOST_ALIASES) -> Seen:
-    """Whether one server answers with this key, also through aliases and delegations."""
-    query = dns.message.make_query(name, "TXT", use_edns=0, payload=1232)
-    query.flags &= ~dns.flags.RD
+    NoRouteError where this host cannot reach it.
+    """
     try:
-        answer, _ = dns.query.udp_with_fallback(query, server, timeout=TIMEOUT)
-    except OSError:
-        return None, NO_ROUTE  # a host without IPv6 cannot ask IPv6 addresses
-    except dns.exception.DNSException as error:
-        return None, f"name server {server} does not answer: {str(error) or type(error).__name__}"
-    if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-        return None, f"name server {server} answers {dns.rcode.to_text(answer.rcode())}"
-    end = _end(answer)
-    found = {rrset.rdtype: rrset for rrset in answer.answer if rrset.name == end}
-    texts = found.get(dns.rdatatype.TXT)
+        answer = ask(server, name, "TXT", TIMEOUT)
+    except NoRouteError:
+        raise
+    except UnansweredError as error:
+        return None, str(error)
+    end = end_of_aliases(answer)
+    records = {rrset.rdtype: rrset for rrset in answer.answer if rrset.name == end}
+    texts = records.get(dns.rdatatype.TXT)
     if texts is not None:
         return (True, "") if _holds(texts, p) else (False, f"name server {server} has another")
-    # A server may leave the rest to whoever serves the target of an alias, or a zone below.
-    moved = end != query.question[0].name
-    authority = {rrset.rdtype for rrset in answer.authority}
-    ends_here = dns.rdatatype.SOA in authority or answer.rcode() == dns.rcode.NXDOMAIN
-    if not ends_here and (moved or dns.rdatatype.NS in authority) and depth:
+    if is_elsewhere(answer) and depth:
         return visible(end.to_text(), p, depth - 1)
     return False, f"name server {server} has none"
 
 
-def visible(name: str, p: str, depth: int = MOST_ALIASES) -> Seen:
+def visible(name: str, p: str, depth: int | None = None) -> Seen:
     """Whether all authoritative servers that can be asked, and at least one, show the key.
 
     None, with the reason, where that is not known: a server that is silent, or a resolver that
-    cannot find the servers, says nothing of the key.
+    cannot find the servers, says nothing of the key, and a key that is not known to be visible
+    must not sign. `depth`: how many aliases and delegations more are followed.
     """
     if not HAS_DNS:
         return None, "python3-dnspython is not installed yet"
+    answers: list[Seen] = []
     try:
-        answers = [shows(server, name, p, depth) for server in servers(name)]
-    except dns.exception.Timeout:
-        return None, "the resolver of this host does not answer"
-    except (dns.exception.DNSException, OSError) as error:
-        return None, f"its name servers cannot be found: {str(error) or type(error).__name__}"
-    asked = [answer for answer in answers if answer[1] != NO_ROUTE]
-    if not asked:
+        addresses, unknown = servers(name, 3 * TIMEOUT)
+    except UnansweredError as error:
+        return None, str(error)
+    for server in addresses:
+        try:
+            answers.append(shows(server, name, p, MOST_ALIASES if depth is None else depth))
+        except NoRouteError:
+            continue
+    if not answers and not unknown:
         return None, "none of its name servers can be reached"
+    answers += [(None, reason) for reason in unknown]
     for state in (False, None):
-        for seen in asked:
+        for seen in answers:
             if seen[0] is state:
                 return seen
     return True, ""
-
-
-def _end(answer: dns.message.Message) -> dns.name.Name:
-    """The name at which the aliases of an answer end."""
-    name = answer.question[0].name
-    aliases = {r.name: r[0].target for r in answer.answer if r.rdtype == dns.rdatatype.CNAME}
-    for _ in range(len(aliases)):
-        name = aliases.get(name, name)
-    return name
 
 
 def _holds(texts: dns.rrset.RRset, p: str) -> bool:

@@ -1,7 +1,6 @@
-#!/usr/bin/python3
 """Keeps the maildirs of inbound mail within their age and size.
 
-    maildirs.py FOLDER DAYS MEGABYTES TABLE KEY
+    python3 agent.pyz maildirs CONFIG
 
 Deletes mail that is older than DAYS from all maildirs in FOLDER, save what somebody has flagged (maildir(5),
 F) or filed in a folder of their own (Maildir++, `.Archive`); 0 days keep all. Days count from the program's
@@ -18,10 +17,12 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+from agent.lib.configuration import load
+from agent.maildirs.config import Config
 
 POSTMAP = "/usr/sbin/postmap"
 MARK = "since"
@@ -101,19 +102,18 @@ def tell(table: Path, key: str, full: bool) -> bool:
     return True
 
 
-def main() -> None:
-    folder, days, megabytes, table, key = sys.argv[1:]
+def main(arguments: Sequence[str]) -> None:
+    """Do so once, as the configuration in the one argument says."""
+    (path,) = arguments
+    config = load(Config, path)
+    folder, table = Path(config.folder), Path(config.table)
     now = time.time()
-    since = begun(Path(table).with_name(MARK), now)
-    deleted = expire(Path(folder), int(days), now, since)
+    since = begun(table.with_name(MARK), now)
+    deleted = expire(folder, config.keep_days, now, since)
     if deleted:
-        print(f"{deleted} mails older than {days} days deleted")
-    used = size(Path(folder))
-    full = used >= int(megabytes) << 20
-    if tell(Path(table), key, full) or full:
+        print(f"{deleted} mails older than {config.keep_days} days deleted")
+    used = size(folder)
+    full = used >= config.megabytes << 20
+    if tell(table, config.key, full) or full:
         state = "full: port 25 answers 452" if full else "open"
-        print(f"{folder} holds {used >> 20} of {megabytes} MB, {state}")
-
-
-if __name__ == "__main__":
-    main()
+        print(f"{folder} holds {used >> 20} of {config.megabytes} MB, {state}")

@@ -1,8 +1,9 @@
 """Judges each message of a stream before it is signed, and again after that.
 
-    python3 -m agent.message.main CONFIG
+    python3 agent.pyz message CONFIG
 
-CONFIG is a JSON object, see `Stream`. Serves two sockets in the folder RUNTIME_DIRECTORY: `check.sock`,
+CONFIG is a JSON file, see `agent.message.config`.
+Serves two sockets in the folder RUNTIME_DIRECTORY: `check.sock`,
 which Postfix asks before the signer, and `signed.sock`, which it asks last. The first decides who the
 message is from (`agent.lib.author`), which headers it may have, and how it is encoded
 (`agent.message.transport`); the second lets nothing pass that has
@@ -12,16 +13,15 @@ no signature of the stream's own domain. Runs on mail hosts with Debian's own Py
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import os
 import re
-import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from agent.lib import milter, systemd
 from agent.lib.author import RefusedError, author
+from agent.lib.configuration import load
 from agent.lib.milter import Message, Verdict
+from agent.message.config import Config
 from agent.message.transport import safe
 
 # Those that a message may have once (RFC 5322, section 3.6), in small letters: two readers would look at
@@ -48,23 +48,8 @@ _STRAY = re.compile(rb"[\0\v\f\r]|\n(?![ \t])")
 _SIGNED_BY = re.compile(rb"(?:^|;)d=([^;]+)")
 
 
-@dataclass(frozen=True)
-class Stream:
-    """What the judge knows of its stream."""
-
-    domains: frozenset[str]
-    """Where the From address may be: the From domain, and the return path, which mail without From gets."""
-    signing_domain: str
-    """The domain that the stream signs as (d=, RFC 6376 section 3.5)."""
-    message_octets: int
-    """Of the largest message that Postfix takes; memory is sized for it."""
-
-    @classmethod
-    def read(cls, path: str) -> Stream:
-        """From a JSON object with `domains` (a list), `signing_domain` and `message_octets`."""
-        with open(path, encoding="utf-8") as file:
-            given = json.load(file)
-        return cls(frozenset(given["domains"]), given["signing_domain"], given["message_octets"])
+class Stream(Config):
+    """Judges the messages of the stream that it is the configuration of."""
 
     @property
     def lines(self) -> int:
@@ -132,9 +117,9 @@ def _check_headers(message: Message) -> None:
         raise RefusedError("5.6.0", f"the headers have more than {_HEADER_OCTETS} octets")
 
 
-async def main(config: str) -> None:
+async def serve(config: str) -> None:
     """Serve both sockets for ever."""
-    stream, folder = Stream.read(config), os.environ["RUNTIME_DIRECTORY"]
+    stream, folder = load(Stream, config), os.environ["RUNTIME_DIRECTORY"]
     servers = [
         await milter.listen(f"{folder}/check.sock", stream.before_signing),
         await milter.listen(f"{folder}/signed.sock", stream.after_signing, body=False),
@@ -142,6 +127,7 @@ async def main(config: str) -> None:
     await asyncio.gather(systemd.live(), *(server.serve_forever() for server in servers))
 
 
-if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(*sys.argv[1:]))
+def main(arguments: Sequence[str]) -> None:
+    """Serve the stream whose configuration is the one argument."""
+    (config,) = arguments
+    asyncio.run(serve(config))

@@ -1,10 +1,9 @@
-#!/usr/bin/python3
 """Ends a resolver that no longer answers, so that systemd starts it again.
 
-    resolver_watchdog.py UNIT ADDRESS
+    python3 agent.pyz resolver_watchdog CONFIG
 
-Asks the resolver at ADDRESS every few seconds for something that it knows by itself (`id.server.`, class
-CH, RFC 4892); a refusal is an answer too. Three questions in a row without an answer end UNIT's main
+Asks the resolver every few seconds for something that it knows by itself (`id.server.`, class
+CH, RFC 4892); a refusal is an answer too. Three questions in a row without an answer end the unit's main
 process by SIGKILL, which also ends a process that was stopped. systemd's own watchdog is no help: unbound
 does not feed it.
 
@@ -17,11 +16,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dns.message
+
+from agent.lib.configuration import load
+from agent.resolver_watchdog.config import Config
 
 _PAUSE = 5.0
 _ANSWER = 5.0  # seconds; a question that needs no other server takes milliseconds
@@ -76,17 +77,18 @@ def watch(
     return round_
 
 
-def main(unit: str, address: str) -> None:
+def main(arguments: Sequence[str]) -> None:
+    """Watch the resolver of the configuration in the one argument, for ever."""
+    (path,) = arguments
+    config = load(Config, path)
     round_ = watch(
-        lambda: answers(address),
-        lambda: main_process(unit),
+        lambda: answers(config.address),
+        lambda: main_process(config.unit),
         lambda pid: os.kill(pid, signal.SIGKILL),
     )
     while True:
         if round_():
-            print(f"{unit} did not answer {_MISSES} times in a row and was ended", flush=True)
+            print(
+                f"{config.unit} did not answer {_MISSES} times in a row and was ended", flush=True
+            )
         time.sleep(_PAUSE)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

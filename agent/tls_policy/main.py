@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """Answers Postfix's smtp_tls_policy_maps: what a receiver asks for by MTA-STS, unless DANE holds.
 
-    tls_policy.py SOCKET DAEMON_SOCKET
+    python3 agent.pyz tls_policy CONFIG
 
-Speaks Postfix's socketmap protocol (socketmap_table(5)) on SOCKET and asks postfix-mta-sts-resolver
-on DAEMON_SOCKET. For a domain with a policy it looks for DANE itself: "senders who implement both
-must not allow a valid MTA-STS policy to override a failing DANE validation" (RFC 8461, section 2).
-Where DANE holds it answers `dane-only`; a mail server of the domain without TLSA records is then left
-out, for to it neither of the two would be kept. Whatever cannot be found out defers the mail.
+Speaks Postfix's socketmap protocol (socketmap_table(5)) and asks postfix-mta-sts-resolver by the same.
+For a domain with a policy it looks for DANE itself: "senders who implement both must not allow a valid
+MTA-STS policy to override a failing DANE validation" (RFC 8461, section 2). Where DANE holds it answers
+`dane-only`; a mail server of the domain without TLSA records is then left out, for to it neither of the
+two would be kept. Whatever cannot be found out defers the mail.
 
 Needs python3-dnspython, and a validating resolver in /etc/resolv.conf whose AD flag can be believed.
 """
@@ -16,19 +16,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
-import socket
 import sys
+from collections.abc import Sequence
 
 import dns.asyncresolver
 import dns.exception
 import dns.flags
 import dns.resolver
 
+from agent.lib import systemd
+from agent.lib.configuration import load
+from agent.lib.socketmap import LARGEST, ProtocolError, netstring, read
+from agent.tls_policy.config import Config
+
 # What the daemon may say: its answer holds parts of a file that a stranger wrote.
 _SECURE = re.compile(r"secure match=[a-z0-9.:_-]+ servername=hostname", re.IGNORECASE)
-_LARGEST = 10_000  # octets of a request or answer
 _MAIL_SERVERS = 20  # of one domain; nobody delivers to more
 # Longer than the daemon takes to give up on a name server and a web server.
 _PATIENCE = 30.0
@@ -36,29 +39,6 @@ _PATIENCE = 30.0
 
 class PolicyError(Exception):
     """No policy can be given for now; the text goes to Postfix's log."""
-
-
-async def read(reader: asyncio.StreamReader) -> bytes | None:
-    """One netstring (length, colon, octets, comma); None at the end of the stream."""
-    try:
-        digits = await reader.readuntil(b":")
-        if not digits[:-1].isdigit() or int(digits[:-1]) > _LARGEST:
-            raise PolicyError("a message is no netstring")
-        text = await reader.readexactly(int(digits[:-1]) + 1)
-    except asyncio.IncompleteReadError as error:
-        if error.partial:
-            raise PolicyError("a message was cut off") from None
-        return None
-    except asyncio.LimitOverrunError:
-        raise PolicyError("a message is no netstring") from None
-    if text[-1:] != b",":
-        raise PolicyError("a message is no netstring")
-    return text[:-1]
-
-
-def netstring(text: str) -> bytes:
-    data = text.encode("utf-8", "replace")
-    return b"%d:%s," % (len(data), data)
 
 
 class Policies:
@@ -81,7 +61,7 @@ class Policies:
                 raise PolicyError(f"unusable MTA-STS policy: {said[3:]!r:.200}")
             if await self.has_dane(request.partition(" ")[2]):
                 return "OK dane-only"
-        except (PolicyError, dns.exception.DNSException, TimeoutError) as error:
+        except (PolicyError, ProtocolError, dns.exception.DNSException, TimeoutError) as error:
             reason = " ".join(str(error).split()) or "no answer in time"
             print(f"{request}: {reason}", file=sys.stderr, flush=True)
             return f"TEMP {reason}"
@@ -89,7 +69,7 @@ class Policies:
 
     async def _ask(self, request: str) -> str:
         try:
-            reader, writer = await asyncio.open_unix_connection(self._daemon, limit=_LARGEST)
+            reader, writer = await asyncio.open_unix_connection(self._daemon, limit=LARGEST)
         except OSError as error:
             raise PolicyError(f"the MTA-STS resolver does not answer: {error.strerror}") from None
         try:
@@ -146,29 +126,21 @@ class Policies:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client: request after request, until it hangs up."""
-        with contextlib.suppress(PolicyError, OSError):
+        with contextlib.suppress(ProtocolError, OSError):
             while (request := await read(reader)) is not None:
                 writer.write(netstring(await self.answer(request.decode("utf-8", "replace"))))
                 await writer.drain()
         writer.close()
 
 
-def ready() -> None:
-    """Tell systemd (sd_notify(3))."""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if path:
-        address = f"\0{path[1:]}" if path.startswith("@") else path
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.sendto(b"READY=1", address)
+async def listen(config: Config) -> None:
+    """Serve on the configured socket for ever."""
+    policies = Policies(config.daemon_socket)
+    server = await asyncio.start_unix_server(policies.serve, config.socket, limit=LARGEST)
+    await asyncio.gather(systemd.live(), server.serve_forever())
 
 
-async def main(path: str, daemon: str) -> None:
-    """Serve on the socket at `path` for ever."""
-    server = await asyncio.start_unix_server(Policies(daemon).serve, path, limit=_LARGEST)
-    ready()
-    await server.serve_forever()
-
-
-if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main(*sys.argv[1:]))
+def main(arguments: Sequence[str]) -> None:
+    """Serve as the configuration in the one argument says."""
+    (path,) = arguments
+    asyncio.run(listen(load(Config, path)))

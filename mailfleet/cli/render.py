@@ -62,6 +62,6 @@ def _write(state: HostState, folder: Path) -> None:
         path = folder / file.path.lstrip("/")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(file.content, encoding="utf-8")
+            path.write_bytes(file.data)
         except OSError as error:
             raise MailfleetError(f"{path} cannot be written: {error.strerror}") from None

@@ -7,8 +7,10 @@ import json
 from pyinfra.api import FactBase, QuoteString, StringCommand
 from pyinfra.api.exceptions import FactProcessError
 
+from mailfleet.host import agent
 from mailfleet.host.observed import DkimKeyReport
-from mailfleet.host.templates import agent
+
+_MODULES = ("lib/__init__.py", "lib/authoritative.py", "dkim/__init__.py", "dkim/report.py")
 
 
 class DkimKeys(FactBase[list[DkimKeyReport]]):
@@ -16,7 +18,7 @@ class DkimKeys(FactBase[list[DkimKeyReport]]):
 
     def command(self) -> StringCommand:
         # The reporter travels with the question: nothing to install, nothing to go stale.
-        return StringCommand("python3", "-c", QuoteString(agent("dkim/report.py")))
+        return StringCommand("python3", "-c", QuoteString(agent.script(*_MODULES)))
 
     def requires_command(self) -> str:
         return "python3"

@@ -29,11 +29,13 @@ class ConfigFile:
     affects: tuple[str, ...] = ()
     secret: bool = False
     """Whether its content is no one else's business: no plan and no log shows it."""
+    binary: bytes | None = field(default=None, repr=False)
+    """The content of a file that is no text, for which `content` is empty."""
 
     @property
     def data(self) -> bytes:
         """The content as it is on the disk."""
-        return self.content.encode()
+        return self.content.encode() if self.binary is None else self.binary
 
     @property
     def sha256(self) -> str:

@@ -98,11 +98,6 @@ def references(path: Path) -> tuple[str, ...]:
     return tuple(name for name in meta.find_referenced_templates(tree) if name)
 
 
-def agent(name: str) -> str:
-    """The text of a program of ours that runs on the hosts."""
-    return (resources.AGENT / name).read_text(encoding="utf-8")
-
-
 @cache
 def environment(own: Path | None) -> jinja2.Environment:
     """Ours with the folder `own` before it."""

@@ -29,6 +29,7 @@ from mailfleet.host.plan.files import plan_files
 from mailfleet.host.plan.services import FILES
 from mailfleet.host.state import Check, ConfigFile, Directory, Service
 
+_OWN = "/usr/local/lib/mailfleet"
 # The functions want `tree`, and in `stage` the folder with its files and lists.
 _PLACE = f"""\
 set -eu
@@ -65,8 +66,18 @@ place() {{
     mv -fT "$path.mailfleet-new" "$path"
   done < "$stage/files.list"
 }}
+# Folders of our own programs are ours, too.
+remove() {{
+  rm -f "$path"
+  folder=${{path%/*}}
+  case $folder in
+    {_OWN}/*)
+      [ ! -d "$folder" ] \\
+        || (cd {_OWN} && rmdir -p --ignore-fail-on-non-empty "${{folder#{_OWN}/}}") ;;
+  esac
+}}
 finish() {{
-  while read -r path; do rm -f "$path"; done < "$stage/late-stale.list"
+  while read -r path; do remove; done < "$stage/late-stale.list"
   cut -f5 "$stage/files.list" > "$stage/managed"
   mv "$stage/managed" "{STATE}/files/$tree"
   rm -rf "$stage"
@@ -149,7 +160,7 @@ while IFS="$tab" read -r mode owner group path; do
   chmod "00$mode" "$path"
 done < "$stage/directories.list"
 place early
-while read -r path; do rm -f "$path"; done < "$stage/stale.list"
+while read -r path; do remove; done < "$stage/stale.list"
 if [ -z "$waiting" ]; then
   finish
 else
@@ -222,7 +233,7 @@ def pack(
     late_stale = [path for path in stale if path.rpartition("/")[0] in beside]
     stems = sorted({re.split("[@.]", s.unit)[0] for s in services if s.late})
     script = "".join(f"# {check.name}\n{check.command}\n" for check in checks)
-    members = {
+    members: dict[str, str | bytes] = {
         "files.list": "".join(rows).replace("\t-\t", "\t \t"),
         "directories.list": "".join(folders),
         "late.list": "".join(f"{path}\n" for path in sorted(late)),
@@ -231,12 +242,12 @@ def pack(
         "stale.list": "".join(f"{path}\n" for path in stale if path not in late_stale),
         "services.list": "".join(f"{service.unit}\n" for service in services),
         "checks.sh": script,
-        **{f"files{file.path}": file.content for file in files},
+        **{f"files{file.path}": file.data for file in files},
     }
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, content in members.items():
-            data = content.encode()
+            data = content if isinstance(content, bytes) else content.encode()
             info = tarfile.TarInfo(name)
             info.size, info.mode = len(data), 0o600
             archive.addfile(info, io.BytesIO(data))

@@ -15,11 +15,10 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from mailfleet.facts import files
 from mailfleet.facts.tls import CHAIN, KEY, WEB_CHAIN, OrderState, Tls
+from mailfleet.host import agent
 from mailfleet.host.plan.certificate import plan_certificate
 from mailfleet.host.state import WantedCertificate
 
-LIBRARY = "/usr/local/lib/mailfleet"
-"""Where the agent's modules are on a host, below the folder `agent`."""
 # What certbot holds is better than what the host could sign. All units that read the chain are marked
 # first, and it changes by a rename: a host that loses its power in between is told by the next run.
 _SELF_SIGN = f"""\
@@ -30,7 +29,7 @@ mkdir -p "$folder" "$state/pending"
 [ -s {KEY} ] || {{ openssl ecparam -genkey -name prime256v1 -noout -out {KEY}.new; mv {KEY}.new {KEY}; }}
 chown root:root {KEY}
 chmod 600 {KEY}
-if PYTHONPATH={LIBRARY} python3 -B -m agent.certificate.main install 2>/dev/null; then exit 0; fi
+if {agent.COMMAND} certificate install 2>/dev/null; then exit 0; fi
 subject=$1
 shift
 openssl req -x509 -new -subj / -days 825 -key {KEY} -addext "$subject" > "$folder/own.new"
@@ -82,8 +81,7 @@ def order(need: OrderNeeded) -> Generator[StringCommand, None, None]:
     if not need.order:
         host.noop("the certificate is good")
         return
-    agent = f"cd {LIBRARY} && python3 -B -m agent.certificate.main run"
-    yield StringCommand(f"{{ {agent}; }} || [ $? -eq 75 ]")
+    yield StringCommand(f"{agent.COMMAND} certificate run || [ $? -eq 75 ]")
     outcome = host.get_fact(OrderState)
     if outcome.get("result") == "waiting":
         logger.warning(

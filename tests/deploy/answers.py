@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -76,7 +75,7 @@ def _tree(
     paths = tuple(file.path for file in files) + tuple(d.path for d in directories)
     lines = [f"stat|regular file|{f.mode:o}|{f.owner}|{f.group}|{f.path}" for f in files]
     lines += [f"stat|directory|{d.mode:o}|{d.owner}|{d.group}|{d.path}" for d in directories]
-    lines += [f"{hashlib.sha256(f.content.encode()).hexdigest()}  {f.path}" for f in files]
+    lines += [f"{f.sha256}  {f.path}" for f in files]
     lines += [f"managed|{file.path}" for file in files]
     return {text(Tree().command(tree=tree, paths=paths)): lines}
 

@@ -102,7 +102,11 @@ class Command:
         """The files of an archive that `operations.files` sends."""
         with tarfile.open(fileobj=io.BytesIO(base64.b64decode(self.stdin)), mode="r:gz") as archive:
             members = {m.name: archive.extractfile(m) for m in archive.getmembers()}
-            return {name: file.read().decode() for name, file in members.items() if file}
+            return {
+                name: file.read().decode(errors="surrogateescape")
+                for name, file in members.items()
+                if file
+            }
 
 
 @dataclass(frozen=True)

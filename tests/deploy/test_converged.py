@@ -66,7 +66,7 @@ def test_one_drifted_file_costs_one_more_command(project: Project, certify: Cert
     assert run.stderr.count("differs:") == 1
 
 
-ORDER = "agent.certificate.main run"
+ORDER = "agent.pyz certificate run"
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_an_agent_that_prints_no_json_stops_its_host(project: Project) -> None:
     project.wipe()
     eu, us = project.hosts
     answers = project.answers()
-    answers[eu] = {"dns.resolver": ["Segmentation fault"], **answers[eu]}
+    answers[eu] = {"importlib.abc": ["Segmentation fault"], **answers[eu]}
     project.answer(answers)
     run = project.pyinfra("-y")
     assert run.code == 1

@@ -69,7 +69,7 @@ def test_packages_then_keys_then_files_then_services(project: Project, index: in
         first(commands, "systemctl start", "dovecot.service"),
         first(commands, "systemctl start", "nginx.service"),
         # The authority asks the web server of every host, so all of them run by then.
-        first(commands, "agent.certificate.main run"),
+        first(commands, "certificate run"),
     ]
     assert order == sorted(order)
     # The guard is in place before apt runs: no service starts with Debian's configuration.
@@ -101,7 +101,7 @@ def test_all_files_of_the_roles_are_sent_at_once(project: Project) -> None:
         (sent,) = (c.files() for c in run.on(host) if c.text.endswith("install host"))
         state = project.desired(host)
         assert {n: c for n, c in sent.items() if n.startswith("files/")} == {
-            f"files{file.path}": file.content for file in state.files
+            f"files{file.path}": file.data.decode(errors="surrogateescape") for file in state.files
         }
         assert sent["stale.list"] == ""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from mailfleet import lab
+from mailfleet.host.agent import COMMAND
 from mailfleet.lab import acme
 from tests.lab.test_mail import LabSmtp, connect
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = "smtp-transactional.shop.test"
 CHAIN = "/etc/mailfleet/tls/chain.pem"
-AGENT = "cd /usr/local/lib/mailfleet && python3 -B -m agent.certificate.main"
+AGENT = f"{COMMAND} certificate"
 WEBROOT = "/var/lib/mailfleet/acme/.well-known/acme-challenge"
 
 

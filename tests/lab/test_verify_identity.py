@@ -29,9 +29,10 @@ ROUND = (
         "a judge lets pass what is not signed",
         {
             "identity.judges": "the judge says accept to mail that nobody signed, expected 451 4.7.7",
-            "files.contents": "/usr/local/lib/mailfleet/agent/message/main.py was changed",
+            "files.contents": "/usr/local/lib/mailfleet/agent.pyz was changed",
         },
-        "sed -i 's/in signers:/not in signers:/' /usr/local/lib/mailfleet/agent/message/main.py"
+        # As long as before, so that the archive still is one.
+        "sed -i 's/signing_domain in signers:/signing_domain != signers:/' /usr/local/lib/mailfleet/agent.pyz"
         " && systemctl restart mailfleet-message@marketing",
     ),
 )

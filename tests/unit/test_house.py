@@ -226,6 +226,45 @@ def test_the_library_has_packages_by_subject() -> None:
     assert loose == {"__init__.py", "errors.py", "secrets.py"}
 
 
+AGENT_IMPORTS = sys.stdlib_module_names | {"agent", "cryptography", "dkim", "dns", "spf"}
+
+
+def test_the_agent_needs_nothing_but_debian() -> None:
+    # Its own module of that name, and the packages in roles/agent.py.
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in (ROOT / "agent").rglob("*.py")
+        for name in imports(parsed(path))
+        if name.split(".")[0] not in AGENT_IMPORTS
+    ]
+    assert wrong == []
+
+
+def test_a_program_of_the_agent_is_read_whole_when_it_starts() -> None:
+    # An import within a function would read from an archive that was replaced meanwhile.
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / "agent").rglob("*.py")
+        for function in ast.walk(parsed(path))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert wrong == []
+
+
+def test_the_operators_side_takes_only_configuration_types_of_the_agent() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder in ("mailfleet", "roles", "deploys")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in imports(parsed(path))
+        if name.startswith("agent.")
+        and not re.fullmatch(r"agent\.(\w+\.config|lib\.configuration)(\.\w+)?", name)
+    ]
+    assert wrong == []
+
+
 def test_no_two_packages_import_each_other_in_a_circle() -> None:
     arrows = _arrows()
     assert {"host", "dns.plan", "deploy", "verify"} <= arrows.keys()

@@ -9,13 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.certificate.config import Config, Lineage
 from agent.certificate.order import (
     Certificate,
-    Config,
-    Lineage,
     State,
     arguments,
-    config_of,
     listed,
     metrics,
     need,
@@ -212,15 +210,3 @@ def test_metrics_are_what_prometheus_reads() -> None:
     for result in ("good", ""):
         assert "last_attempt_failed 0\n" in metrics(replace(state, result=result), [])
     assert "last_attempt_failed 1\n" in metrics(replace(state, result="waiting"), [])
-
-
-def test_the_configuration_is_read_back() -> None:
-    data = {
-        **{name: [*getattr(CONFIG, name)] for name in ("names", "addresses", "units")},
-        "lineages": [{"name": "mta1.shop.example", "key_type": "ecdsa"}],
-        "directory": CONFIG.directory,
-        "contact": None,
-        "bundle": None,
-        "public": True,
-    }
-    assert config_of(data) == CONFIG

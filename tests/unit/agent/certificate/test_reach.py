@@ -18,6 +18,7 @@ import dns.rrset
 import pytest
 
 from agent.certificate import reach
+from agent.lib import authoritative
 
 pytestmark = pytest.mark.unit
 
@@ -53,7 +54,7 @@ def given(monkeypatch: pytest.MonkeyPatch, addresses: dict[str, set[str]]) -> No
                 raise reach.NotReachableError(f"{name} has no address")
             return addresses[name]
 
-    monkeypatch.setattr(reach, "Authorities", Known)
+    monkeypatch.setattr(reach, "Addresses", Known)
 
 
 def test_names_that_lead_here_are_no_problem(
@@ -176,10 +177,9 @@ def test_a_name_server_that_is_silent_is_passed_over(
         return reply, False
 
     monkeypatch.setattr(dns.query, "udp_with_fallback", answer)
-    monkeypatch.setattr(dns.resolver, "zone_for_name", lambda *_, **__: dns.name.root)
     servers = [f"192.0.2.{n}" for n in (1, 2, 3)]
-    monkeypatch.setattr(reach.Authorities, "_addresses_of_servers", lambda *_: servers)
-    assert reach.Authorities()("a.example") == {HERE}
-    monkeypatch.setattr(reach.Authorities, "_addresses_of_servers", lambda *_: servers[:2])
+    monkeypatch.setattr(authoritative, "servers", lambda *_: (servers, []))
+    assert reach.Addresses()("a.example") == {HERE}
+    monkeypatch.setattr(authoritative, "servers", lambda *_: (servers[:2], []))
     with pytest.raises(reach.NotReachableError, match=r"no name server of a\.example"):
-        reach.Authorities()("a.example")
+        reach.Addresses()("a.example")

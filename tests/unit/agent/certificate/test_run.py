@@ -13,8 +13,9 @@ import pytest
 from agent.certificate import files
 from agent.certificate import main as certificate
 from agent.certificate import order as certificate_order
-from agent.certificate import reach as certificate_reach
-from agent.certificate.order import Certificate, Config, Lineage
+from agent.certificate.config import Config, Lineage
+from agent.certificate.order import Certificate
+from agent.lib.configuration import dump
 
 pytestmark = pytest.mark.unit
 
@@ -56,7 +57,7 @@ def certbot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Certbot:
     monkeypatch.setattr(certificate, "FOLDER", str(tmp_path / "state"))
     monkeypatch.setattr(certificate, "METRICS", str(tmp_path / "metrics"))
     monkeypatch.setattr(certificate, "install", lambda _: None)
-    monkeypatch.setattr(certificate_reach, "problems", lambda *_, **__: [])
+    monkeypatch.setattr(certificate, "problems", lambda *_, **__: [])
     monkeypatch.setattr(files, "CERTBOT", str(tmp_path / "letsencrypt"))
     for name in ("CHAIN", "WEB_CHAIN", "KEY"):
         monkeypatch.setattr(files, name, str(tmp_path / name))
@@ -111,7 +112,7 @@ def test_a_dead_peer_stops_no_renewal_to_the_day_of_expiry(
     def problems(*_: object, one_address: bool, **__: Any) -> list[str]:
         return [] if one_address else ["a peer does not answer"]
 
-    monkeypatch.setattr(certificate_reach, "problems", problems)
+    monkeypatch.setattr(certificate, "problems", problems)
     certbot.answers = [(0, "")]
     expected = certificate.GOOD if enough else certificate.WAITING
     assert certificate.run(CONFIG, "x") == expected
@@ -144,7 +145,7 @@ def test_the_timer_asks_the_more_rarely_the_more_orders_failed(
     assert kept["reason"] == (
         "too many orders failed (12 in a row): the next one is made after 2026-05-06 10:00 UTC; the last"
         " one: https://ca.example/dir gave no certificate: failure 12; once that is mended, this orders"
-        f" sooner: cd {Path(certificate.__file__).parents[2]} && python3 -B -m agent.certificate.main run"
+        f" sooner: python3 -I {Path(certificate.__file__).parents[2]} certificate run"
     )
 
 
@@ -205,20 +206,18 @@ def test_only_the_timers_verb_means_the_timers_pauses(
 ) -> None:
     given: list[dict[str, bool]] = []
     monkeypatch.setattr(certificate, "CONFIG", str(tmp_path / "config.json"))
-    Path(certificate.CONFIG).write_text("{}")
-    monkeypatch.setattr(certificate_order, "config_of", lambda _: CONFIG)
+    Path(certificate.CONFIG).write_text(dump(CONFIG))
 
     def run(*_: object, **how: bool) -> int:
         given.append(how)
         return certificate.GOOD
 
     monkeypatch.setattr(certificate, "run", run)
-    monkeypatch.setattr("sys.argv", ["certificate", verb])
-    assert certificate.main() == 0
+    assert certificate.main([verb]) == 0
     assert given == [asked]
 
 
 def test_the_timers_unit_uses_the_timers_verb() -> None:
     root = Path(__file__).resolve().parents[4]
     unit = root / "templates/etc/systemd/system/mailfleet-certificate.service.j2"
-    assert "python3 -B -m agent.certificate.main timer\n" in unit.read_text()
+    assert "ExecStart={{ command }} certificate timer\n" in unit.read_text()

@@ -18,10 +18,13 @@ import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
+import dns.resolver
 import dns.rrset
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from agent.lib import authoritative
 
 pytestmark = pytest.mark.unit
 
@@ -126,14 +129,14 @@ def record(p: str) -> str:
 def test_what_a_server_shows(
     agent: ModuleType, start: Start, texts: tuple[str, ...], expected: bool
 ) -> None:
-    assert agent.shows(start(*texts), NAME, P)[0] is expected
+    assert agent.shows(start(*texts), NAME, P, 8)[0] is expected
 
 
 def test_it_asks_without_recursion_for_answers_that_need_no_fragments(
     agent: ModuleType, start: Start
 ) -> None:
     address = start(record(P))
-    agent.shows(address, NAME, P)
+    agent.shows(address, NAME, P, 8)
     (question,) = start.servers[address].questions  # type: ignore[attr-defined]
     assert not question.flags & dns.flags.RD
     assert (question.edns, question.payload) == (0, 1232)
@@ -156,7 +159,7 @@ def test_a_refusing_server_says_nothing_of_the_key(
         answer.set_rcode(code)
         return answer.to_wire()
 
-    state, why = agent.shows(start(reply=refuse), NAME, P)
+    state, why = agent.shows(start(reply=refuse), NAME, P, 8)
     assert state is expected
     assert expected is False or dns.rcode.to_text(code) in why
 
@@ -164,16 +167,17 @@ def test_a_refusing_server_says_nothing_of_the_key(
 def test_a_server_that_talks_nonsense_or_not_at_all(
     agent: ModuleType, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert agent.shows(start(reply=lambda query: query.to_wire()[:7]), NAME, P)[0] is None
+    assert agent.shows(start(reply=lambda query: query.to_wire()[:7]), NAME, P, 8)[0] is None
     monkeypatch.setattr(agent, "TIMEOUT", 0.05)
     other = dns.message.make_query("other.example", "TXT")
-    state, why = agent.shows(start(reply=lambda _: other.to_wire()), NAME, P)
+    state, why = agent.shows(start(reply=lambda _: other.to_wire()), NAME, P, 8)
     assert state is None
     assert "does not answer" in why
 
 
 def test_a_server_without_a_route_is_not_counted(agent: ModuleType, start: Start) -> None:
-    assert agent.shows("2001:db8::1", NAME, P) == (None, agent.NO_ROUTE)
+    with pytest.raises(authoritative.NoRouteError):
+        agent.shows("2001:db8::1", NAME, P, 8)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,7 @@ def test_a_key_is_visible_when_all_servers_show_it(
         else start(*texts[a])
         for a in answers
     ]
-    monkeypatch.setattr(agent, "servers", lambda _name: addresses)
+    monkeypatch.setattr(agent, "servers", lambda *_: (addresses, []))
     state, why = agent.visible(NAME, P)
     assert state is expected
     assert bool(why) == (state is not True)
@@ -224,11 +228,19 @@ def test_a_key_is_visible_when_all_servers_show_it(
 def test_no_servers_found_is_not_knowing(
     agent: ModuleType, monkeypatch: pytest.MonkeyPatch, error: type[Exception], said: str
 ) -> None:
-    def fail(_domain: str) -> list[str]:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(agent, "servers", fail)
+    monkeypatch.setattr(dns.resolver, "zone_for_name", fail)
     assert agent.visible(NAME, P) == (None, said)
+
+
+def test_a_server_whose_address_the_resolver_does_not_tell_may_lack_the_key(
+    agent: ModuleType, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = start(record(P))
+    monkeypatch.setattr(agent, "servers", lambda *_: ([one], ["nothing is known of ns2"]))
+    assert agent.visible(NAME, P) == (None, "nothing is known of ns2")
 
 
 def aliasing(target: str, *texts: str) -> Callable[[Any], bytes]:
@@ -259,10 +271,10 @@ def test_a_key_that_stands_where_an_alias_leads(
 ) -> None:
     target = "key.host.example."
     own, far = start(reply=aliasing(target)), start(reply=aliasing(target, *texts))
-    monkeypatch.setattr(agent, "servers", lambda name: [far if name == target else own])
+    monkeypatch.setattr(agent, "servers", lambda name, _: ([far if name == target else own], []))
     assert agent.visible(NAME, P)[0] is expected
     # One server for both zones answers at once.
-    monkeypatch.setattr(agent, "servers", lambda _name: [far])
+    monkeypatch.setattr(agent, "servers", lambda *_: ([far], []))
     assert agent.visible(NAME, P)[0] is expected
 
 
@@ -277,12 +289,13 @@ def test_a_key_in_a_delegated_zone(
 
     above, below = start(reply=refer), start(record(P))
     asked = iter([[above], [below]])
-    monkeypatch.setattr(agent, "servers", lambda _name: next(asked))
+    monkeypatch.setattr(agent, "servers", lambda *_: (next(asked), []))
     assert agent.visible(NAME, P) == (True, "")
 
 
 def test_before_dnspython_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dns", None)  # importing it fails
+    monkeypatch.delitem(sys.modules, "agent.lib.authoritative")
     assert load().visible(NAME, P)[0] is None
 
 

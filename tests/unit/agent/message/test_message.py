@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from agent.lib import milter
+from agent.lib.configuration import load
 from agent.lib.milter import Message, Verdict
-from agent.message.main import Stream, main
+from agent.message.main import Stream, serve
 from mailfleet.host.signing import StreamSigner
 from mailfleet.verify import milter_session
 from roles import message as role
@@ -49,7 +50,7 @@ def test_the_configuration_is_what_the_role_writes(tmp_path: Path) -> None:
             )
         )
     )
-    assert Stream.read(str(path)) == STREAM
+    assert load(Stream, str(path)) == STREAM
 
 
 @pytest.mark.parametrize(
@@ -247,7 +248,7 @@ def test_systemd_hears_that_the_loop_turns(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
 
         async def run() -> list[bytes]:
-            serving = asyncio.create_task(main(str(config)))
+            serving = asyncio.create_task(serve(str(config)))
             heard = [await asyncio.to_thread(systemd.recv, 100) for _ in "123"]
             serving.cancel()
             return heard

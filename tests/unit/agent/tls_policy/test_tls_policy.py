@@ -14,6 +14,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
+from agent.lib import socketmap
 from agent.tls_policy import main as agent
 
 pytestmark = pytest.mark.unit
@@ -67,8 +68,8 @@ def asked(tmp_path: Path, said: str | bytes | None, resolver: Resolver, request:
     """The service's reply to a request, beside a daemon that says `said`; None: there is none."""
 
     async def daemon(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await agent.read(reader)
-        writer.write(said if isinstance(said, bytes) else agent.netstring(said or ""))
+        await socketmap.read(reader)
+        writer.write(said if isinstance(said, bytes) else socketmap.netstring(said or ""))
         writer.close()
 
     async def run() -> str:
@@ -83,8 +84,8 @@ def asked(tmp_path: Path, said: str | bytes | None, resolver: Resolver, request:
 
         async with await asyncio.start_unix_server(serve, own):
             reader, writer = await asyncio.open_unix_connection(own)
-            writer.write(agent.netstring(request))
-            reply = await agent.read(reader)
+            writer.write(socketmap.netstring(request))
+            reply = await socketmap.read(reader)
             assert reply is not None
             writer.close()
             await served.wait()
