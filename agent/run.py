@@ -14,7 +14,9 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from agent.lib import systemd
 from agent.lib.configuration import ConfigurationError, load
+from agent.lib.version import status_of
 
 PROGRAMS = (
     "authentication",
@@ -47,6 +49,9 @@ def main() -> int:
         if name == "check" and len(arguments) % 2 == 0:
             return check(arguments)
         if name in PROGRAMS:
+            # Before the program is imported: where the archive is replaced in between, what is told is old,
+            # and the deploy starts the program again.
+            systemd.tell(f"STATUS={status_of(name, sys.argv[0])}".encode())
             return int(program(name).main(arguments) or 0)
     except ConfigurationError as error:
         print(error, file=sys.stderr)

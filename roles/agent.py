@@ -1,7 +1,7 @@
 """The programs of ours that run on the host: one archive, replaced as a whole.
 
 A run of a timer never sees half of two versions. What runs has read all its modules when it started, and
-starts again by its own unit, in which its version stands (`mailfleet.host.agent.version`).
+says which they were: a deploy restarts what runs other code (`mailfleet.host.agent.status`).
 """
 
 from __future__ import annotations

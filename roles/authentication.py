@@ -23,9 +23,7 @@ def desired(target: Target) -> HostState:
     """Nothing on a host that takes no mail from outside."""
     if not target.host.inbound:
         return HostState()
-    unit = render(
-        _TEMPLATE, command=agent.COMMAND, config=_CONFIG, version=agent.version("authentication")
-    )
+    unit = render(_TEMPLATE, command=agent.COMMAND, config=_CONFIG)
     return HostState(
         files=(
             ConfigFile(_CONFIG, dump(Config(SOCKET, target.host.name)), affects=(UNIT,)),
@@ -36,5 +34,5 @@ def desired(target: Target) -> HostState:
             ConfigFile(f"/{_TEMPLATE}", unit, affects=(RELOAD, UNIT)),
             drop_in(UNIT),
         ),
-        services=(Service(UNIT),),
+        services=(Service(UNIT, status=agent.status("authentication")),),
     )

@@ -47,7 +47,6 @@ def desired(target: Target) -> HostState:
                 resolver=RESOLVER,
                 command=agent.COMMAND,
                 config=_WATCHDOG_CONFIG,
-                version=agent.version("resolver_watchdog"),
             ),
             affects=(RELOAD, WATCHDOG),
         ),
@@ -80,7 +79,7 @@ def desired(target: Target) -> HostState:
         services=(
             # What follows may ask it for names when it starts.
             Service(RESOLVER, alone=True),
-            Service(WATCHDOG),
+            Service(WATCHDOG, status=agent.status("resolver_watchdog")),
             # A container has no clock of its own: there the unit's condition keeps it inactive.
             Service("systemd-timesyncd.service", runs=False),
             Service("unattended-upgrades.service", runs=False),

@@ -28,7 +28,6 @@ def desired(target: Target) -> HostState:
         f"{_UNITS}/{UNIT}",
         command=agent.COMMAND,
         config=_CONFIG,
-        version=agent.version("maildirs"),
         folder=FOLDER,
         state=PurePosixPath(FULL_TABLE).parent.name,
     )

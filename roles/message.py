@@ -21,7 +21,7 @@ def desired(target: Target) -> HostState:
     """One unit for each stream; they share the program and the user."""
     signers = stream_signers(target.fleet, target.host)
     units = tuple(signer.judge for signer in signers)
-    unit = render(_TEMPLATE, command=agent.COMMAND, version=agent.version("message"))
+    unit = render(_TEMPLATE, command=agent.COMMAND)
     return HostState(
         directories=(Directory("/etc/mailfleet/streams"),),
         files=(
@@ -39,7 +39,7 @@ def desired(target: Target) -> HostState:
                 for signer in signers
             ),
         ),
-        services=tuple(Service(unit) for unit in units),
+        services=tuple(Service(unit, status=agent.status("message")) for unit in units),
     )
 
 

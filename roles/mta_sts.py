@@ -27,7 +27,6 @@ def desired(_target: Target) -> HostState:
         "etc/systemd/system/mailfleet-tls-policy.service",
         command=agent.COMMAND,
         config=_CONFIG,
-        version=agent.version("tls_policy"),
     )
     return HostState(
         packages=("postfix-mta-sts-resolver",),
@@ -43,7 +42,7 @@ def desired(_target: Target) -> HostState:
             drop_in(UNIT),
         ),
         checks=(Check("MTA-STS resolver", _CHECK),),
-        services=(Service(DAEMON), Service(UNIT)),
+        services=(Service(DAEMON), Service(UNIT, status=agent.status("tls_policy"))),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a service tells systemd (sd_notify(3)): that it is ready, and that it still lives."""
+"""What a service tells systemd (sd_notify(3)): that it is ready, that it still lives, what code it runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 
 
 def tell(state: bytes) -> None:
-    """Send a state, e.g. `READY=1`; nothing happens where systemd does not listen."""
+    """Send a state, e.g. `READY=1` or `STATUS=TEXT`; nothing happens where systemd does not listen."""
     path = os.environ.get("NOTIFY_SOCKET")
     if path:
         address = f"\0{path[1:]}" if path.startswith("@") else path

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 
 import dns.message
 
+from agent.lib import systemd
 from agent.lib.configuration import load
 from agent.resolver_watchdog.config import Config
 
@@ -86,6 +87,7 @@ def main(arguments: Sequence[str]) -> None:
         lambda: main_process(config.unit),
         lambda pid: os.kill(pid, signal.SIGKILL),
     )
+    systemd.tell(b"READY=1")
     while True:
         if round_():
             print(

@@ -6,11 +6,11 @@ compiled, which the next zlib or Python would do otherwise.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import zipfile
 from functools import cache
 
+from agent.lib.version import status as code_status
 from mailfleet.host import resources
 
 ARCHIVE = "/usr/local/lib/mailfleet/agent.pyz"
@@ -54,27 +54,20 @@ def sources() -> dict[str, str]:
 @cache
 def archive() -> bytes:
     """The zipapp: `python3 agent.pyz PROGRAM CONFIG`."""
-    members = {"__main__.py": _MAIN, **{f"agent/{name}": text for name, text in sources().items()}}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
-        for name, text in members.items():
+        for name, content in _members().items():
             entry = zipfile.ZipInfo(name, _TIME)
             # Of its own a ZipInfo says on which system it was made.
             entry.create_system, entry.external_attr = 3, 0o100644 << 16
-            file.writestr(entry, text.encode())
+            file.writestr(entry, content)
     return buffer.getvalue()
 
 
-def version(program: str) -> str:
-    """What stands in a program's unit, so that it starts again when its code changes and only then.
-
-    A digest of the program's own modules and those of `lib`.
-    """
-    digest = hashlib.sha256()
-    for name, text in sources().items():
-        if name.partition("/")[0] in (program, "lib", "run.py"):
-            digest.update(f"{name}\0{text}\0".encode())
-    return digest.hexdigest()[:16]
+@cache
+def status(program: str) -> str:
+    """What systemd knows of a unit (`StatusText`) while it runs this program of this archive."""
+    return code_status(program, _members())
 
 
 def script(*modules: str) -> str:
@@ -87,6 +80,11 @@ def script(*modules: str) -> str:
         for path in ("__init__.py", *modules)
     }
     return _RUN.format(modules=texts, last=_name(modules[-1]))
+
+
+def _members() -> dict[str, bytes]:
+    texts = {"__main__.py": _MAIN, **{f"agent/{name}": text for name, text in sources().items()}}
+    return {name: text.encode() for name, text in texts.items()}
 
 
 def _name(path: str) -> str:

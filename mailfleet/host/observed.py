@@ -63,6 +63,8 @@ class ServicesState:
     waiting: frozenset[str] = frozenset()
     """Those that died, and that systemd starts again after a pause."""
     masked: frozenset[str] = frozenset()
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    """What units say of themselves (sd_notify(3), STATUS=)."""
 
 
 class DkimKeyReport(TypedDict):

@@ -94,6 +94,8 @@ class Service:
 
     While it runs, a file that affects late services and actions alone waits until those before it run.
     """
+    status: str = ""
+    """What it says of itself (sd_notify(3), STATUS=) while it runs the wanted code; empty: anything."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mailfleet.host.observed import ServicesState
-from mailfleet.host.plan.services import ServicesPlan, Verb, plan_services
+from mailfleet.host.plan.services import ServicesPlan, Verb, outdated_units, plan_services
 from mailfleet.host.state import HostState
 
 
@@ -34,6 +34,14 @@ def reload_problems(plan: ServicesPlan, observed: ServicesState) -> list[str]:
     """Units and actions that an earlier deploy did not get to."""
     names = [n for n in _names(plan, "run", "start", "restart", "reload") if n in observed.pending]
     return [f"{name} still has to learn of a changed file; deploy again" for name in sorted(names)]
+
+
+def code_problems(state: HostState, observed: ServicesState) -> list[str]:
+    """Programs of ours that run other code than the archive has that was deployed."""
+    return [
+        f"{unit} runs other code than this version of mailfleet ships; deploy again"
+        for unit in outdated_units(state.services, observed)
+    ]
 
 
 def leftover_problems(plan: ServicesPlan) -> list[str]:

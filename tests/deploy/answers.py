@@ -84,7 +84,8 @@ def _services(state: HostState) -> list[str]:
     lines = []
     for service in state.services:
         active = "active" if service.runs else "inactive"
-        lines += [f"Id={service.unit}", f"ActiveState={active}", "UnitFileState=enabled", ""]
+        lines += [f"Id={service.unit}", f"ActiveState={active}", "UnitFileState=enabled"]
+        lines += [f"StatusText={service.status}", ""]
     for unit in state.masked:
         lines += [f"Id={unit}", "ActiveState=inactive", "UnitFileState=masked", ""]
     return lines + [f"managed={service.unit}" for service in state.services]

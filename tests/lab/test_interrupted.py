@@ -53,14 +53,19 @@ def changed(deployed_lab: DeployedLab, tmp_path: Path) -> Iterator[str]:
     deployed_lab.repair()
 
 
+def cut_before_services(path: str, environment: dict[str, str]) -> None:
+    """A deploy that dies once the files are in place."""
+    argv = [sys.executable, "-c", CUT_BEFORE_SERVICES, "-y", path, "deploys/mta.py"]
+    cut = subprocess.run(
+        argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert cut.returncode == -9, cut.stdout + cut.stderr
+
+
 def test_files_that_went_live_are_told_by_the_next_run(
     deployed_lab: DeployedLab, changed: str
 ) -> None:
-    argv = [sys.executable, "-c", CUT_BEFORE_SERVICES, "-y", changed, "deploys/mta.py"]
-    cut = subprocess.run(
-        argv, cwd=ROOT, env=deployed_lab.environment, capture_output=True, text=True, check=False
-    )
-    assert cut.returncode == -9, cut.stdout + cut.stderr
+    cut_before_services(changed, deployed_lab.environment)
     for region, host in REGIONS.items():
         unit = postfix.unit(SUITES[region], "postfix-marketing")
         # What the judge may take of the memory follows from the size.
@@ -74,6 +79,38 @@ def test_files_that_went_live_are_told_by_the_next_run(
     hosts = sorted(REGIONS.values())
     assert changes(results) == {"Configuration": hosts, "Services": hosts}
     finished(deployed_lab, changed)
+
+
+JUDGE, ARCHIVE = "mailfleet-message@marketing.service", "/usr/local/lib/mailfleet/agent.pyz"
+# As long as before, so that Python still reads the archive.
+OTHER_CODE = f"""\
+sed -i 's/signing_domain in signers:/signing_domain != signers:/' {ARCHIVE}
+systemctl restart {JUDGE}
+"""
+
+
+def test_a_program_that_started_with_other_code_starts_again(deployed_lab: DeployedLab) -> None:
+    """The archive is as it should be by then; the process says that it is not."""
+    others = "systemctl show -P MainPID mailfleet-message@transactional mailfleet-tls-policy"
+    path, environment = "inventories/lab", deployed_lab.environment
+    try:
+        before = {}
+        for host in REGIONS.values():
+            deployed_lab.on(host, OTHER_CODE)
+            before[host] = deployed_lab.on(host, others)
+        cut_before_services(path, environment)
+        for host in REGIONS.values():
+            assert "signing_domain in signers:" in deployed_lab.on(
+                host, f"grep -a signing_domain {ARCHIVE}"
+            )
+            assert deployed_lab.on(host, PENDING) == ""
+        plan = deployed_lab.mailfleet("plan", path)
+        assert plan.stdout.count(f"! {JUDGE} is restarted: it runs other code\n") == 2, plan.stdout
+    finally:
+        done = changes(deploy(path, environment))
+    assert done == {"Services": sorted(REGIONS.values())}
+    assert {host: deployed_lab.on(host, others) for host in REGIONS.values()} == before
+    assert changes(deploy(path, environment)) == {}
 
 
 def test_a_reboot_amid_the_files_is_repaired(deployed_lab: DeployedLab, changed: str) -> None:

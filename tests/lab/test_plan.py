@@ -21,6 +21,7 @@ chmod 600 /etc/opendkim/trusted.hosts
 echo 'x:{PLAIN}hunter2' >> /etc/dovecot/mailfleet/logins
 systemctl stop nginx.service
 touch /var/lib/mailfleet/pending/fail2ban.service
+echo >> /usr/local/lib/mailfleet/agent.pyz
 """
 
 
@@ -85,6 +86,7 @@ def test_what_was_changed_by_hand_is_shown_and_a_deploy_undoes_it(
             "    -password = ***",
             "~ /etc/opendkim/trusted.hosts: 0600 root:root becomes 0644 root:root",
             "~ /etc/dovecot/mailfleet/logins: its content is a secret, and not shown",
+            "~ /usr/local/lib/mailfleet/agent.pyz: binary, ",
             "! nginx.service is started",
             "! fail2ban.service is re",
         ):

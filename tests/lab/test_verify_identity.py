@@ -30,6 +30,7 @@ ROUND = (
         {
             "identity.judges": "the judge says accept to mail that nobody signed, expected 451 4.7.7",
             "files.contents": "/usr/local/lib/mailfleet/agent.pyz was changed",
+            "services.code": "mailfleet-message@marketing.service runs other code",
         },
         # As long as before, so that the archive still is one.
         "sed -i 's/signing_domain in signers:/signing_domain != signers:/' /usr/local/lib/mailfleet/agent.pyz"

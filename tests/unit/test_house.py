@@ -260,7 +260,7 @@ def test_the_operators_side_takes_only_configuration_types_of_the_agent() -> Non
         for path in (ROOT / folder).rglob("*.py")
         for name in imports(parsed(path))
         if name.startswith("agent.")
-        and not re.fullmatch(r"agent\.(\w+\.config|lib\.configuration)(\.\w+)?", name)
+        and not re.fullmatch(r"agent\.(\w+\.config|lib\.(configuration|version))(\.\w+)?", name)
     ]
     assert wrong == []
 

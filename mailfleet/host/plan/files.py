@@ -27,6 +27,8 @@ class FileChange:
     """The services and actions that use it."""
     secret: bool = False
     """Whether its content must not be shown."""
+    binary: bool = False
+    """Whether its content is no text."""
     diff: tuple[str, ...] = ()
     """Lines of a unified diff, secrets masked; empty until the content is known: see `with_diffs`."""
     note: str = ""
@@ -58,6 +60,7 @@ class FileChange:
         """Whether the text on the host has to be read for the diff."""
         return (
             not self.secret
+            and not self.binary
             and self.content_differs
             and self.before is not None
             and self.after is not None
@@ -140,7 +143,8 @@ def _change(
         return None
     if isinstance(item, Directory):
         return FileChange(item.path, now, wanted)
-    return FileChange(item.path, now, wanted, item.affects, item.secret)
+    binary = item.binary is not None
+    return FileChange(item.path, now, wanted, item.affects, item.secret, binary)
 
 
 def _wanted_file(file: ConfigFile) -> FileState:
@@ -173,6 +177,8 @@ def _with_diff(
         return replace(change, note="its content is a secret, and not shown")
     if change.before is not None and change.before.kind != _FILE:
         return replace(change, note=f"a {change.before.kind} makes room for it")
+    if change.binary:
+        return replace(change, note=f"binary, {len(file.data)} octets")
     is_new = change.before is None
     if not is_new and change.path not in contents:
         return replace(change, note="what is there is too large to be shown, or went meanwhile")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
@@ -17,6 +17,7 @@ Verb = Literal[
     "run", "mask", "unmask", "enable", "start", "restart", "reload", "go live", "end", "finish", "record",
 ]  # fmt: skip
 _OLD = "an earlier deploy changed what it reads, and was cut off before it learnt of it"
+_CODE = "it runs other code"
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,32 @@ def plan_services(
     state = replace(observed, pending=frozenset(pending))
     steps = tuple(_steps(services, actions, masked, state))
     named = {name for step in steps for name in step.names}
-    reasons = {name: _reasons(name, observed, affected) for name in sorted(named)}
+    outdated = outdated_units(services, observed)
+    reasons = {name: _reasons(name, observed, affected, outdated) for name in sorted(named)}
     return ServicesPlan(steps, {name: why for name, why in reasons.items() if why})
 
 
+def outdated_units(services: Iterable[Service], observed: ServicesState) -> tuple[str, ...]:
+    """The units that run, and by their own words other code than they shall."""
+    return tuple(
+        service.unit
+        for service in services
+        if service.unit in observed.active
+        and service.status
+        and service.status != observed.statuses.get(service.unit)
+    )
+
+
 def _reasons(
-    name: str, observed: ServicesState, affected: Mapping[str, tuple[str, ...]]
+    name: str,
+    observed: ServicesState,
+    affected: Mapping[str, tuple[str, ...]],
+    outdated: Collection[str],
 ) -> tuple[str, ...]:
+    code = (_CODE,) if name in outdated else ()
     if name in affected:
-        return affected[name]
-    return (_OLD,) if name in observed.pending else ()
+        return (*affected[name], *code)
+    return code or ((_OLD,) if name in observed.pending else ())
 
 
 def _steps(
@@ -134,6 +151,8 @@ def _verb(service: Service, state: ServicesState) -> Verb | None:
         return "restart"
     if service.unit not in state.active:
         return "start"
+    if outdated_units((service,), state):
+        return "restart"
     if service.unit not in state.pending:
         return None
     return service.on_change

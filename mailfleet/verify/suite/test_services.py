@@ -40,6 +40,11 @@ def test_reloaded(machine: Machine) -> None:
     machine.check(services.reload_problems(machine.services_plan, machine.reading.services))
 
 
+def test_code(machine: Machine) -> None:
+    """every program of mailfleet runs the code that is on the host"""
+    machine.check(services.code_problems(machine.expected.state, machine.reading.services))
+
+
 def test_leftover(machine: Machine) -> None:
     """no unit of an earlier deploy is left"""
     machine.check(services.leftover_problems(machine.services_plan))

@@ -102,7 +102,8 @@ def test_the_release() -> None:
 def test_units_pending_marks_and_manifest() -> None:
     state = Services().process(
         [
-            "Id=a.service", "ActiveState=active", "UnitFileState=enabled", "",
+            "StatusText=code 1=2", "Id=a.service", "ActiveState=active", "UnitFileState=enabled", "",
+            "StatusText=",
             "Id=b.service", "ActiveState=failed", "UnitFileState=disabled", "",
             "Id=c@x.service", "ActiveState=activating", "UnitFileState=enabled-runtime", "",
             "Id=gone.service", "ActiveState=inactive", "UnitFileState=", "",
@@ -120,6 +121,7 @@ def test_units_pending_marks_and_manifest() -> None:
         masked=frozenset({"f.timer"}),
         pending=frozenset({"firewall", "a.service"}),
         managed=frozenset({"a.service", "old.service"}),
+        statuses={"a.service": "code 1=2"},
     )
 
 

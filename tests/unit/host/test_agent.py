@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,16 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         os.utime(path, (1, 1))
     monkeypatch.setattr(resources, "AGENT", folder)
     yield folder
-    agent.sources.cache_clear()
-    agent.archive.cache_clear()
+    forget()
+
+
+def forget() -> None:
+    for cached in (agent.sources, agent.archive, agent.status):
+        cached.cache_clear()
 
 
 def fresh() -> bytes:
-    agent.sources.cache_clear()
-    agent.archive.cache_clear()
+    forget()
     return agent.archive()
 
 
@@ -56,25 +60,30 @@ def test_no_library_or_python_can_pack_it_otherwise() -> None:
 
 
 def test_a_program_starts_again_when_its_own_code_or_what_it_shares_changes(copy: Path) -> None:
-    def versions() -> dict[str, str]:
-        fresh()
-        return {name: agent.version(name) for name in ("message", "tls_policy")}
+    def statuses() -> dict[str, str]:
+        forget()
+        return {name: agent.status(name) for name in ("message", "tls_policy")}
 
-    before = versions()
+    before = statuses()
     (copy / "message/mime.py").write_text("# changed\n")
-    after = versions()
+    after = statuses()
     assert after["message"] != before["message"]
     assert after["tls_policy"] == before["tls_policy"]
-    (copy / "lib/systemd.py").write_text("# changed\n")
-    assert not set(versions().items()) & set(after.items())
+    for shared in ("lib/systemd.py", "run.py"):
+        before = statuses()
+        (copy / shared).write_text("# changed\n")
+        assert not set(statuses().items()) & set(before.items())
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *arguments: str, archive: bytes = b"", environment: Mapping[str, str] = {}
+) -> subprocess.CompletedProcess[str]:
     file = folder / "agent.pyz"
-    file.write_bytes(agent.archive())
+    file.write_bytes(archive or agent.archive())
     # Not isolated (-I), for here the packages of Debian are in a virtual environment.
     return subprocess.run(
         [sys.executable, str(file), *arguments],
+        env={**os.environ, **environment},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -84,6 +93,32 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_runs_from_anywhere(tmp_path: Path) -> None:
     assert (run(tmp_path, "check").returncode, run(tmp_path, "certificate").returncode) == (0, 2)
+
+
+def notified(folder: Path, archive: bytes) -> str:
+    """What systemd hears of a program that ends at once, for it lacks its configuration."""
+    path = folder / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(path))
+        systemd.setblocking(False)
+        run(folder, "message", "/nonexistent", archive=archive,
+            environment={"NOTIFY_SOCKET": str(path)})  # fmt: skip
+        heard = systemd.recv(4096).decode()
+    path.unlink()
+    return heard
+
+
+def test_a_program_says_itself_which_code_it_runs(tmp_path: Path, copy: Path) -> None:
+    assert notified(tmp_path, agent.archive()) == f"STATUS={agent.status('message')}"
+    # By hand, as long as before: Python runs it although its CRC is wrong.
+    by_hand = agent.archive().replace(b"signing_domain in signers", b"signing_domain != signers")
+    assert by_hand != agent.archive()
+    assert notified(tmp_path, by_hand) == "STATUS=code unknown"
+    # Packed anew.
+    (copy / "message/mime.py").write_text((copy / "message/mime.py").read_text() + "# by hand\n")
+    wanted = agent.status("message")
+    heard = notified(tmp_path, fresh())
+    assert heard == f"STATUS={agent.status('message')}" != f"STATUS={wanted}"
 
 
 @pytest.mark.parametrize("arguments", [(), ("nothing",), ("check", "message"), ("../x",)])

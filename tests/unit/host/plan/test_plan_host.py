@@ -32,6 +32,7 @@ UNITS = tuple(f"{name}.service" for name in "abcde")
 ACTIONS = ("load", "stop")
 NAMES = (*UNITS, *ACTIONS)
 PATHS = tuple(f"/etc/{name}" for name in "pqrstu")
+STATUSES = ("", "code new", "code old")
 PACKAGES = ("postfix", "ufw", "exim4-base")
 SIGNER = StreamSigner("orders", "shop.example", message_octets=10_240_000)
 
@@ -55,6 +56,7 @@ def wanted(draw: st.DrawFn) -> HostState:
             runs=draw(st.booleans()),
             alone=draw(st.booleans()),
             late=at >= late,
+            status=draw(st.sampled_from(STATUSES)),
         )
         for at, unit in enumerate(units)
     )
@@ -109,6 +111,7 @@ def observed(draw: st.DrawFn) -> Observed:
         draw(names((*UNITS, "old.service"))),
         draw(names(UNITS)) - active,
         draw(names(UNITS)),
+        draw(st.dictionaries(st.sampled_from(UNITS), st.sampled_from(STATUSES))),
     )
     key: DkimKeyReport = {
         "domain": "shop.example", "selector": draw(st.sampled_from(["old", "new"])), "p": "AA",
@@ -158,7 +161,9 @@ def applied(state: HostState, before: Observed, plan: HostPlan) -> Observed:
 
 
 def _served(state: HostState, before: ServicesState, plan: HostPlan) -> ServicesState:
-    found = {key: set(value) for key, value in vars(before).items()}
+    found = {key: set(value) for key, value in vars(before).items() if key != "statuses"}
+    statuses = {**before.statuses}
+    says = {service.unit: service.status for service in state.services}
     for step in plan.services.steps:
         units = set(step.names)
         match step.verb:
@@ -168,6 +173,8 @@ def _served(state: HostState, before: ServicesState, plan: HostPlan) -> Services
                 found["pending"] -= units
                 found["waiting"] -= units
                 found["active"] |= units
+                if step.verb != "reload":
+                    statuses.update({unit: says[unit] for unit in units})
             case "enable":
                 found["enabled"] |= units
             case "unmask":
@@ -179,7 +186,8 @@ def _served(state: HostState, before: ServicesState, plan: HostPlan) -> Services
                 found["pending"] -= {FILES}
             case "record":
                 found["managed"] = {service.unit for service in state.services}
-    return ServicesState(**{key: frozenset(value) for key, value in found.items()})
+    sets = {key: frozenset(value) for key, value in found.items()}
+    return ServicesState(**sets, statuses=statuses)
 
 
 @settings(max_examples=40)
@@ -235,12 +243,17 @@ UNIT = frozenset({"a.service"})
 THERE = FileState("regular file", 0o644, "root", "root", "ab" * 32)
 
 
-def plan_of(*files: ConfigFile, contents: Mapping[str, bytes] = {}) -> HostPlan:
-    state = HostState(files=files, services=(Service("a.service"),))
+ARCHIVE = ConfigFile("/usr/agent.pyz", "", binary=b"PK\x03\x04\xff\0")
+
+
+def plan_of(
+    *files: ConfigFile, contents: Mapping[str, bytes] = {}, status: str = "", says: str = ""
+) -> HostPlan:
+    state = HostState(files=files, services=(Service("a.service", "reload", status=status),))
     paths = {file.path: THERE for file in files}
     before = Observed(
         trees={"host": TreeState(paths, frozenset(paths)), "dkim": TreeState({}, frozenset())},
-        services=ServicesState(UNIT, UNIT, managed=UNIT),
+        services=ServicesState(UNIT, UNIT, managed=UNIT, statuses={"a.service": says}),
     )
     return with_contents(plan_host(state, before, NOW), state, before, contents)
 
@@ -253,9 +266,9 @@ def test_a_file_changed_by_hand_is_shown_as_a_diff_with_who_reads_it() -> None:
         "     a = 1",
         "    -b = 3",
         "    +b = 2",
-        "! a.service is restarted: /etc/plain",
+        "! a.service is reloaded: /etc/plain",
     ]
-    assert summary(plan) == "1 file to change, 1 unit to be restarted"
+    assert summary(plan) == "1 file to change, 1 unit to be reloaded"
 
 
 def test_a_secret_file_is_neither_read_nor_shown() -> None:
@@ -271,3 +284,23 @@ def test_a_secret_file_is_neither_read_nor_shown() -> None:
 def test_what_cannot_be_read_is_told_as_such() -> None:
     (line, *_) = lines(plan_of(PLAIN))
     assert line == "~ /etc/plain: what is there is too large to be shown, or went meanwhile"
+
+
+def test_a_file_that_is_no_text_is_neither_read_nor_shown() -> None:
+    plan = plan_of(ARCHIVE)
+    assert plan.comparable == ()
+    assert list(lines(plan)) == ["~ /usr/agent.pyz: binary, 6 octets"]
+    (change,) = as_json(plan)["files"]
+    assert (change["diff"], change["note"]) == ([], "binary, 6 octets")
+
+
+@pytest.mark.parametrize("says", ["", "code old", "code unknown"])
+def test_a_unit_that_runs_other_code_is_restarted(says: str) -> None:
+    """Whatever the archive was when it started, and whatever became of the deploy since."""
+    plan = plan_of(status="code new", says=says)
+    assert list(lines(plan)) == ["! a.service is restarted: it runs other code"]
+    assert plan_of(status="code new", says="code new").is_empty
+    assert plan_of(says=says).is_empty
+    # A reload would not do.
+    plan = plan_of(PLAIN, status="code new", says=says)
+    assert list(lines(plan))[1:] == ["! a.service is restarted: /etc/plain, it runs other code"]
