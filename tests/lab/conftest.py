@@ -138,13 +138,14 @@ def deployed_lab(
             lab.down(name, print)
 
 
-@pytest.fixture(scope="module", params=["eu", "us"])
+# No wider scope: pytest would run a file's tests by region, and not in their order.
+@pytest.fixture(params=["eu", "us"])
 def region(request: pytest.FixtureRequest) -> str:
     """Both regions, and so both releases: Debian 12 and 13 have other versions of everything."""
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def host(deployed_lab: DeployedLab, region: str) -> str:
     """The host of each region."""
     return str(getattr(deployed_lab, region))
