@@ -38,13 +38,13 @@ def ordered(changes: Collection[Change]) -> tuple[Change, ...]:
             leaving.setdefault(change.key[0], []).append(change)
     spf = [move for group in _trees(pending) for move in _by_dependence(group)]
     rest = [change for change in pending if not is_spf(change)]
-    found: dict[int, Change] = {}
+    in_order: dict[int, Change] = {}
     for change in sorted([*rest, *spf], key=rank):
         if change.kind == "create":
             for earlier in _making_room(change, leaving.get(change.key[0], ())):
-                found.setdefault(id(earlier), earlier)
-        found.setdefault(id(change), change)
-    return tuple(found.values())
+                in_order.setdefault(id(earlier), earlier)
+        in_order.setdefault(id(change), change)
+    return tuple(in_order.values())
 
 
 def _rank(change: Change) -> int:
@@ -66,12 +66,12 @@ def _making_room(change: Change, leaving: Iterable[Change]) -> list[Change]:
 
 def _trees(changes: Iterable[Change]) -> Iterable[list[SpfChange]]:
     """The SPF changes by record: the parts of one record move addresses between each other only."""
-    found: dict[str, list[SpfChange]] = {}
+    trees: dict[str, list[SpfChange]] = {}
     for change in changes:
         if is_spf(change):
             move = SpfChange(change)
-            found.setdefault(move.tree, []).append(move)
-    return found.values()
+            trees.setdefault(move.tree, []).append(move)
+    return trees.values()
 
 
 def _by_dependence(left: list[SpfChange]) -> list[Change]:

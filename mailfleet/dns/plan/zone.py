@@ -132,22 +132,22 @@ def plan(
     )
 
 
-def held(made: Plan, reasons: Mapping[tuple[str, str], str]) -> Plan:
-    """`made` without the changes at these names and types, each with the reason why.
+def held(plan: Plan, reasons: Mapping[tuple[str, str], str]) -> Plan:
+    """`plan` without the changes at these names and types, each with the reason why.
 
     What makes room for one of them stays as well, and so does what is owned there.
     """
-    changing = {change.key for change in made.changes}
+    changing = {change.key for change in plan.changes}
     names = {name for name, _ in reasons.keys() & changing}
     aliases = {name for name, rtype in changing if rtype == "CNAME" and name in names}
     together = {key: "its name is left as it is" for key in changing if key[0] in aliases}
-    found = {key: reason for key, reason in {**together, **reasons}.items() if key in changing}
-    if not found:
-        return made
-    after = {s: v for s, v in made.owned_after.items() if (s.name, s.type) not in found}
-    after |= {s: v for s, v in made.owned_before.items() if (s.name, s.type) in found}
-    changes = tuple(change for change in made.changes if change.key not in found)
-    return replace(made, changes=changes, owned_after=after, held={**made.held, **found})
+    waiting = {key: reason for key, reason in {**together, **reasons}.items() if key in changing}
+    if not waiting:
+        return plan
+    after = {s: v for s, v in plan.owned_after.items() if (s.name, s.type) not in waiting}
+    after |= {s: v for s, v in plan.owned_before.items() if (s.name, s.type) in waiting}
+    changes = tuple(change for change in plan.changes if change.key not in waiting)
+    return replace(plan, changes=changes, owned_after=after, held={**plan.held, **waiting})
 
 
 def _only_adds(change: Change) -> bool:

@@ -80,15 +80,15 @@ def publish(
     unready: set[Key] = set()
     for planned in publication.zones:
         entry = planned.without(relying(publication.needs, unready, publication.unread))
-        made, entry = _zone(entry, pause, publication.needs)
+        zone, entry = _zone(entry, pause, publication.needs)
         unready |= entry.unready
-        if made.state == "failed":
-            left = made.missing if made.missing is not None else entry.plan.changes
+        if zone.state == "failed":
+            left = zone.missing if zone.missing is not None else entry.plan.changes
             unready |= {change.key for change in left}
-        if made.state != "unchanged":
-            report(made.text)
-        outcome.append(made)
-    if any(made.state not in ("unchanged", "done", "by hand") for made in outcome):
+        if zone.state != "unchanged":
+            report(zone.text)
+        outcome.append(zone)
+    if any(zone.state not in ("unchanged", "done", "by hand") for zone in outcome):
         raise PublishError(tuple(outcome))
     return tuple(outcome)
 

@@ -19,7 +19,7 @@ from mailfleet.dns.publish.plan import relying
 from mailfleet.errors import MailfleetError, RefusedError
 
 # So many refusals without one change that was taken: the provider refuses everything.
-_HOPELESS = 3
+_FINAL_REFUSALS = 3
 
 _Unit = tuple[Change, ...]
 """Changes at one name, which belong together: an alias makes room for addresses."""
@@ -87,7 +87,7 @@ class _Parts:
                 self.halves(units)
                 return
             self.refused |= {change.key: error.problem for change in units[0]}
-            if not self._taken and len(self.refused) >= _HOPELESS:
+            if not self._taken and len(self.refused) >= _FINAL_REFUSALS:
                 raise MailfleetError(error.problem, error.hint) from None
 
     def _part(self, changes: Sequence[Change], owned: Owned) -> Plan:

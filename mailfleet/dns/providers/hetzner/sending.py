@@ -19,7 +19,7 @@ from mailfleet.dns.providers.hetzner.errors import changed
 from mailfleet.dns.providers.hetzner.writes import Write
 
 # A look at the RRset would tell nothing new.
-_HOPELESS = ("unauthorized", "token_readonly", "forbidden", "protected", "incorrect_zone_mode")
+_FINAL = ("unauthorized", "token_readonly", "forbidden", "protected", "incorrect_zone_mode")
 
 
 class Sender:
@@ -64,13 +64,13 @@ class Sender:
             case Outcome.BUSY if self.actions:
                 # What is going on there is most likely our own previous write.
                 self.actions.wait()
-        if isinstance(error, APIException) and error.code in _HOPELESS:
+        if isinstance(error, APIException) and error.code in _FINAL:
             return False
         now = self._look(write.name, write.rrset.type)
         if write.done(now):
             self._adopt_running(write)
             return True
-        if outcome_of(error) is not Outcome.REFUSED or _is_surprised(error):
+        if outcome_of(error) is not Outcome.REFUSED or _contradicts(error):
             self._unchanged(write, now)
         return False
 
@@ -120,6 +120,6 @@ class Sender:
                 return None
 
 
-def _is_surprised(error: Error) -> bool:
+def _contradicts(error: Error) -> bool:
     """Whether the API says that the RRset is not as the request expects it."""
     return isinstance(error, APIException) and error.code in ("uniqueness_error", "not_found")

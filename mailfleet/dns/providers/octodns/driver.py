@@ -62,10 +62,10 @@ class OctoDns:
         self._given = given
         self._fleet = fleet
         self._sleep = sleep
-        made = provider_class(given.path)
+        provider = provider_class(given.path)
         secrets = {name: found.reveal() for name, found in given.secrets.items()}
         with explained(given, "open the provider"):
-            self._provider = made("mailfleet", **given.plain, **secrets)
+            self._provider = provider("mailfleet", **given.plain, **secrets)
             # We leave the root's name servers out on purpose.
             self._provider.root_ns_warnings = False
 
