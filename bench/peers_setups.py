@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench import bypass, site
 from mailfleet import lab
-from mailfleet.host.signing import KEYS
+from mailfleet.host.paths import DKIM_KEYS
 
 OURS = "mta1.us.shop.test"
 _OUR_ADDRESS = "203.0.113.10"
@@ -54,7 +54,7 @@ _MAILFLEET = Setup(
     10025,
     "orders@shop.test",
     (_POSTFIX, "opendkim@transactional.service", "mailfleet-message@transactional.service"),
-    f"{KEYS}/{{d}}/{{s}}.private",
+    f"{DKIM_KEYS}/{{d}}/{{s}}.private",
 )
 _RSPAMD = Setup(
     "Postfix with rspamd",

@@ -10,12 +10,13 @@ from agent.authentication.config import Config
 from agent.lib.configuration import dump
 from mailfleet.host import agent
 from mailfleet.host.authentication import SOCKET, UNIT
+from mailfleet.host.paths import AGENT_CONFIGURATION
 from mailfleet.host.sandbox import RELOAD, drop_in
 from mailfleet.host.state import ConfigFile, HostState, Service
 from mailfleet.host.target import Target
 from mailfleet.host.templates import render
 
-_CONFIG = "/etc/mailfleet/agent/authentication.json"
+_CONFIG = f"{AGENT_CONFIGURATION}/authentication.json"
 _TEMPLATE = "etc/systemd/system/mailfleet-authentication.service"
 
 

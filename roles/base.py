@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from agent.lib.configuration import dump
 from agent.resolver_watchdog.config import Config
 from mailfleet.host import agent
+from mailfleet.host.paths import AGENT_CONFIGURATION, RESOLV_CONF, SYSCTL, UNITS
 from mailfleet.host.sandbox import RELOAD, drop_in
 from mailfleet.host.state import Action, Check, ConfigFile, HostState, Listener, Service
 from mailfleet.host.target import Target
@@ -15,7 +16,7 @@ from mailfleet.host.templates import render
 LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 RESOLVER = "unbound.service"
 WATCHDOG = "mailfleet-resolver-watchdog.service"
-_WATCHDOG_CONFIG = "/etc/mailfleet/agent/resolver_watchdog.json"
+_WATCHDOG_CONFIG = f"{AGENT_CONFIGURATION}/resolver_watchdog.json"
 
 
 def desired(target: Target) -> HostState:
@@ -28,20 +29,20 @@ def desired(target: Target) -> HostState:
         ConfigFile("/etc/hostname", f"{host.name}\n", affects=("hostname",)),
         ConfigFile("/etc/hosts", render("etc/hosts", host=host)),
         ConfigFile("/etc/mailname", f"{host.name}\n"),
-        ConfigFile("/etc/resolv.conf", render("etc/resolv.conf", host=host)),
+        ConfigFile(RESOLV_CONF, render("etc/resolv.conf", host=host)),
         ConfigFile(
             "/etc/unbound/unbound.conf",
             render("etc/unbound/unbound.conf", host=host, roots=target.roots),
             affects=(RESOLVER,),
         ),
-        ConfigFile("/etc/sysctl.d/60-mailfleet.conf", render("etc/sysctl.d/60-mailfleet.conf"),
+        ConfigFile(SYSCTL, render("etc/sysctl.d/60-mailfleet.conf"),
                    affects=("sysctl",)),
         ConfigFile("/etc/apt/apt.conf.d/52-mailfleet", render("etc/apt/apt.conf.d/52-mailfleet")),
         ConfigFile("/etc/needrestart/conf.d/mailfleet.conf", render("etc/needrestart/conf.d/mailfleet.conf")),
         drop_in(RESOLVER),
         ConfigFile(_WATCHDOG_CONFIG, dump(Config(RESOLVER, str(loopback[0]))), affects=(WATCHDOG,)),
         ConfigFile(
-            f"/etc/systemd/system/{WATCHDOG}",
+            f"{UNITS}/{WATCHDOG}",
             render(
                 f"etc/systemd/system/{WATCHDOG}",
                 resolver=RESOLVER,
@@ -73,7 +74,7 @@ def desired(target: Target) -> HostState:
         actions=(
             Action("hostname", "hostname -F /etc/hostname"),
             # What runs at boot; unlike sysctl(8) it passes over keys that this kernel does not have.
-            Action("sysctl", "/usr/lib/systemd/systemd-sysctl /etc/sysctl.d/60-mailfleet.conf"),
+            Action("sysctl", f"/usr/lib/systemd/systemd-sysctl {SYSCTL}"),
             Action(RELOAD, "systemctl daemon-reload"),
         ),
         services=(

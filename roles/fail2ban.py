@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from mailfleet.host.connections import waiting_ports
+from mailfleet.host.paths import POSTFIX_LOGS
 from mailfleet.host.sandbox import drop_in
 from mailfleet.host.state import Check, ConfigFile, HostState, Service
 from mailfleet.host.target import Target
 from mailfleet.host.templates import render
 
 UNIT = "fail2ban.service"
-_LOGS = "/var/log/postfix"
+_LOGS = POSTFIX_LOGS
 
 
 def jails(target: Target) -> dict[str, tuple[str, ...]]:
@@ -61,7 +62,7 @@ def desired(target: Target) -> HostState:
         # Without its journal bindings there is no SSH jail, without nftables no ban.
         packages=("fail2ban", "nftables", "python3-systemd"),
         files=files,
-        checks=(Check("jails", _CHECK.format(files=" ".join(_files(logs)))),),
+        checks=(Check("jails", _CHECK.format(files=" ".join(_files(logs)), logs=_LOGS)),),
         # It does not start before the logs are there that it reads.
         services=(Service(UNIT, alone=True),),
         # It empties all rules, ufw's and fail2ban's too, when it starts and when it stops.
@@ -83,8 +84,8 @@ def _files(logs: dict[str, tuple[str, ...]]) -> list[str]:
 _CHECK = """\
 cp -r /etc/fail2ban "$CHECK/etc/"
 cp -r "$STAGE/etc/fail2ban/." "$CHECK/etc/fail2ban/"
-mkdir -p "$CHECK/var/log/postfix"
+mkdir -p "$CHECK{logs}"
 for file in {files}; do : > "$CHECK$file"; done
-sed -i "s|/var/log/postfix/|$CHECK/var/log/postfix/|" "$CHECK/etc/fail2ban/jail.d/mailfleet.local"
+sed -i "s|{logs}/|$CHECK{logs}/|" "$CHECK/etc/fail2ban/jail.d/mailfleet.local"
 fail2ban-client -c "$CHECK/etc/fail2ban" -t
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailfleet.host.paths import CLAMAV_DATABASE, SPAMASSASSIN_RULES, UNITS
 from mailfleet.host.sandbox import RELOAD, drop_in
 from mailfleet.host.scanning import EICAR, Milter, Sizing, level, milters, sizing
 from mailfleet.host.state import Check, ConfigFile, Directory, HostState, Service
@@ -13,7 +14,6 @@ CLAMD = "clamav-daemon.service"
 FRESHCLAM = "clamav-freshclam.service"
 RULES = "spamassassin-maintenance.timer"
 _CLAMD_SOCKET = "/run/clamav/clamd.ctl"
-_DATABASE = "/var/lib/clamav"
 _FIXED_DATABASE = "/etc/clamav/lab"
 _MASKED_AMAVIS = (
     # Caches and figures of clusters.
@@ -35,7 +35,7 @@ _MASKED = (
 # takes for its rules all the same: it finds none, and amavis does not start. Without the folder it reads
 # those of the package. For when the plug is pulled, amavis itself looks as well, as root ("+").
 _FORGET_FAILED_UPDATE = (
-    "/bin/sh -c 'for folder in /var/lib/spamassassin/[0-9].*; do "
+    f"/bin/sh -c 'for folder in {SPAMASSASSIN_RULES}/[0-9].*; do "
     'ls "$$folder"/*.cf >/dev/null 2>&1 || rm -rf "$$folder"; done\''
 )
 # Postfix's limit for inbound mail, which is its default.
@@ -141,15 +141,13 @@ def _amavis_files(target: Target, asked: tuple[Milter, ...], size: Sizing) -> li
             options="-B -P" if milter.passes else "-B",
             patience=_PATIENCE,
         )
-        files.append(
-            ConfigFile(f"/etc/systemd/system/{milter.unit}", text, affects=(RELOAD, milter.unit))
-        )
+        files.append(ConfigFile(f"{UNITS}/{milter.unit}", text, affects=(RELOAD, milter.unit)))
     return files
 
 
 def _clamav_files(target: Target, size: Sizing) -> list[ConfigFile]:
     updates = target.fleet.offers.scanner_updates
-    database = _DATABASE if updates else _FIXED_DATABASE
+    database = CLAMAV_DATABASE if updates else _FIXED_DATABASE
     values = {
         "clamd": _CLAMD_SOCKET,
         "database": database,
@@ -191,7 +189,7 @@ def _clamd_milter_files(target: Target, asked: tuple[Milter, ...]) -> list[Confi
         unit = render("etc/systemd/system/mailfleet-scan-virus.service", milter=milter, config=path)
         files += [
             ConfigFile(path, text, affects=(milter.unit,)),
-            ConfigFile(f"/etc/systemd/system/{milter.unit}", unit, affects=(RELOAD, milter.unit)),
+            ConfigFile(f"{UNITS}/{milter.unit}", unit, affects=(RELOAD, milter.unit)),
         ]
     return files
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mailfleet.facts.connection import CONNECTION
+from mailfleet.host.paths import UFW_RULES, UFW_RULES_IPV6
 from mailfleet.host.state import (
     Action,
     Check,
@@ -166,7 +167,7 @@ def desired(target: Target, others: HostState) -> HostState:
             ConfigFile("/etc/default/ufw", render("etc/default/ufw"), affects=affects),
             ConfigFile("/etc/ufw/ufw.conf", render("etc/ufw/ufw.conf"), affects=affects),
             ConfigFile(
-                "/etc/ufw/user.rules",
+                UFW_RULES,
                 render(
                     "etc/ufw/user.rules", chain="ufw", any="0.0.0.0/0", rules=rules(listeners, 4)
                 ),
@@ -174,7 +175,7 @@ def desired(target: Target, others: HostState) -> HostState:
                 affects=affects,
             ),
             ConfigFile(
-                "/etc/ufw/user6.rules",
+                UFW_RULES_IPV6,
                 render("etc/ufw/user.rules", chain="ufw6", any="::/0", rules=rules(listeners, 6)),
                 mode=0o640,
                 affects=affects,

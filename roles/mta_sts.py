@@ -9,6 +9,7 @@ from __future__ import annotations
 from agent.lib.configuration import dump
 from agent.tls_policy.config import Config
 from mailfleet.host import agent
+from mailfleet.host.paths import AGENT_CONFIGURATION, UNITS
 from mailfleet.host.sandbox import RELOAD, drop_in
 from mailfleet.host.state import Check, ConfigFile, HostState, Service
 from mailfleet.host.target import POLICY_SOCKET, Target
@@ -16,7 +17,7 @@ from mailfleet.host.templates import render
 
 DAEMON = "postfix-mta-sts-resolver.service"
 UNIT = "mailfleet-tls-policy.service"
-_CONFIG = "/etc/mailfleet/agent/tls_policy.json"
+_CONFIG = f"{AGENT_CONFIGURATION}/tls_policy.json"
 # The package's unit may write nowhere else.
 DAEMON_SOCKET = "/var/lib/mta-sts/socket"
 
@@ -36,7 +37,7 @@ def desired(_target: Target) -> HostState:
                 render("etc/mta-sts-daemon.yml", socket=DAEMON_SOCKET),
                 affects=(DAEMON,),
             ),
-            ConfigFile(f"/etc/systemd/system/{UNIT}", unit, affects=(RELOAD, UNIT)),
+            ConfigFile(f"{UNITS}/{UNIT}", unit, affects=(RELOAD, UNIT)),
             ConfigFile(_CONFIG, dump(Config(POLICY_SOCKET, DAEMON_SOCKET)), affects=(UNIT,)),
             drop_in(DAEMON),
             drop_in(UNIT),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mailfleet.host.paths import DKIM_KEYS, OPENDKIM
 from mailfleet.host.sandbox import RELOAD, drop_in
-from mailfleet.host.signing import KEYS, StreamSigner, WantedKey, stream_signers
+from mailfleet.host.signing import StreamSigner, WantedKey, stream_signers
 from mailfleet.host.state import Check, ConfigFile, Directory, HostState, Service
 from mailfleet.host.target import Target
 from mailfleet.host.templates import render
@@ -46,8 +47,8 @@ def desired(target: Target) -> HostState:
         keys=wanted_keys(target),
         signers=signers,
         directories=(
-            Directory("/etc/opendkim", 0o750, "root", "opendkim"),
-            Directory(KEYS, 0o750, "root", "opendkim"),
+            Directory(OPENDKIM, 0o750, "root", "opendkim"),
+            Directory(DKIM_KEYS, 0o750, "root", "opendkim"),
         ),
         files=(
             *(
@@ -64,7 +65,7 @@ def desired(target: Target) -> HostState:
                 for signer in signers
             ),
             ConfigFile(
-                "/etc/opendkim/trusted.hosts",
+                f"{OPENDKIM}/trusted.hosts",
                 render("etc/opendkim/trusted.hosts", host=target.host),
                 affects=tuple(signer.unit for signer in signers),
             ),
@@ -90,9 +91,9 @@ def desired(target: Target) -> HostState:
 def _own_keys(signer: StreamSigner) -> tuple[str, ...]:
     """The keys of other domains do not exist for a signer, whatever its tables say."""
     return (
-        f"TemporaryFileSystem={KEYS}:ro",
+        f"TemporaryFileSystem={DKIM_KEYS}:ro",
         # "-": a new host has no keys before its first deploy.
-        f"BindReadOnlyPaths=-{KEYS}/{signer.domain}",
+        f"BindReadOnlyPaths=-{DKIM_KEYS}/{signer.domain}",
     )
 
 

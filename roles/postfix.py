@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailfleet.host import authentication, connections
-from mailfleet.host.mailboxes import FOLDER, FULL_KEY, FULL_TABLE, mailboxes
+from mailfleet.host import authentication, connections, paths
+from mailfleet.host.mailboxes import FULL_KEY, FULL_TABLE, mailboxes
 from mailfleet.host.releases import release_of
 from mailfleet.host.sandbox import RELOAD, drop_in
 from mailfleet.host.scanning import inbound_milter, stream_milter
@@ -61,7 +61,7 @@ def desired(target: Target) -> HostState:
         ConfigFile("/etc/sysusers.d/mailfleet-postfix.conf", _MAIL_USER),
         *_clock_change(target),
     ]
-    directories.append(Directory("/var/log/postfix", 0o750, "root", "adm"))
+    directories.append(Directory(paths.POSTFIX_LOGS, 0o750, "root", "adm"))
     return HostState(
         packages=("logrotate", "openssl", "postfix", "postfix-lmdb"),
         directories=tuple(directories),
@@ -104,7 +104,7 @@ def desired(target: Target) -> HostState:
 
 # virtual(8) takes user and group as numbers only, so the number has to be known when it is rendered.
 _MAIL_UID = 640
-_MAIL_USER = f'u mailfleet-inbound {_MAIL_UID} "mailfleet inbound mail" /var/mail/mailfleet\n'
+_MAIL_USER = f'u mailfleet-inbound {_MAIL_UID} "mailfleet inbound mail" {paths.MAILDIRS}\n'
 # systemd-sysusers takes another number where this one is somebody else's: then nothing may go live.
 _CHECK_MAIL_USER = f"""\
 if [ "$(id -u mailfleet-inbound):$(id -g mailfleet-inbound)" != {_MAIL_UID}:{_MAIL_UID} ]; then
@@ -165,15 +165,15 @@ fi"""
 def _queue(instance: str) -> list[Directory]:
     """What `postfix check` does not create itself: it makes the queue's folders when it starts."""
     return [
-        Directory(f"/etc/{instance}"),
-        Directory(f"/var/spool/{instance}"),
-        Directory(f"/var/spool/{instance}/private", 0o700, "postfix", "root"),
-        Directory(f"/var/lib/{instance}", 0o755, "postfix", "postfix"),
+        Directory(paths.configuration(instance)),
+        Directory(paths.queue(instance)),
+        Directory(f"{paths.queue(instance)}/private", 0o700, "postfix", "root"),
+        Directory(paths.data(instance), 0o755, "postfix", "postfix"),
     ]
 
 
 def _stream_files(target: Target, sending: SendingAddress, stream: Stream) -> list[ConfigFile]:
-    folder = f"/etc/{sending.instance}"
+    folder = paths.configuration(sending.instance)
     affects = (unit(target.suite, sending.instance),)
     domains = tuple(dict.fromkeys((stream.from_domain, stream.return_path)))
     values = {
@@ -238,7 +238,7 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
         "mailboxes": mailboxes(target.fleet, host),
         "limits": target.fleet.inbound_limits,
         "minimum_free": INBOUND_FREE,
-        "folder": FOLDER,
+        "folder": paths.MAILDIRS,
         "full_key": FULL_KEY,
         "full_table": FULL_TABLE,
         "protocols": _protocols(host.addresses),
@@ -259,9 +259,9 @@ def _inbound(target: Target) -> tuple[list[ConfigFile], list[Directory], list[Li
             ConfigFile(f"/etc/postfix/{name}", render(f"etc/postfix/{name}", **values), affects=affects)
             for name in ("aliases", "aliases_of_programs", "mailboxes")
         ),
-        _confined(target, INBOUND, "/var/mail"),
+        _confined(target, INBOUND, paths.MAIL),
     ]  # fmt: skip
-    directories = [Directory(FOLDER, 0o750, "mailfleet-inbound", "mailfleet-inbound")]
+    directories = [Directory(paths.MAILDIRS, 0o750, "mailfleet-inbound", "mailfleet-inbound")]
     listeners = []
     if host.inbound:
         listeners.append(
@@ -313,12 +313,14 @@ def _protocols_file(
 ) -> ConfigFile:
     """A note of the IP versions: after a change of inet_protocols a reload is not enough (postconf(5))."""
     text = f"# IP versions that the running instance was started with.\n{_protocols(addresses)}\n"
-    return ConfigFile(f"/etc/{instance}/protocols", text, affects=(*affects, _stop(instance)))
+    return ConfigFile(
+        f"{paths.configuration(instance)}/protocols", text, affects=(*affects, _stop(instance))
+    )
 
 
 def _confined(target: Target, instance: str, *more: str) -> ConfigFile:
     """An instance writes its own queue, its own data, and the folder of the logs."""
-    own = (f"/var/spool/{instance}", f"/var/lib/{instance}", *more)
+    own = (paths.queue(instance), paths.data(instance), *more)
     name = unit(target.suite, instance)
     # On Debian 13 the streams' units are part of this one: when systemd starts it again it restarts them
     # all. So it waits longer each time, up to ten minutes.

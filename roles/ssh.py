@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mailfleet.facts.connection import CONNECTION
 from mailfleet.facts.sshd import EXCEPTIONS
+from mailfleet.host.paths import SSHD_DROP_IN
 from mailfleet.host.state import Action, Check, ConfigFile, HostState, Listener
 from mailfleet.host.target import Target
 from mailfleet.host.templates import render
 
-PATH = "/etc/ssh/sshd_config.d/10-mailfleet.conf"
 _GENERATOR = "/etc/systemd/system-generators/systemd-ssh-generator"
 # Some are there in a container or a virtual machine only.
 _CLOSE_SOCKETS = (
@@ -38,7 +38,7 @@ def desired(target: Target) -> HostState:
     )
     return HostState(
         files=(
-            ConfigFile(PATH, text, mode=0o600, affects=("sshd",)),
+            ConfigFile(SSHD_DROP_IN, text, mode=0o600, affects=("sshd",)),
             # An empty file masks a generator (systemd.generator(7)): this one would make sockets of
             # sshd, for every local user and for the hypervisor, besides the port.
             *(

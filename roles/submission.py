@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mailfleet.host.paths import queue
 from mailfleet.host.profile import SecretNeed
 from mailfleet.host.sandbox import drop_in
 from mailfleet.host.state import Check, ConfigFile, Directory, HostState, Service
@@ -47,7 +48,7 @@ def desired(target: Target) -> HostState:
             ConfigFile(
                 "/etc/dovecot/mailfleet/logins", users, 0o640, "root", "dovecot", secret=True
             ),
-            drop_in(UNIT, writable=tuple(f"/var/spool/{s.instance}/private" for s, _ in streams)),
+            drop_in(UNIT, writable=tuple(f"{queue(s.instance)}/private" for s, _ in streams)),
         ),
         checks=(Check("submission", 'doveconf -c "$STAGE/etc/dovecot/dovecot.conf" >/dev/null'),),
         services=(Service(UNIT, reads_certificate=True),),

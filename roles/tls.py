@@ -12,7 +12,7 @@ from mailfleet.facts.tls import CHAIN as CHAIN
 from mailfleet.facts.tls import FOLDER as FOLDER
 from mailfleet.facts.tls import KEY as KEY
 from mailfleet.facts.tls import WEB_CHAIN as WEB_CHAIN
-from mailfleet.host import agent, certificates
+from mailfleet.host import agent, certificates, paths
 from mailfleet.host.sandbox import RELOAD
 from mailfleet.host.state import ConfigFile, Directory, HostState, Service, WantedCertificate
 from mailfleet.host.target import Target
@@ -21,7 +21,6 @@ from mailfleet.host.templates import render
 TIMER = "mailfleet-certificate.timer"
 CONFIG = "/etc/mailfleet/certificate.json"
 _BUNDLE = "/etc/mailfleet/acme.pem"
-_UNITS = "/etc/systemd/system"
 
 
 def names(target: Target) -> tuple[str, ...]:
@@ -36,12 +35,14 @@ def desired(target: Target, others: HostState) -> HostState:
     files = [
         configuration,
         ConfigFile(
-            f"{_UNITS}/mailfleet-certificate.service",
+            f"{paths.UNITS}/mailfleet-certificate.service",
             render("etc/systemd/system/mailfleet-certificate.service", command=agent.COMMAND),
             affects=reload,
         ),
         ConfigFile(
-            f"{_UNITS}/{TIMER}", render(f"etc/systemd/system/{TIMER}"), affects=(*reload, TIMER)
+            f"{paths.UNITS}/{TIMER}",
+            render(f"etc/systemd/system/{TIMER}"),
+            affects=(*reload, TIMER),
         ),
     ]
     if target.authority is not None:
@@ -50,10 +51,10 @@ def desired(target: Target, others: HostState) -> HostState:
         packages=("certbot", "openssl"),
         certificate=WantedCertificate(names(target), configuration.sha256),
         directories=(
-            Directory("/etc/mailfleet"),
-            Directory("/etc/mailfleet/tls", mode=0o700),
-            Directory("/var/lib/mailfleet/certificate"),
-            Directory("/var/lib/mailfleet/metrics"),
+            Directory(paths.OWN_CONFIGURATION),
+            Directory(paths.TLS, mode=0o700),
+            Directory(paths.CERTIFICATE_ORDERS),
+            Directory(paths.METRICS),
         ),
         files=tuple(files),
         services=(Service(TIMER),),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailfleet.facts.tls import WEB_CHAIN
 from mailfleet.host import certificates
+from mailfleet.host.paths import STATE
 from mailfleet.host.sandbox import drop_in
 from mailfleet.host.state import Action, Check, ConfigFile, Directory, HostState, Listener, Service
 from mailfleet.host.target import Target
@@ -11,11 +12,11 @@ from mailfleet.host.templates import render
 from mailfleet.host.tls_guideline import server_tls
 
 UNIT = "nginx.service"
-WEBROOT = "/var/lib/mailfleet/acme"
+WEBROOT = f"{STATE}/acme"
 _CHALLENGES = f"{WEBROOT}/.well-known/acme-challenge"
 PROBE = f"{_CHALLENGES}/mailfleet-verify"
 """A file that is always there, named like a challenge: `mailfleet verify` asks for it."""
-_POLICIES = "/var/lib/mailfleet/mta-sts"
+_POLICIES = f"{STATE}/mta-sts"
 _STOP = "stop-nginx"
 
 
@@ -47,7 +48,7 @@ def desired(target: Target) -> HostState:
         packages=("nginx",),
         # All the way down: a strict umask of root's must not hide challenges from the web server.
         directories=(
-            Directory("/var/lib/mailfleet"),
+            Directory(STATE),
             Directory(WEBROOT),
             Directory(f"{WEBROOT}/.well-known"),
             Directory(_CHALLENGES),

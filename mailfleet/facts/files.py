@@ -7,8 +7,8 @@ import base64
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
 from mailfleet.host.observed import FileState, TreeState
+from mailfleet.host.paths import MANAGED_FILES, STATE
 
-STATE = "/var/lib/mailfleet"
 LATE = f"{STATE}/late"
 """Has a folder for each set with files that still wait to go live: see `operations.files`."""
 
@@ -21,7 +21,7 @@ class Tree(FactBase[TreeState]):
         return StringCommand(
             "stat", "-c", QuoteString("stat|%F|%a|%U|%G|%n"), "--", *quoted, "2>/dev/null;",
             "sha256sum", "--", *quoted, "2>/dev/null;",
-            "sed", "-n", QuoteString("s/^/managed|/p"), QuoteString(f"{STATE}/files/{tree}"),
+            "sed", "-n", QuoteString("s/^/managed|/p"), QuoteString(f"{MANAGED_FILES}/{tree}"),
             "2>/dev/null; [ ! -d", QuoteString(f"{LATE}/{tree}"), "] || echo 'unfinished|'",
         )  # fmt: skip
 

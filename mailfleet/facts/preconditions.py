@@ -14,10 +14,10 @@ from itertools import pairwise
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from mailfleet.facts.files import STATE
 from mailfleet.facts.packages import Packages
 from mailfleet.facts.processes import PROCESS
 from mailfleet.facts.services import MANAGED
+from mailfleet.host import paths
 from mailfleet.host.observed import PackageState
 from mailfleet.host.published import PublishedPort, published
 from mailfleet.model import Address
@@ -47,11 +47,11 @@ if command -v ss >/dev/null; then
   done
 fi
 if command -v ip >/dev/null; then ip -o addr show 2>/dev/null | sed 's/^/address|/'; fi
-find /etc/systemd/system /run/systemd/system -maxdepth 1 -lname /dev/null -printf 'masked|%f\\n' 2>/dev/null
+find {paths.UNITS} /run/systemd/system -maxdepth 1 -lname /dev/null -printf 'masked|%f\\n' 2>/dev/null
 # What is no link to nowhere is an operator's, save what an earlier deploy has put there.
-find /etc/systemd/system -maxdepth 1 ! -type d ! -lname /dev/null -printf '%f\\n' 2>/dev/null |
+find {paths.UNITS} -maxdepth 1 ! -type d ! -lname /dev/null -printf '%f\\n' 2>/dev/null |
   while read -r unit; do
-    grep -qsxF "/etc/systemd/system/$unit" {STATE}/files/host || printf 'local|%s\\n' "$unit"
+    grep -qsxF "{paths.UNITS}/$unit" {paths.MANAGED_FILES}/host || printf 'local|%s\\n' "$unit"
   done
 for unit in {_FIREWALLS}; do
   if systemctl is-active --quiet "$unit.service"; then printf 'rival|%s.service\\n' "$unit"; fi
@@ -61,7 +61,7 @@ for version in "" 6; do
   command -v "ip${{version}}tables-save" >/dev/null &&
     "ip${{version}}tables-save" -t nat 2>/dev/null | sed -n 's/^-A .*-j DNAT .*/nat|&/p'
 done
-sed -n 's/^### tuple ### /rule|/p' /etc/ufw/user.rules /etc/ufw/user6.rules 2>/dev/null
+sed -n 's/^### tuple ### /rule|/p' {paths.UFW_RULES} {paths.UFW_RULES_IPV6} 2>/dev/null
 sed 's/^/managed|/' {MANAGED} 2>/dev/null
 true
 """

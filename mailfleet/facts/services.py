@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
-from mailfleet.facts.files import STATE
 from mailfleet.host.observed import ServicesState
+from mailfleet.host.paths import STATE
 
 PENDING = f"{STATE}/pending"
 MANAGED = f"{STATE}/services"

@@ -10,15 +10,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pyinfra.api import FactBase, QuoteString, StringCommand
 
+from mailfleet.host import paths
 from mailfleet.host.observed import TlsState, first_certificate, pem_block
 
-FOLDER = "/etc/mailfleet/tls"
+FOLDER = paths.TLS
 CHAIN = f"{FOLDER}/chain.pem"
 """Each key followed by its chain, as Postfix wants it."""
 WEB_CHAIN = f"{FOLDER}/web.pem"
 """The first key and its chain alone, as nginx wants it."""
 KEY = f"{FOLDER}/host.key"
-ORDERS = "/var/lib/mailfleet/certificate"
+ORDERS = paths.CERTIFICATE_ORDERS
 STATE = f"{ORDERS}/state.json"
 _APPLIED = f"{ORDERS}/settled"
 

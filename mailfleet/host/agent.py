@@ -12,8 +12,9 @@ from functools import cache
 
 from agent.lib.version import status as code_status
 from mailfleet.host import resources
+from mailfleet.host.paths import PROGRAMS
 
-ARCHIVE = "/usr/local/lib/mailfleet/agent.pyz"
+ARCHIVE = f"{PROGRAMS}/agent.pyz"
 COMMAND = f"/usr/bin/python3 -I {ARCHIVE}"
 """What a program's name and arguments follow. Nothing else than Debian's own modules can be imported (-I)."""
 _TIME = (1980, 1, 1, 0, 0, 0)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from mailfleet.host.paths import UFW_RULES, UFW_RULES_IPV6
 from mailfleet.host.state import HostState
 
 _MARK = "### tuple ### "
-_FILES = ("/etc/ufw/user.rules", "/etc/ufw/user6.rules")
+_FILES = (UFW_RULES, UFW_RULES_IPV6)
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 _OWN = b"mailfleet: ".hex()
 

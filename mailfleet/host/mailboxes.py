@@ -12,7 +12,6 @@ from mailfleet.model import Fleet, Host
 
 ROLES = ("postmaster", "abuse")
 """Whom every mail domain has to have (RFC 5321 §4.5.1, RFC 2142 §2 and §4); case does not matter."""
-FOLDER = "/var/mail/mailfleet"
 FULL_TABLE = "/var/lib/mailfleet-maildirs/full"
 """Postfix's lmdb table (without suffix) that says how mail is answered while the maildirs are full."""
 FULL_KEY = "full"
@@ -33,7 +32,7 @@ class Mailboxes:
     programs: tuple[tuple[str, str], ...]
     """The same for mail that the host's own programs write, before `aliases`."""
     maildirs: tuple[tuple[str, str], ...]
-    """Pattern of an address, and its maildir below /var/mail/mailfleet."""
+    """Pattern of an address, and its maildir below `paths.MAILDIRS`."""
     forwards: tuple[str, ...]
     """Addresses elsewhere that mail is passed on to."""
 

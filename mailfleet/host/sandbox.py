@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailfleet.host.paths import CLAMAV_DATABASE, POSTFIX_LOGS, SPAMASSASSIN_RULES, UNITS
 from mailfleet.host.state import ConfigFile
 from mailfleet.host.templates import render
 
 RELOAD = "units"
 """The action that lets systemd read its units again; the role `base` declares it."""
 _LEEWAY = 0.2
-_FOLDER = "/etc/systemd/system"
 _NAME = "50-mailfleet.conf"
 
 _USERS = ("CAP_SETUID", "CAP_SETGID")
@@ -56,7 +56,7 @@ SANDBOXES: dict[str, Sandbox] = {
     "postfix": Sandbox(
         2.7,
         ("CAP_NET_BIND_SERVICE", *_USERS, *_FILES, "CAP_KILL"),
-        ("/var/log/postfix",),
+        (POSTFIX_LOGS,),
         _NETWORK,
         # It listens on single addresses. Debian 13 left this to whoever does.
         after=("network-online.target",),
@@ -112,7 +112,7 @@ SANDBOXES: dict[str, Sandbox] = {
     "amavis": Sandbox(
         2.2,
         (*_USERS, *_FILES, "CAP_KILL"),
-        ("/var/lib/amavis", "-/run/amavis", "-/var/lib/spamassassin"),
+        ("/var/lib/amavis", "-/run/amavis", f"-{SPAMASSASSIN_RULES}"),
         ("AF_UNIX", "AF_INET", "AF_INET6"),
     ),
     # It gets each mail over its socket, so it needs neither root nor network. Bytecode signatures are
@@ -120,7 +120,7 @@ SANDBOXES: dict[str, Sandbox] = {
     "clamav-daemon": Sandbox(
         0.8,
         (),
-        ("/var/lib/clamav", "-/var/log/clamav"),
+        (CLAMAV_DATABASE, "-/var/log/clamav"),
         own=("User=clamav", "Group=clamav", "RuntimeDirectory=clamav", _NO_NETWORK),
         compiles=True,
     ),
@@ -137,7 +137,7 @@ SANDBOXES: dict[str, Sandbox] = {
     "clamav-freshclam": Sandbox(
         2.5,
         (*_USERS, *_FILES),
-        ("/var/lib/clamav", "-/run/clamav", "-/var/log/clamav"),
+        (CLAMAV_DATABASE, "-/run/clamav", "-/var/log/clamav"),
         ("AF_UNIX", "AF_INET", "AF_INET6"),
         compiles=True,
         # It ends where ClamAV's mirrors have shut it out; to ask at once would keep them shut.
@@ -161,7 +161,7 @@ def drop_in(
     """
     sandbox = SANDBOXES[unit.removesuffix(".service").partition("@")[0]]
     text = render(
-        f"{_FOLDER}/{_NAME}".lstrip("/"),
+        f"{UNITS}/{_NAME}".lstrip("/"),
         own=(*sandbox.own, *own),
         writable=(*sandbox.writable, *writable),
         capabilities=sandbox.capabilities,
@@ -186,12 +186,12 @@ def limit(unit: str) -> float:
 
 def path_of(unit: str) -> str:
     """Where a unit's drop-in lives."""
-    return f"{_FOLDER}/{unit}.d/{_NAME}"
+    return f"{UNITS}/{unit}.d/{_NAME}"
 
 
 def confined(paths: tuple[str, ...]) -> tuple[str, ...]:
     """The units whose drop-ins are among `paths`."""
-    start, end = f"{_FOLDER}/", f".d/{_NAME}"
+    start, end = f"{UNITS}/", f".d/{_NAME}"
     return tuple(
         path.removeprefix(start).removesuffix(end)
         for path in paths

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mailfleet.errors import MailfleetError
+from mailfleet.host import paths
 from mailfleet.host.scanning import Capacity
 from mailfleet.model import Fleet, Host, Stream
 
-KEYS = "/etc/opendkim/keys"
 """The folder of the private keys: KEYS/DOMAIN/SELECTOR.private."""
 _MB = 2**20
 # Of a judge, in MB: the program, a small message from each of Postfix's processes, and parts in a
@@ -62,15 +62,15 @@ class StreamSigner:
 
     @property
     def config(self) -> str:
-        return f"/etc/opendkim/{self.stream}.conf"
+        return f"{paths.OPENDKIM}/{self.stream}.conf"
 
     @property
     def key_table(self) -> str:
-        return f"/etc/opendkim/{self.stream}.key.table"
+        return f"{paths.OPENDKIM}/{self.stream}.key.table"
 
     @property
     def signing_table(self) -> str:
-        return f"/etc/opendkim/{self.stream}.signing.table"
+        return f"{paths.OPENDKIM}/{self.stream}.signing.table"
 
     @property
     def judge(self) -> str:
@@ -84,7 +84,7 @@ class StreamSigner:
 
     @property
     def judge_config(self) -> str:
-        return f"/etc/mailfleet/streams/{self.stream}.json"
+        return f"{paths.STREAM_CONFIGURATION}/{self.stream}.json"
 
     @property
     def check_socket(self) -> str:

@@ -19,8 +19,6 @@ SUITES = (
 )
 """The suites of TLS 1.2, in OpenSSL's names; those of TLS 1.3 are all in the guideline."""
 
-PROTOCOLS = ("TLSv1.2", "TLSv1.3")
-
 _CURVES = ("X25519", "prime256v1", "secp384r1")
 _NEW_CURVES = ("X25519MLKEM768", *_CURVES)
 

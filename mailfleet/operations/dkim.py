@@ -9,16 +9,17 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from mailfleet.facts.dkim import DkimKeys
 from mailfleet.facts.services import PENDING
+from mailfleet.host.paths import DKIM_KEYS, OPENDKIM
 from mailfleet.host.plan.host import DKIM
 from mailfleet.host.plan.keys import KeysPlan, plan_keys, signing_files
-from mailfleet.host.signing import KEYS, StreamSigner, WantedKey
+from mailfleet.host.signing import StreamSigner, WantedKey
 from mailfleet.operations.files import ship
 
 # Written beside its final place and renamed: a key that exists is whole.
-_GENERATE = """\
+_GENERATE = f"""\
 set -eu
 umask 077
-install -d -m 750 -o root -g opendkim /etc/opendkim "$1"
+install -d -m 750 -o root -g opendkim {OPENDKIM} "$1"
 install -d -m 750 -o root -g opendkim "$1/$2"
 openssl genrsa -out "$1/$2/$3.new" "$4" 2>/dev/null
 chown opendkim:opendkim "$1/$2/$3.new"
@@ -47,7 +48,7 @@ def _commands(plan: KeysPlan) -> Generator[StringCommand, None, None]:
     for key in plan.create:
         yield StringCommand(
             "sh", "-c", QuoteString(_GENERATE), "generate",
-            *map(QuoteString, (KEYS, key.domain, key.selector, str(key.bits))),
+            *map(QuoteString, (DKIM_KEYS, key.domain, key.selector, str(key.bits))),
         )  # fmt: skip
     for file in plan.guard:
         path = QuoteString(file.path)

@@ -22,14 +22,14 @@ from collections.abc import Generator, Sequence
 from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from mailfleet.facts.files import LATE, STATE, Tree
+from mailfleet.facts.files import LATE, Tree
 from mailfleet.facts.services import MANAGED, PENDING
 from mailfleet.host.observed import TreeState
+from mailfleet.host.paths import MANAGED_FILES, PROGRAMS, STATE
 from mailfleet.host.plan.files import plan_files
 from mailfleet.host.plan.services import FILES
 from mailfleet.host.state import Check, ConfigFile, Directory, Service
 
-_OWN = "/usr/local/lib/mailfleet"
 # The functions want `tree`, and in `stage` the folder with its files and lists.
 _PLACE = f"""\
 set -eu
@@ -61,7 +61,7 @@ place() {{
     fi
     (umask 022 && mkdir -p "${{path%/*}}")
     # What was here before our first deploy is the operator's.
-    if [ -e "$path" ] && ! grep -qsxF "$path" "{STATE}/files/$tree"; then keep; fi
+    if [ -e "$path" ] && ! grep -qsxF "$path" "{MANAGED_FILES}/$tree"; then keep; fi
     cp -p "$stage/files$path" "$path.mailfleet-new"
     mv -fT "$path.mailfleet-new" "$path"
   done < "$stage/files.list"
@@ -71,15 +71,15 @@ remove() {{
   rm -f "$path"
   folder=${{path%/*}}
   case $folder in
-    {_OWN}/*)
+    {PROGRAMS}/*)
       [ ! -d "$folder" ] \\
-        || (cd {_OWN} && rmdir -p --ignore-fail-on-non-empty "${{folder#{_OWN}/}}") ;;
+        || (cd {PROGRAMS} && rmdir -p --ignore-fail-on-non-empty "${{folder#{PROGRAMS}/}}") ;;
   esac
 }}
 finish() {{
   while read -r path; do remove; done < "$stage/late-stale.list"
   cut -f5 "$stage/files.list" > "$stage/managed"
-  mv "$stage/managed" "{STATE}/files/$tree"
+  mv "$stage/managed" "{MANAGED_FILES}/$tree"
   rm -rf "$stage"
 }}
 """
@@ -97,7 +97,7 @@ FINISH = f"{_WAITING}  finish\ndone\n"
 
 _INSTALL = f"""\
 umask 077
-mkdir -p {STATE}/files {PENDING}
+mkdir -p {MANAGED_FILES} {PENDING}
 {_PLACE}
 tree=$1
 # What a host that lost its power left in staging holds password hashes.

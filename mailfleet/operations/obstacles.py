@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from mailfleet.facts.preconditions import OpenSocket, PreconditionState, Process
 from mailfleet.facts.programs import Owner
-from mailfleet.host import published
+from mailfleet.host import paths, published
 from mailfleet.host.state import HostState, Listener
 from mailfleet.model import Address
 
@@ -222,7 +222,7 @@ def unit_problems(state: HostState, observed: PreconditionState) -> list[str]:
         if service.unit in observed.masked
     ]
     hidden = [
-        f"{unit} must not run beside mailfleet's own units, and cannot be masked while /etc/systemd/system/"
+        f"{unit} must not run beside mailfleet's own units, and cannot be masked while {paths.UNITS}/"
         f"{unit} is there: stop it with 'systemctl disable --now {unit}', and move that file away"
         for unit in state.masked
         if unit in observed.local

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mailfleet.facts.files import STATE
 from mailfleet.facts.package_locks import HOLDERS
 from mailfleet.facts.packages import GUARD, GUARD_MARK
+from mailfleet.host.paths import STATE
 
 # policy-rc.d (invoke-rc.d(8)) answers 101, "not allowed", while apt runs: a mail server with Debian's
 # default configuration must not answer on port 25 for even a second. The trap removes it on any end

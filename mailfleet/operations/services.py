@@ -11,6 +11,7 @@ from pyinfra.api import QuoteString, StringCommand, operation
 
 from mailfleet.facts.services import MANAGED, PENDING, Services
 from mailfleet.host.observed import ServicesState
+from mailfleet.host.paths import UNITS
 from mailfleet.host.plan.services import FILES, ServicesPlan, plan_services
 from mailfleet.host.state import Action, Service
 from mailfleet.operations.files import FINISH, GO_LIVE
@@ -27,7 +28,7 @@ _IS_UP = 'systemctl is-active --quiet "$unit" || '
 # would start it at boot stays behind.
 _END = (
     "systemctl disable --quiet --now {unit} 2>/dev/null || {{ "
-    "systemctl stop {unit} 2>/dev/null; rm -f /etc/systemd/system/*.wants/{unit}; "
+    f"systemctl stop {{unit}} 2>/dev/null; rm -f {UNITS}/*.wants/{{unit}}; "
     "! systemctl is-active --quiet {unit}; }}"
 )
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pyinfra import host, logger
 from pyinfra.api import QuoteString, StringCommand, operation
 
-from mailfleet.facts import files
 from mailfleet.facts.tls import CHAIN, KEY, WEB_CHAIN, OrderState, Tls
 from mailfleet.host import agent
+from mailfleet.host.paths import STATE
 from mailfleet.host.plan.certificate import plan_certificate
 from mailfleet.host.state import WantedCertificate
 
@@ -24,7 +24,7 @@ from mailfleet.host.state import WantedCertificate
 _SELF_SIGN = f"""\
 set -eu
 umask 077
-folder={CHAIN.rpartition("/")[0]} state={files.STATE}
+folder={CHAIN.rpartition("/")[0]} state={STATE}
 mkdir -p "$folder" "$state/pending"
 [ -s {KEY} ] || {{ openssl ecparam -genkey -name prime256v1 -noout -out {KEY}.new; mv {KEY}.new {KEY}; }}
 chown root:root {KEY}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-FOLDERS = ("/", "/var/spool", "/var/lib", "/var/log", "/var/mail", "/tmp", "/var/tmp")  # noqa: S108
+from mailfleet.host.paths import MAIL, QUEUES
+
+FOLDERS = ("/", QUEUES, "/var/lib", "/var/log", MAIL, "/tmp", "/var/tmp")  # noqa: S108
 SPACE = f"df --output=avail,iavail,itotal,target -B 1 {' '.join(FOLDERS)}"
 """Prints the free octets, free and all inodes, and the mount point of each file system."""
 _OCTETS = 1_000_000_000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
-from mailfleet.host.mailboxes import FOLDER, FULL_KEY, FULL_TABLE, ROLES
+from mailfleet.host.mailboxes import FULL_KEY, FULL_TABLE, ROLES
+from mailfleet.host.paths import MAILDIRS, queue
 from mailfleet.model import Fleet, Host
 from mailfleet.verify.ports import Look, Port, from_here, ports_of
 
@@ -15,9 +16,9 @@ _SENDER = "<>"
 _USER = "mailfleet-inbound"
 COMMAND = (
     f'postmap -q {FULL_KEY} lmdb:{FULL_TABLE}; echo "postmap ends with $?"; '
-    f"df --block-size=1 --output=avail,target /var/spool/postfix {shlex.quote(FOLDER)} | tail -n +2; "
+    f"df --block-size=1 --output=avail,target {queue('postfix')} {shlex.quote(MAILDIRS)} | tail -n +2; "
     # Folders that readers make in a maildir (.Archive) may be theirs.
-    f"find {shlex.quote(FOLDER)} -maxdepth 2 -name '.*' -prune -o -type d "
+    f"find {shlex.quote(MAILDIRS)} -maxdepth 2 -name '.*' -prune -o -type d "
     f"\\( ! -user {_USER} -o ! -perm -u=rwx \\) -printf 'not writable: %p of %u, mode %m\\n'"
 )
 """Prints Postfix's answer while the maildirs are full, if they are, the free octets of the disks, and
@@ -75,15 +76,17 @@ def room_problems(output: str, minimum: int) -> list[str]:
     problems = []
     if any(line.startswith("452 ") for line in lines):
         problems.append(
-            f"{FOLDER} is full, port 25 takes no mail: read or delete some, or raise megabytes in "
+            f"{MAILDIRS} is full, port 25 takes no mail: read or delete some, or raise megabytes in "
             "inbound_limits; 'journalctl -u mailfleet-maildirs' says how much there is"
         )
     # 1: the key is not in the table, as it should be.
     elif "postmap ends with 1" not in lines:
-        problems.append(f"whether {FOLDER} is full cannot be asked: {output.strip()}; deploy again")
+        problems.append(
+            f"whether {MAILDIRS} is full cannot be asked: {output.strip()}; deploy again"
+        )
     problems += [
         f"{line.removeprefix('not writable: ')}: port 25 takes mail that cannot be delivered there; "
-        f"'chown -R {_USER}: {FOLDER}; chmod -R u+rwX {FOLDER}', then 'postqueue -f'"
+        f"'chown -R {_USER}: {MAILDIRS}; chmod -R u+rwX {MAILDIRS}', then 'postqueue -f'"
         for line in lines
         if line.startswith("not writable: ")
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from mailfleet.host.paths import configuration
+
 HELD = "find {folder}/hold -type f -printf . | wc -c"
 """Prints how many messages an instance with the queue directory `folder` has on hold."""
 # Given on postconf's command line, not in the file.
@@ -45,7 +47,7 @@ def hold_problems(instance: str, output: str) -> list[str]:
         return []
     if not output.strip().isdigit():
         return [f"what {instance} has on hold cannot be read: {output.strip() or 'nothing'}"]
-    folder = f"/etc/{instance}"
+    folder = configuration(instance)
     return [
         f"{instance} has mail on hold ({output.strip()}), which is neither delivered nor expires: "
         f"'postqueue -c {folder} -p' marks them with !, 'postcat -c {folder} -q ID' shows one, "

@@ -14,6 +14,7 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Any
 
+from mailfleet.host.paths import POSTFIX_LOGS
 from mailfleet.model import Address, Fleet, SendingAddress, Stream
 from mailfleet.project.environment import Inbox, environment_of
 from mailfleet.secrets import Secret
@@ -106,7 +107,7 @@ def run(fleet: Fleet, wanted: tuple[Probe, ...]) -> Iterator[Verdict]:
             continue
         message = _await(inbox, token)
         if message is None:
-            problem = f"submitted, but not received within {_DEADLINE:.0f} s; see /var/log/postfix"
+            problem = f"submitted, but not received within {_DEADLINE:.0f} s; see {POSTFIX_LOGS}"
             yield Verdict(probe, problem=problem)
             continue
         headers = message.get_all("Authentication-Results") or []

@@ -17,6 +17,7 @@ from mailfleet.facts.services import Services
 from mailfleet.facts.sshd import EXCEPTIONS
 from mailfleet.facts.tls import STATE as ORDER_STATE
 from mailfleet.facts.tls import Tls
+from mailfleet.host import paths
 from mailfleet.host.observed import DkimKeyReport, PackageState, ServicesState, TlsState, TreeState
 from mailfleet.host.state import HostState
 from mailfleet.host.target import POLICY_SOCKET
@@ -82,7 +83,7 @@ def read(
 
 
 _SSHD_FILES = (
-    "exceptions /etc/ssh/sshd_config $(ls /etc/ssh/sshd_config.d/*.conf) | sed 's/^/exception /'"
+    f"exceptions {paths.SSHD_CONFIG} $(ls {paths.SSHD_DROP_INS}/*.conf) | sed 's/^/exception /'"
 )
 
 
@@ -106,7 +107,7 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
             f"cmp -s /etc/ufw/{name} /usr/share/ufw/iptables/{name} || echo /etc/ufw/{name}"
             for name in _UFW_FILES
         ),
-        "opendkim": "for file in /etc/opendkim/*.conf; do opendkim -n -x $file; done",
+        "opendkim": f"for file in {paths.OPENDKIM}/*.conf; do opendkim -n -x $file; done",
         "postmulti": "postmulti -l",
         "signatures": signatures.COMMAND,
         "room": inbound.COMMAND,
@@ -116,10 +117,10 @@ def _commands(instances: Sequence[str]) -> dict[str, str]:
         '{ code=$?; [ "$code" = 1 ] || echo "postmap ends with $code"; }',
     }
     for instance in instances:
-        folder = shlex.quote(f"/etc/{instance}")
+        folder = shlex.quote(paths.configuration(instance))
         commands[f"main.cf {instance}"] = f"postconf -c {folder} -n"
         commands[f"master.cf {instance}"] = f"postconf -c {folder} -M"
-        queues = shlex.quote(f"/var/spool/{instance}")
+        queues = shlex.quote(paths.queue(instance))
         commands[f"hold {instance}"] = postfix.HELD.format(folder=queues)
         commands[f"names {instance}"] = (
             f"postconf -c {folder} -x -h myhostname smtp_helo_name smtp_bind_address smtp_bind_address6"

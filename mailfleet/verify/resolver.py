@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 
 from mailfleet.errors import MailfleetError
+from mailfleet.host.paths import RESOLV_CONF
 
 _TRIES = 2
 _ANSWER = 5
@@ -56,7 +57,7 @@ def problems(output: str) -> list[str]:
     """What is wrong with the resolver; `output` is what `COMMAND` printed."""
     rows = _rows(output)
     if not rows:
-        return [f"/etc/resolv.conf names no server, expected 127.0.0.1 or ::1: {output.strip()}"]
+        return [f"{RESOLV_CONF} names no server, expected 127.0.0.1 or ::1: {output.strip()}"]
     messages = []
     for server, *state in rows:
         if state == ["silent"]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from mailfleet.host.paths import CLAMAV_DATABASE
+
 # clamd itself warns of a database that is older (libclamav: "older than 7 days").
 _DAYS = 7
-COMMAND = "date +%s; stat -L -c %Y /var/lib/clamav/daily.c[vl]d"
+COMMAND = f"date +%s; stat -L -c %Y {CLAMAV_DATABASE}/daily.c[vl]d"
 """Prints the host's time, and when freshclam last got new signatures, in seconds since 1970."""
 _LOOK = "see 'journalctl -u clamav-freshclam' on the host"
 
@@ -15,7 +17,7 @@ def problems(output: str) -> list[str]:
     """What is wrong with the signatures; `said` is what `COMMAND` printed."""
     numbers = [int(line) for line in output.split("\n") if line.strip().isdigit()]
     if len(numbers) < 2:
-        return [f"there are no daily signatures in /var/lib/clamav yet, {_LOOK}"]
+        return [f"there are no daily signatures in {CLAMAV_DATABASE} yet, {_LOOK}"]
     now, newest = numbers[0], max(numbers[1:])
     if now - newest <= _DAYS * 86_400:
         return []

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.maildirs import main as maildirs
-from mailfleet.host.mailboxes import FOLDER, FULL_TABLE
+from mailfleet.host.mailboxes import FULL_TABLE
+from mailfleet.host.paths import MAILDIRS
 from roles import postfix
 from tests.lab.test_mail import SUITES, arrived, bounced, inbound, submit
 
@@ -38,7 +39,7 @@ def deliver(deployed: DeployedLab, host: str, recipients: list[str], text: str) 
 
 def count(deployed: DeployedLab, host: str, text: str) -> int:
     """How many files in all maildirs of a host contain `text`."""
-    return int(deployed.on(host, f"grep -rlF {text} {FOLDER} | wc -l"))
+    return int(deployed.on(host, f"grep -rlF {text} {MAILDIRS} | wc -l"))
 
 
 def test_people_read_postmaster_and_no_program_does(deployed_lab: DeployedLab, host: str) -> None:
@@ -101,7 +102,7 @@ def test_full_maildirs_take_no_more_and_lose_nothing(deployed_lab: DeployedLab, 
     deployed_lab.on(host, f"touch {FULL_TABLE}.lmdb && systemctl reload {unit}")
     assert deliver(deployed_lab, host, [f"before-{text}@shop.test"], text) == [250, 250]
     bounced(deployed_lab, "shop.test", text, (host,))
-    large = f"{FOLDER}/shop.test/new/large"
+    large = f"{MAILDIRS}/shop.test/new/large"
     try:
         deployed_lab.on(host, f"fallocate -l 2100M {large} && systemctl start mailfleet-maildirs")
         assert "full: port 25 answers 452" in deployed_lab.on(
@@ -127,7 +128,7 @@ def small_disk(deployed_lab: DeployedLab, host: str, region: str) -> Iterator[st
     """Queues and maildirs on a disk of their own, a little larger than inbound wants to see free."""
     instances = [postfix.INBOUND, *(s.instance for s in deployed_lab.fleet.host(host).sending)]
     units = " ".join(postfix.unit(SUITES[region], instance) for instance in instances)
-    folders = " ".join([*(f"/var/spool/{instance}" for instance in instances), FOLDER])
+    folders = " ".join([*(f"/var/spool/{instance}" for instance in instances), MAILDIRS])
     disk = "/srv/small"
     move = (
         f"systemctl stop {units}; mkdir -p {disk}"

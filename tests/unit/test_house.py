@@ -202,6 +202,55 @@ def test_production_code_does_not_ask_whether_it_runs_in_a_lab() -> None:
     assert wrong == []
 
 
+HOME_OF_PATHS = "mailfleet/host/paths.py"
+
+
+def _paths_in(path: Path) -> set[str]:
+    """The paths on hosts that a module names in texts of one line; scripts and docstrings are left out."""
+    tree = parsed(path)
+    left_out: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr):
+            left_out.add(node.value)
+        if isinstance(node, ast.JoinedStr) and "\n" in "".join(map(_text, node.values)).rstrip():
+            left_out.update(node.values)
+    lines = [_text(node) for node in ast.walk(tree) if node not in left_out]
+    lines = [line for line in lines if "\n" not in line.rstrip()]
+    absolute = re.compile(r"(?<![\w$}\"/.])/(?:etc|usr/local|var|run)(?:/[\w.@-]+)+")
+    return {
+        name
+        for line in lines
+        for name in absolute.findall(line)
+        # "/var/lib/" begins the paths of everything.
+        if line != f"{name}/" or name.count("/") > 2
+    }
+
+
+def _text(node: ast.AST) -> str:
+    value = node.value if isinstance(node, ast.Constant) else ""
+    return value if isinstance(value, str) else ""
+
+
+def test_a_path_on_hosts_has_one_home() -> None:
+    named = {
+        str(path.relative_to(ROOT)): _paths_in(path)
+        for folder in ("mailfleet", "roles")
+        for path in (ROOT / folder).rglob("*.py")
+        if ROOT / "mailfleet/lab" not in path.parents
+    }
+    shared = named.pop(HOME_OF_PATHS)
+    assert {"/etc/opendkim", "/var/lib/mailfleet"} <= shared
+    wrong = []
+    homes: dict[str, str] = {}
+    for module, paths in named.items():
+        for path in sorted(paths):
+            if path in shared:
+                wrong.append(f"{module} names {path}, which is in {HOME_OF_PATHS}")
+            if homes.setdefault(path, module) != module:
+                wrong.append(f"{module} and {homes[path]} name {path}; see {HOME_OF_PATHS}")
+    assert wrong == []
+
+
 def _package(module: str) -> str:
     """The package of the library that a module is in, e.g. "host" or "dns.plan"."""
     parts = module.split(".")[1:]

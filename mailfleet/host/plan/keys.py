@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mailfleet.host.observed import DkimKeyReport
-from mailfleet.host.signing import KEYS, StreamSigner, WantedKey
+from mailfleet.host.paths import DKIM_KEYS
+from mailfleet.host.signing import StreamSigner, WantedKey
 from mailfleet.host.state import ConfigFile
 
 # OpenDKIM refuses to sign with a key that others can read (RequireSafeKeys).
@@ -60,7 +61,7 @@ def plan_keys(
 
 
 def _guarded(key: DkimKeyReport, signers: Iterable[StreamSigner]) -> GuardedKey:
-    path = f"{KEYS}/{key['domain']}/{key['selector']}.private"
+    path = f"{DKIM_KEYS}/{key['domain']}/{key['selector']}.private"
     units = tuple(signer.unit for signer in signers if signer.domain == key["domain"])
     return GuardedKey(path, key["owner"], units)
 
@@ -135,7 +136,7 @@ def _tables_of(
     signer: StreamSigner, keys: Sequence[WantedKey], waiting: Sequence[WantedKey]
 ) -> tuple[ConfigFile, ConfigFile]:
     key_rows = [
-        f"{_row_name(k)} {k.domain}:{k.selector}:{KEYS}/{k.domain}/{k.selector}.private\n"
+        f"{_row_name(k)} {k.domain}:{k.selector}:{DKIM_KEYS}/{k.domain}/{k.selector}.private\n"
         for k in keys
         if k.domain == signer.domain
     ]

@@ -19,10 +19,9 @@ from mailfleet.deploy.target import target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Release
 from mailfleet.facts.tls import issuers
-from mailfleet.host import certificates, sandbox
+from mailfleet.host import certificates, paths, sandbox
 from mailfleet.host.plan.keys import tables
 from mailfleet.host.plan.services import ServicesPlan
-from mailfleet.host.signing import KEYS
 from mailfleet.host.state import ConfigFile, HostState
 from mailfleet.host.target import Target
 from mailfleet.model import Address, Fleet, Host
@@ -141,7 +140,12 @@ class Verification:
         target = target_of(self.fleet, name, release.suite, release.capacity)
         state = desired(target)
         keys = [
-            (f"{KEYS}/{key.domain}/{key.selector}.private", 0o600, "opendkim", "opendkim")
+            (
+                f"{paths.DKIM_KEYS}/{key.domain}/{key.selector}.private",
+                0o600,
+                "opendkim",
+                "opendkim",
+            )
             for key in state.keys
         ]
         keys += [(path, 0o640, "root", "root") for path in (tls.CHAIN, tls.WEB_CHAIN)]
@@ -166,7 +170,7 @@ class Verification:
                 "results": authentication.command(name),
                 "scores": verify_sandbox.scores_command(expected.confined),
                 "processes": verify_sandbox.processes_command(expected.confined),
-                "sysctl": kernel.command(expected.content("/etc/sysctl.d/60-mailfleet.conf")),
+                "sysctl": kernel.command(expected.content(paths.SYSCTL)),
             },
         )
         self._progress(name)

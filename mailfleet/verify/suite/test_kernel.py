@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mailfleet.host.paths import SYSCTL
 from mailfleet.verify import kernel
 
 if TYPE_CHECKING:
@@ -16,5 +17,5 @@ pytestmark = pytest.mark.verify
 
 def test_settings(machine: Machine) -> None:
     """the kernel has the planned settings"""
-    planned = machine.expected.content("/etc/sysctl.d/60-mailfleet.conf")
+    planned = machine.expected.content(SYSCTL)
     machine.check(kernel.problems(planned, machine.reading.texts["sysctl"]))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mailfleet.host.paths import configuration
 from mailfleet.verify import postfix, smtp
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ def test_main_cf(machine: Machine) -> None:
     """every instance's parameters are the planned ones"""
     problems = []
     for instance in machine.expected.instances:
-        wanted = planned(machine, f"/etc/{instance}/main.cf")
+        wanted = planned(machine, f"{configuration(instance)}/main.cf")
         reported = machine.reading.texts[f"main.cf {instance}"]
-        problems += [f"/etc/{instance}: {p}" for p in postfix.main_problems(wanted, reported)]
+        problems += [
+            f"{configuration(instance)}: {p}" for p in postfix.main_problems(wanted, reported)
+        ]
     machine.check(problems)
 
 
@@ -32,9 +35,11 @@ def test_master_cf(machine: Machine) -> None:
     """every instance's services are the planned ones"""
     problems = []
     for instance in machine.expected.instances:
-        wanted = planned(machine, f"/etc/{instance}/master.cf")
+        wanted = planned(machine, f"{configuration(instance)}/master.cf")
         reported = machine.reading.texts[f"master.cf {instance}"]
-        problems += [f"/etc/{instance}: {p}" for p in postfix.master_problems(wanted, reported)]
+        problems += [
+            f"{configuration(instance)}: {p}" for p in postfix.master_problems(wanted, reported)
+        ]
     machine.check(problems)
 
 
@@ -42,7 +47,7 @@ def test_instances(machine: Machine) -> None:
     """postmulti knows exactly the planned instances, all enabled"""
     rows = [line.split() for line in machine.reading.texts["postmulti"].splitlines()]
     known = {row[3]: row[2] for row in rows if len(row) == 4}
-    wanted = {f"/etc/{instance}": "y" for instance in machine.expected.instances}
+    wanted = {configuration(instance): "y" for instance in machine.expected.instances}
     problems = [f"instance {folder} is not known" for folder in wanted if folder not in known]
     problems += [f"instance {folder} is not planned" for folder in known if folder not in wanted]
     problems += [f"instance {folder} is disabled" for folder in wanted if known.get(folder) == "n"]

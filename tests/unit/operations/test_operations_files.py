@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from mailfleet.facts.files import STATE
 from mailfleet.host.observed import FileState, TreeState
+from mailfleet.host.paths import STATE
 from mailfleet.host.plan.files import plan_files
 from mailfleet.host.state import Check, ConfigFile, Directory, Service
 from mailfleet.operations import files as operation
