@@ -19,9 +19,9 @@ def difference(record: RRset, answered: Iterable[str]) -> str:
     In a TXT RRset the values of other kinds do not count: others may share the name.
     """
     slots = {slot_of(*record.key, value) for value in record.values}
-    found = {value for value in answered if slot_of(*record.key, value) in slots}
-    missing = sorted(set(record.values) - found)
-    extra = sorted(found - set(record.values))
+    existing = {value for value in answered if slot_of(*record.key, value) in slots}
+    missing = sorted(set(record.values) - existing)
+    extra = sorted(existing - set(record.values))
     if missing and not extra:
         return f"lacks {', '.join(missing)}"
     if extra and not missing:
@@ -37,9 +37,9 @@ def outstanding(plan: Plan, zone: Zone) -> tuple[Change, ...]:
     return tuple(change for change in plan.changes if not _is_done(change, have.get(change.key)))
 
 
-def _is_done(change: Change, found: RRset | None) -> bool:
-    values = frozenset(found.values if found else ())
+def _is_done(change: Change, record: RRset | None) -> bool:
+    values = frozenset(record.values if record else ())
     if change.added or change.removed:
         # Others may have written at the name meanwhile, which is not ours to judge.
         return change.added <= values and not change.removed & values
-    return found is not None and change.new is not None and found.ttl == change.new.ttl
+    return record is not None and change.new is not None and record.ttl == change.new.ttl

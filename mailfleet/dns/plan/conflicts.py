@@ -109,13 +109,13 @@ def conflicts_of(
     adopted: set[Slot] = set()
     conflicts: dict[Slot, Conflict] = {}
     for slot, values in want.items():
-        for found, conflict in _candidates(slot, values, have, owned):
-            if matches(found, adopt):
-                adopted.add(found)
+        for candidate, conflict in _candidates(slot, values, have, owned):
+            if matches(candidate, adopt):
+                adopted.add(candidate)
             elif conflict is not None:
-                before = conflicts.get(found)
+                before = conflicts.get(candidate)
                 wanted = (*before.wanted, slot) if before else (slot,)
-                conflicts[found] = replace(conflict, wanted=wanted)
+                conflicts[candidate] = replace(conflict, wanted=wanted)
     return frozenset(adopted), tuple(conflicts.values())
 
 
@@ -128,9 +128,9 @@ def _candidates(
         # parties', as long as ours are among them.
         others_allowed = slot.type != "TXT" or foreign <= values
         fine = others_allowed and (bool(ours) or values <= foreign)
-        found = _second if ours else _edited if slot in owned else _occupied
+        conflict_with = _second if ours else _edited if slot in owned else _occupied
         # What is fine may be adopted all the same.
-        yield slot, None if fine else found(slot, foreign)
+        yield slot, None if fine else conflict_with(slot, foreign)
     # An alias at our name, which must go for ours; one that is ours goes by itself.
     alias = Slot(slot.name, "CNAME")
     if slot.type != "CNAME" and alias in have and alias not in owned:
@@ -151,12 +151,11 @@ def _second(slot: Slot, existing: frozenset[str]) -> Conflict:
     return _conflict(slot, existing, slot, f"stands there beside ours, and {why}")
 
 
-def _conflict(found: Slot, existing: frozenset[str], wanted: Slot, reason: str) -> Conflict:
+def _conflict(slot: Slot, existing: frozenset[str], wanted: Slot, reason: str) -> Conflict:
     remedy = (
-        "move what it says into the domain file, then let this fleet replace it: "
-        f"{_adopting(found)}"
+        f"move what it says into the domain file, then let this fleet replace it: {_adopting(slot)}"
     )
-    return Conflict(found.name, found.type, tuple(sorted(existing)), (wanted,), reason, remedy)
+    return Conflict(slot.name, slot.type, tuple(sorted(existing)), (wanted,), reason, remedy)
 
 
 def _adopting(slot: Slot) -> str:

@@ -83,8 +83,8 @@ def _within(record: RRset, cover: Cover, zone: str, have: Zone) -> Iterable[str]
     for _ in range(_MOST_ALIASES):
         if target is None or not (target == zone or target.endswith(f".{zone}")):
             return None
-        if found := have.get((target, record.type)):
-            return found.values
+        if answer := have.get((target, record.type)):
+            return answer.values
         further = cover_of(RRset(target, record.type, 0, ()), zone, have)
         target = further.target if further else None
     return None

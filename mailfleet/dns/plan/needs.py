@@ -29,7 +29,7 @@ def needs_of(desired: Iterable[RRset]) -> Needs:
     for record in records.values():
         if _spf(record):
             trees.setdefault(_PART.sub("", record.name), set()).add(record.key)
-    found: dict[Key, frozenset[Key]] = {}
+    needs: dict[Key, frozenset[Key]] = {}
     for record in records.values():
         needed = {key for key in _needed(record) if key in records}
         if _spf(record):
@@ -37,8 +37,8 @@ def needs_of(desired: Iterable[RRset]) -> Needs:
             # let fewer senders pass than before.
             needed |= trees[_PART.sub("", record.name)]
         if needed - {record.key}:
-            found[record.key] = frozenset(needed - {record.key})
-    return found
+            needs[record.key] = frozenset(needed - {record.key})
+    return needs
 
 
 def waiting(needs: Needs, unready: Collection[Key]) -> dict[Key, Key]:
@@ -47,15 +47,15 @@ def waiting(needs: Needs, unready: Collection[Key]) -> dict[Key, Key]:
     for key, needed in needs.items():
         for other in needed:
             dependents.setdefault(other, []).append(key)
-    found: dict[Key, Key] = {}
+    causes: dict[Key, Key] = {}
     left = [(key, key) for key in sorted(unready)]
     while left:
         key, cause = left.pop(0)
         for dependent in sorted(dependents.get(key, ())):
-            if dependent not in found and dependent not in unready:
-                found[dependent] = cause
+            if dependent not in causes and dependent not in unready:
+                causes[dependent] = cause
                 left.append((dependent, cause))
-    return found
+    return causes
 
 
 def _needed(record: RRset) -> Iterator[Key]:

@@ -83,21 +83,21 @@ def _by_dependence(left: list[SpfChange]) -> list[Change]:
     """
     done: list[Change] = []
     while left:
-        free = (one for one in left if not any(_waits(one, other) for other in left))
+        free = (move for move in left if not any(_waits(move, other) for other in left))
         chosen = next(free, left[0])
         done.append(chosen.change)
         left.remove(chosen)
     return done
 
 
-def _waits(one: SpfChange, other: SpfChange) -> bool:
-    """Whether `other` must be done before `one`."""
-    if one is other:
+def _waits(move: SpfChange, other: SpfChange) -> bool:
+    """Whether `other` must be done before `move`."""
+    if move is other:
         return False
     return bool(
         # An address, or what holds it, stands elsewhere before it goes here.
-        overlap(one.losses, other.gains)
+        overlap(move.losses, other.gains)
         # A record is there before it is included, and is included no more before it goes.
-        or (f"include:{other.change.key[0]}" in one.gains and not spf_texts(other.change.old))
-        or (not spf_texts(one.change.new) and f"include:{one.change.key[0]}" in other.losses)
+        or (f"include:{other.change.key[0]}" in move.gains and not spf_texts(other.change.old))
+        or (not spf_texts(move.change.new) and f"include:{move.change.key[0]}" in other.losses)
     )

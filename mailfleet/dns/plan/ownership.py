@@ -65,11 +65,11 @@ Owned = Mapping[Slot, frozenset[str]]
 
 def slots_of(records: Iterable[RRset]) -> dict[Slot, frozenset[str]]:
     """The values of the records by slot."""
-    found: dict[Slot, set[str]] = {}
+    slots: dict[Slot, set[str]] = {}
     for record in records:
         for value in record.values:
-            found.setdefault(slot_of(*record.key, value), set()).add(value)
-    return {slot: frozenset(values) for slot, values in found.items()}
+            slots.setdefault(slot_of(*record.key, value), set()).add(value)
+    return {slot: frozenset(values) for slot, values in slots.items()}
 
 
 def union(one: Owned, other: Owned) -> Owned:
@@ -98,11 +98,11 @@ def read_list(zone: str, fleet: str, existing: Iterable[RRset]) -> Owned:
                 for slot, digests in _decode(zone, fleet, octets(value)):
                     marks.setdefault(slot, set()).update(digests)
     have = slots_of(records)
-    found: dict[Slot, frozenset[str]] = {}
+    owned: dict[Slot, frozenset[str]] = {}
     for slot, known in marks.items():
         values = have.get(slot, frozenset())
-        found[slot] = frozenset(value for value in values if _digest(value) in known)
-    return found
+        owned[slot] = frozenset(value for value in values if _digest(value) in known)
+    return owned
 
 
 def write_list(

@@ -88,8 +88,8 @@ def columns(old: str, new: str, width: int) -> Iterator[tuple[str, str]]:
     """Two values side by side in `width` characters, each wrapped within its half."""
     half = max((width - 3) // 2, 20)
     left, right = (wrap(value, half, break_on_hyphens=False) for value in (old, new))
-    for one, other in zip_longest(left, right, fillvalue=""):
-        yield one.ljust(half), other
+    for old_line, new_line in zip_longest(left, right, fillvalue=""):
+        yield old_line.ljust(half), new_line
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

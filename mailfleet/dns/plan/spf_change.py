@@ -70,12 +70,12 @@ def overlap(terms: frozenset[str], others: frozenset[str]) -> bool:
     if terms & others:
         return True
     return any(
-        one is not None
+        block is not None
         and other is not None
-        and one.version == other.version
-        and one.overlaps(other)
+        and block.version == other.version
+        and block.overlaps(other)
         for family in (_v4, _v6)
-        for one in map(family, terms)
+        for block in map(family, terms)
         for other in map(family, others)
     )
 

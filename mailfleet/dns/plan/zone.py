@@ -162,13 +162,13 @@ def _only_adds(change: Change) -> bool:
 
 def _owned_after(want: Owned, have: Owned, owned: Owned) -> dict[Slot, frozenset[str]]:
     """What is ours of what is wanted, once it is there."""
-    found: dict[Slot, frozenset[str]] = {}
+    after: dict[Slot, frozenset[str]] = {}
     for slot, values in want.items():
         # Wanted by us, and somebody else's already: it stays theirs.
         ours = values - (have.get(slot, frozenset()) - owned.get(slot, frozenset()))
         if ours and (owned.get(slot) or slot not in have):
-            found[slot] = ours
-    return found
+            after[slot] = ours
+    return after
 
 
 def _merge(
