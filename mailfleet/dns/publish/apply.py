@@ -75,7 +75,8 @@ def publish(
     """
     publication.refuse()
     outcome: list[ZoneOutcome] = [
-        ZoneOutcome(one.zone, one.label, "stopped", one.problem) for one in publication.unread
+        ZoneOutcome(unread.zone, unread.label, "stopped", unread.problem)
+        for unread in publication.unread
     ]
     unready: set[Key] = set()
     for planned in publication.zones:

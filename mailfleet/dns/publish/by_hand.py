@@ -60,7 +60,9 @@ def planned(zone: str, wanted: Sequence[RRset], answers: Answers) -> ZonePlan:
     except MailfleetError as error:
         snapshot, unknown = Snapshot(zone, (), content=None), str(error)
     # Whoever keeps the zone decides about what stands in the way, and is shown it.
-    in_the_way = [f"{one.name}/{one.type}" for one in plan(snapshot, wanted).conflicts]
+    in_the_way = [
+        f"{conflict.name}/{conflict.type}" for conflict in plan(snapshot, wanted).conflicts
+    ]
     complete = plan(snapshot, wanted, adopt=in_the_way)
     keys = frozenset(record.key for record in wanted)
     return ZonePlan(driver, complete, snapshot, wanted=keys, by_hand=True, unknown=unknown)
@@ -79,8 +81,10 @@ def answers_of(resolver: Resolver) -> Answers:
         if not servers:
             raise MailfleetError("; ".join(f"{text}; {remedy}" for text, remedy in problems))
         with ThreadPoolExecutor(_THREADS) as pool:
-            found = pool.map(lambda one: _answered(servers, one, resolver.dnspython), wanted)
-            return tuple(record for record in found if record.values)
+            records = pool.map(
+                lambda record: _answered(servers, record, resolver.dnspython), wanted
+            )
+            return tuple(record for record in records if record.values)
 
     return answers
 
@@ -100,5 +104,5 @@ def _answered(
             silent = f"{server} does not answer for {record.name} {record.type}: {error}"
     if not answers:
         raise MailfleetError(silent, "see whether the server is reachable from here")
-    values = next((found for found in answers if difference(record, found)), answers[0])
+    values = next((answer for answer in answers if difference(record, answer)), answers[0])
     return RRset(*record.key, record.ttl, tuple(sorted(set(values))))

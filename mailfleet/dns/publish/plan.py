@@ -89,7 +89,7 @@ class Publication:
     def problems(self) -> tuple[str, ...]:
         """Why not everything will be as the fleet wants it; empty where it will."""
         stopped = [f"{e.plan.zone}: {text}" for e in self.zones for text in e.problems]
-        return (*stopped, *(f"{one.zone}: {one.problem}" for one in self.unread))
+        return (*stopped, *(f"{unread.zone}: {unread.problem}" for unread in self.unread))
 
     @property
     def is_empty(self) -> bool:
@@ -124,9 +124,10 @@ def relying(needs: Needs, unready: Collection[Key], unread: Iterable[UnreadZone]
     For those of zones that could not be read, which may well be there, PTR records wait alone: a
     receiver takes a wrong one for a bad sign, and none for no sign.
     """
-    unknown = {key for one in unread for key in one.wanted}
-    found = {k: cause for k, cause in waiting(needs, unknown).items() if k[1] == "PTR"}
-    found |= waiting(needs, unready)
+    unknown = {key for zone in unread for key in zone.wanted}
+    causes = {k: cause for k, cause in waiting(needs, unknown).items() if k[1] == "PTR"}
+    causes |= waiting(needs, unready)
     return {
-        key: f"waits for {' '.join(cause)}, which is not as planned" for key, cause in found.items()
+        key: f"waits for {' '.join(cause)}, which is not as planned"
+        for key, cause in causes.items()
     }

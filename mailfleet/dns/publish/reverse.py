@@ -28,10 +28,10 @@ PtrRecords = Mapping[Address, PtrRecord]
 def by_provider(fleet: Fleet, ptr_records: PtrRecords) -> dict[ProviderSettings | None, PtrRecords]:
     """The records by who serves the address, None for those of nobody that we could ask."""
     serving = {a: host.reverse_dns for host in fleet.hosts for a in host.all_addresses}
-    found: dict[ProviderSettings | None, dict[Address, PtrRecord]] = {}
+    groups: dict[ProviderSettings | None, dict[Address, PtrRecord]] = {}
     for address, record in ptr_records.items():
-        found.setdefault(serving[address], {})[address] = record
-    return dict(found)
+        groups.setdefault(serving[address], {})[address] = record
+    return dict(groups)
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,15 @@ def real(fleet: Fleet, ptr_records: PtrRecords) -> frozenset[Address]:
 def located(ptr_records: PtrRecords, known: Collection[Address], lookup: Lookup | None) -> Located:
     """Follow the aliases of the addresses that are in `known`, all asked side by side."""
     asked = {a: record.owner for a, record in ptr_records.items() if lookup and a in known}
-    found = dict(ptr_records)
+    records = dict(ptr_records)
     unknown: dict[Address, str] = {}
     answers = _side_by_side(lambda name: _end(name, lookup), asked.values())
     for address, answer in zip(asked, answers, strict=True):
         if isinstance(answer, LookupFailedError):
             unknown[address] = answer.problem
         else:
-            found[address] = replace(ptr_records[address], owner=answer)
-    return Located(found, unknown)
+            records[address] = replace(ptr_records[address], owner=answer)
+    return Located(records, unknown)
 
 
 def by_zone(
@@ -78,10 +78,10 @@ def by_zone(
     """
     owners = {a: record.owner for a, record in ptr_records.items()}
     zones = driver.reverse_zones(owners) if isinstance(driver, ReverseZones) else {}
-    found: dict[str, list[RRset]] = {}
+    rrsets: dict[str, list[RRset]] = {}
     for address, zone in zones.items():
-        found.setdefault(zone, []).append(ptr_records[address].rrset)
-    return found, {a: record for a, record in ptr_records.items() if a not in zones}
+        rrsets.setdefault(zone, []).append(ptr_records[address].rrset)
+    return rrsets, {a: record for a, record in ptr_records.items() if a not in zones}
 
 
 def requests(

@@ -29,9 +29,9 @@ def spf_limit_problems(
         except LookupFailedError as error:
             yield name, f"SPF of {name}: look-ups not counted, {error.problem}", False
             continue
-        if found := budget.problems(tree):
+        if problems := budget.problems(tree):
             drawn = "\n".join(f"    {line}" for line in budget.drawn(tree))
             remedy = (
                 f"every receiver would answer permerror; shorten includes in [spf] of {domain.name}"
             )
-            yield name, f"SPF of {name} {'; '.join(found)}. {remedy}\n{drawn}", True
+            yield name, f"SPF of {name} {'; '.join(problems)}. {remedy}\n{drawn}", True
