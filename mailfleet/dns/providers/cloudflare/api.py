@@ -59,10 +59,10 @@ class Calls:
         filters: dict[str, Any] = {"name": name} if name else {}
 
         def call() -> tuple[list[dict[str, Any]], int]:
-            found = self._client.zones.list(
+            answer = self._client.zones.list(
                 page=page, per_page=_ZONES_PER_PAGE, order="name", **filters
             )
-            return _rows(found), _pages(found, page, _ZONES_PER_PAGE)
+            return _rows(answer), _pages(answer, page, _ZONES_PER_PAGE)
 
         listed, pages = self._read(call, what)
         return [_zone_info(entry) for entry in listed], pages
@@ -90,10 +90,10 @@ class Calls:
         while page <= pages:
 
             def call(page: int = page) -> tuple[list[dict[str, Any]], int]:
-                found = self._client.dns.records.list(
+                answer = self._client.dns.records.list(
                     zone_id=zone.id, page=page, per_page=_RECORDS_PER_PAGE
                 )
-                return _rows(found), _pages(found, page, _RECORDS_PER_PAGE)
+                return _rows(answer), _pages(answer, page, _RECORDS_PER_PAGE)
 
             listed, pages = self._read(call, f"read the zone {zone.name}")
             yield from listed
@@ -159,9 +159,9 @@ def open_client(token: Secret, endpoint: str, timeout: float) -> cloudflare.Clou
     )
 
 
-def _rows(found: Any) -> list[dict[str, Any]]:
+def _rows(answer: Any) -> list[dict[str, Any]]:
     """What a page lists. ValueError where it is no page: the SDK checks no answer."""
-    result = getattr(found, "result", None)
+    result = getattr(answer, "result", None)
     if not isinstance(result, list):
         raise ValueError("not a list")
     rows = [row.to_dict() for row in result]
@@ -170,12 +170,12 @@ def _rows(found: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def _pages(found: Any, page: int, per_page: int) -> int:
+def _pages(answer: Any, page: int, per_page: int) -> int:
     """How many pages there are. The SDK's own iteration asks until it gets an empty one."""
-    extra = (found.result_info.model_extra or {}) if found.result_info else {}
+    extra = (answer.result_info.model_extra or {}) if answer.result_info else {}
     if "total_pages" in extra:
         return int(extra["total_pages"])
-    return page + 1 if len(found.result) >= per_page else page
+    return page + 1 if len(answer.result) >= per_page else page
 
 
 def _zone_info(entry: dict[str, Any]) -> ZoneInfo:

@@ -36,7 +36,7 @@ class Write:
 
     def body(self) -> dict[str, Any]:
         """What the API takes. `proxied` is always said: a zone can have another default."""
-        found = {
+        fields = {
             "name": self.name,
             "type": self.type,
             "ttl": AUTOMATIC if self.proxied else self.ttl,
@@ -44,8 +44,8 @@ class Write:
             **fields_of(self.type, self.value),
         }
         if self.type in PROXIABLE:
-            found["proxied"] = self.proxied
-        return {**self.over.kept, **found, "id": self.over.id} if self.over else found
+            fields["proxied"] = self.proxied
+        return {**self.over.kept, **fields, "id": self.over.id} if self.over else fields
 
     def matches(self, record: Record) -> bool:
         """Whether the record at Cloudflare is this one."""
@@ -97,11 +97,11 @@ def batches(plan: Plan, records: ZoneRecords) -> list[Batch]:
     for key in dict.fromkeys([*changes, *((slot.name, slot.type) for slot in sorted(moved))]):
         part = _Part(records, after)
         part.work_out(key, changes.get(key))
-        made = Batch(tuple(part.deletes), tuple(part.puts), tuple(part.posts))
+        batch = Batch(tuple(part.deletes), tuple(part.puts), tuple(part.posts))
         if parts and parts[-1][0] == key[0]:
-            parts[-1] = key[0], parts[-1][1] + made
+            parts[-1] = key[0], parts[-1][1] + batch
         else:
-            parts.append((key[0], made))
+            parts.append((key[0], batch))
     return list(_packed(part for _, part in parts if len(part)))
 
 
@@ -151,8 +151,8 @@ class _Part:
         if leaving:
             same = (at for at, record in enumerate(leaving) if record.value == value)
             over = leaving.pop(next(same, 0))
-        made = self._write(new.name, new.type, value, new.ttl, over)
-        (self.puts if over else self.posts).append(made)
+        write = self._write(new.name, new.type, value, new.ttl, over)
+        (self.puts if over else self.posts).append(write)
 
     def _write(self, name: str, rtype: str, value: str, ttl: int, over: Record | None) -> Write:
         ours = over is not None and self.rules.is_ours(over.comment)

@@ -113,8 +113,8 @@ class Cloudflare:
 
     def reverse_zones(self, reverse_names: Mapping[Address, str]) -> dict[Address, str]:
         """The account's own zones below in-addr.arpa and ip6.arpa, or of RFC 2317."""
-        found = {address: self._zones.enclosing(name) for address, name in reverse_names.items()}
-        return {address: zone for address, zone in found.items() if zone is not None}
+        zones = {address: self._zones.enclosing(name) for address, name in reverse_names.items()}
+        return {address: zone for address, zone in zones.items() if zone is not None}
 
     def _list(self, zone: ZoneInfo) -> ZoneRecords:
         return ZoneRecords(zone.name, map(record_of, self._calls.records(zone)), self._rules)

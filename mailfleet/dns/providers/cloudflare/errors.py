@@ -78,18 +78,18 @@ def _reason(error: Failure) -> tuple[str, str]:
                 "wait five minutes, then run the command again"
             )
         case cloudflare.PermissionDeniedError():
-            return f"the token may not do that ({_said(error)})", (
+            return f"the token may not do that ({_reply(error)})", (
                 f"give the token in {token} the permissions Zone:Read and DNS:Edit, and the zone "
                 "among its zone resources; a zone that is only minutes old may refuse as well"
             )
         case cloudflare.AuthenticationError():
-            return f"it does not accept the token ({_said(error)})", _new_token(token)
+            return f"it does not accept the token ({_reply(error)})", _new_token(token)
         case cloudflare.APIStatusError() if codes(error) & _TOKEN_CODES:
-            return f"it does not accept the token ({_said(error)})", _new_token(token)
+            return f"it does not accept the token ({_reply(error)})", _new_token(token)
         case cloudflare.InternalServerError():
-            return _said(error), _SAYS_LITTLE
+            return _reply(error), _SAYS_LITTLE
         case cloudflare.APIStatusError():
-            return _said(error), "change what it objects to, in the domain file or at Cloudflare"
+            return _reply(error), "change what it objects to, in the domain file or at Cloudflare"
     return "its answer cannot be understood", _SAYS_LITTLE
 
 
@@ -97,6 +97,6 @@ def _new_token(token: str) -> str:
     return f"compare {token} with the token at Cloudflare, and whether it has expired"
 
 
-def _said(error: cloudflare.APIStatusError) -> str:
+def _reply(error: cloudflare.APIStatusError) -> str:
     texts = [f"{entry.message} [{entry.code}]" for entry in error.errors or () if entry.message]
     return f"HTTP {error.status_code}" + (f": {'; '.join(texts)}" if texts else "")

@@ -114,7 +114,7 @@ class ZoneRecords:
 
     def snapshot(self) -> Snapshot[ZoneRecords]:
         """The zone for a plan."""
-        found: list[RRset] = []
+        rrsets: list[RRset] = []
         owned: dict[Slot, set[str]] = {}
         for key in sorted(self._by_key):
             records = self._by_key[key]
@@ -122,9 +122,9 @@ class ZoneRecords:
             for record in own:
                 owned.setdefault(self.slot(record), set()).add(self.shown(record))
             values = tuple(sorted({self.shown(record) for record in records}))
-            found.append(RRset(*key, self._ttl(records, own), values))
+            rrsets.append(RRset(*key, self._ttl(records, own), values))
         ours = {slot: frozenset(values) for slot, values in owned.items()}
-        return Snapshot(self.zone, tuple(found), ours, content=self)
+        return Snapshot(self.zone, tuple(rrsets), ours, content=self)
 
     def same_at(self, names: Collection[str], other: ZoneRecords) -> bool:
         """Whether both hold the same at these names."""

@@ -20,7 +20,7 @@ class Zones:
         """
         self._calls = calls
         self._expected = expected
-        self._found: dict[str, list[ZoneInfo]] = {}
+        self._zones: dict[str, list[ZoneInfo]] = {}
         self._listed = self._complete = False
         self._reverse: frozenset[str] | None = None
 
@@ -28,9 +28,9 @@ class Zones:
         """The zone of that name. MailfleetError where the token cannot see it."""
         if not self._listed and self._expected > 1:
             self._list()
-        if name not in self._found and not self._complete:
-            self._found[name] = self._by_name(name)
-        return _one(name, self._found.get(name, []))
+        if name not in self._zones and not self._complete:
+            self._zones[name] = self._by_name(name)
+        return _zone_named(name, self._zones.get(name, []))
 
     def enclosing(self, name: str) -> str | None:
         """The reverse zone in which a name of in-addr.arpa or ip6.arpa lies."""
@@ -39,11 +39,11 @@ class Zones:
         return enclosing(name, self._reverse)
 
     def _by_name(self, name: str) -> list[ZoneInfo]:
-        found, _ = self._calls.zones(name=name)
+        zones, _ = self._calls.zones(name=name)
         # The API shows the U-labels of a name, and may know it by them alone.
-        if not found and (shown := u_labels(name)) != name:
-            found, _ = self._calls.zones(name=shown)
-        return [zone for zone in found if zone.name == name]
+        if not zones and (shown := u_labels(name)) != name:
+            zones, _ = self._calls.zones(name=shown)
+        return [zone for zone in zones if zone.name == name]
 
     def _list(self) -> None:
         self._listed = True
@@ -51,17 +51,17 @@ class Zones:
         while page <= pages:
             zones, pages = self._calls.zones(page)
             for zone in zones:
-                self._found.setdefault(zone.name, []).append(zone)
+                self._zones.setdefault(zone.name, []).append(zone)
             if page == 1 and pages > self._expected:
                 # A zone of the same name in another account could stand on the next page.
-                del self._found[zones[-1].name]
+                del self._zones[zones[-1].name]
                 return
             page += 1
         self._complete = True
 
     def _reverse_zones(self) -> list[ZoneInfo]:
         if self._complete:
-            every = [zone for same in self._found.values() for zone in same]
+            every = [zone for same in self._zones.values() for zone in same]
             return [zone for zone in every if zone.name.endswith(".arpa")]
         zones, pages = self._calls.zones(name="ends_with:.arpa")
         for page in range(2, pages + 1):
@@ -71,31 +71,33 @@ class Zones:
 
 def problems_of(zone: ZoneInfo) -> tuple[str, ...]:
     """Why a zone cannot, or must not, be written."""
-    found = []
+    problems = []
     if zone.type == "secondary":
-        found.append("it is a secondary zone at Cloudflare; publish at its primary server instead")
+        problems.append(
+            "it is a secondary zone at Cloudflare; publish at its primary server instead"
+        )
     elif zone.type != "full":
-        found.append(
+        problems.append(
             f"it is a {zone.type} zone at Cloudflare, which public DNS does not ask for mail "
             "records; publish where its name servers are, or convert it to a full zone"
         )
     if zone.status == "moved":
-        found.append(
+        problems.append(
             "its name servers are no longer Cloudflare's; delegate it to them again, or name "
             "the provider that serves it in [dns]"
         )
     if zone.paused:
-        found.append("it is paused at Cloudflare; resume it there (Overview, Advanced Actions)")
+        problems.append("it is paused at Cloudflare; resume it there (Overview, Advanced Actions)")
     # Where Cloudflare lists no permissions, the first write will tell.
     if zone.permissions and _EDIT not in zone.permissions:
-        found.append(
+        problems.append(
             f"the token in {variable(SECRET)} may read, but not change it; "
             "give it the permission DNS:Edit for this zone"
         )
-    return tuple(found)
+    return tuple(problems)
 
 
-def _one(name: str, zones: list[ZoneInfo]) -> ZoneInfo:
+def _zone_named(name: str, zones: list[ZoneInfo]) -> ZoneInfo:
     if not zones:
         problem = f"Cloudflare shows no zone {name} to the token in {variable(SECRET)}"
         hint = (
