@@ -32,16 +32,16 @@ class ZoneApi:
                     return None
                 raise
 
-        found = self._connection.ask(f"read {name}", get)
-        if found is None:
+        zone = self._connection.ask(f"read {name}", get)
+        if zone is None:
             raise missing(name)
-        if found.mode == ApiZone.MODE_SECONDARY:
+        if zone.mode == ApiZone.MODE_SECONDARY:
             raise secondary(name)
-        return found
+        return zone
 
     def rrsets(self, zone: str, api: ApiZone) -> ApiRRsets:
         zones = self._connection.client.zones
-        found: dict[tuple[str, str], ApiRRset] = {}
+        rrsets: dict[tuple[str, str], ApiRRset] = {}
         page: int | None = 1
         while page:
             get = partial(zones.get_rrset_list, api, page=page, per_page=_PAGE)
@@ -49,10 +49,10 @@ class ZoneApi:
             for rrset in answer.rrsets:
                 if not _is_maintained(rrset.data_model):
                     entry = from_api(rrset.data_model, zone, api.ttl or 0)
-                    found[entry.rrset.key] = entry
+                    rrsets[entry.rrset.key] = entry
             pagination = answer.meta.pagination
             page = pagination.next_page if pagination else None
-        return found
+        return rrsets
 
     def rrset(self, zone: str, api: ApiZone, name: str, rtype: str) -> ApiRRset | None:
         """One RRset as it is now; None where it is not there."""
@@ -67,8 +67,8 @@ class ZoneApi:
                     return None
                 raise
 
-        found = self._connection.ask(f"read {name} {rtype} in {zone}", get)
-        return from_api(found, zone, api.ttl or 0) if found else None
+        rrset = self._connection.ask(f"read {name} {rtype} in {zone}", get)
+        return from_api(rrset, zone, api.ttl or 0) if rrset else None
 
 
 def _is_maintained(rrset: ZoneRRSet) -> bool:

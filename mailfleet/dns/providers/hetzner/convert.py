@@ -68,14 +68,14 @@ class Mark:
 
     def owned(self, rrsets: Iterable[ApiRRset]) -> Owned:
         """Our values, by their comments. The label alone tells nothing: others may add values."""
-        found: dict[Slot, set[str]] = {}
+        owned: dict[Slot, set[str]] = {}
         for entry in rrsets:
             name, rtype = entry.rrset.key
             ours = [record for record in entry.records if record.comment == self.comment]
             for record in ours:
                 value = canonical(rtype, record.value)
-                found.setdefault(slot_of(name, rtype, value), set()).add(value)
-        return {slot: frozenset(values) for slot, values in found.items()}
+                owned.setdefault(slot_of(name, rtype, value), set()).add(value)
+        return {slot: frozenset(values) for slot, values in owned.items()}
 
 
 def from_api(found: ZoneRRSet, zone: str, zone_ttl: int) -> ApiRRset:

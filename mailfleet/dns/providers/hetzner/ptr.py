@@ -105,9 +105,9 @@ def _holding(networks: _Networks, address: Address) -> _Network | None:
     """The smallest network with the address; by its length, since a fleet has thousands."""
     own = ip_network(str(address))
     for length in (own.prefixlen, 64):
-        if length <= own.prefixlen and (found := networks.get(own.supernet(new_prefix=length))):
-            return found
-    return next((found for net, found in networks.items() if address in net), None)
+        if length <= own.prefixlen and (network := networks.get(own.supernet(new_prefix=length))):
+            return network
+    return next((entry for net, entry in networks.items() if address in net), None)
 
 
 def _ip(holder: BoundPrimaryIP | BoundFloatingIP) -> _Network:

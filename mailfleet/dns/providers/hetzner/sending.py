@@ -83,11 +83,11 @@ class Sender:
     def _adopt_running(self, write: Write) -> None:
         """Wait for the action whose number got lost with its answer."""
         zones = self._connection.client.zones
-        found = self._connection.ask(
+        actions = self._connection.ask(
             f"follow the changes to {self._zone.name}",
             lambda: zones.get_actions_list(self._zone, status=["running"], per_page=50).actions,
         )
-        for action in found:
+        for action in actions:
             self.actions.add(action, str(write))
 
     def _request(self, write: Write) -> BoundAction | None:

@@ -71,8 +71,8 @@ def claims(plan: Plan, rrsets: ApiRRsets) -> tuple[Change, ...]:
     changed = {change.key for change in plan.changes}
     claimed = plan.owned_after.keys() - plan.owned_before.keys()
     keys = {(slot.name, slot.type) for slot in claimed}
-    found = (rrsets[key].rrset for key in sorted(keys - changed) if key in rrsets)
-    return tuple(Change(rrset, rrset) for rrset in found)
+    adopted = (rrsets[key].rrset for key in sorted(keys - changed) if key in rrsets)
+    return tuple(Change(rrset, rrset) for rrset in adopted)
 
 
 def writes(
@@ -139,14 +139,14 @@ def _target(
     known: dict[str, list[Record]] = {}
     for record in before:
         known.setdefault(canonical(key[1], record.value), []).append(record)
-    found: list[Record] = []
+    records: list[Record] = []
     for value in new.values if new else ():
         existing = known.get(value) or [Record(value)]
         if value in owned.get(slot_of(*key, value), ()):
-            found.append(Record(existing[0].value, mark.comment))
+            records.append(Record(existing[0].value, mark.comment))
         else:
-            found += existing
-    return tuple(found)
+            records += existing
+    return tuple(records)
 
 
 def _comments(rtype: str, records: tuple[Record, ...]) -> Mapping[str, str]:
