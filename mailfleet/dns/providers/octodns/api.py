@@ -34,8 +34,8 @@ class Arguments:
 
         Nor as repr() and URLs write them, nor single lines of one that has several.
         """
-        for found in self.secrets.values():
-            plain = found.reveal()
+        for argument in self.secrets.values():
+            plain = argument.reveal()
             lines = [line for line in plain.splitlines() if len(line) >= _TELLING]
             for form in (
                 plain,
@@ -79,14 +79,14 @@ def part(name: str) -> Any:
     """A module of octoDNS, which is an optional extra; MailfleetError where it is missing."""
     try:
         version = str(import_module("octodns").__version__)
-        found = import_module(name)
+        module = import_module(name)
     except ImportError:
         problem = "provider octodns needs octoDNS, which is not installed"
         raise MailfleetError(problem, f"install it: {_EXTRA}") from None
     if tuple(int(digit) for digit in version.split(".")[:2]) < _SINCE:
         problem = f"octoDNS {version} is too old for mailfleet"
         raise MailfleetError(problem, f"upgrade it: {_EXTRA} --upgrade")
-    return found
+    return module
 
 
 def provider_class(path: str) -> Any:

@@ -23,12 +23,12 @@ def empty_zone(zone: str) -> Any:
 
 def rrset_of(record: Any) -> RRset:
     """One of octoDNS's records as an RRset; what cannot be parsed stays as it is."""
-    found = record.to_rrset()
-    kind = str(found._type)
+    rrset = record.to_rrset()
+    kind = str(rrset._type)
     # Which of several answers a dynamic record gives, no value tells.
     mark = " (dynamic)" if getattr(record, "dynamic", False) else ""
-    values = sorted({_canonical(kind, str(text)) + mark for text in found.rdatas})
-    return RRset(_name(str(found.name)), kind, int(found.ttl), tuple(values))
+    values = sorted({_canonical(kind, str(text)) + mark for text in rrset.rdatas})
+    return RRset(_name(str(rrset.name)), kind, int(rrset.ttl), tuple(values))
 
 
 def record_of(zone: Any, record: RRset) -> Any:

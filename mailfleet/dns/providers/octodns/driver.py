@@ -63,7 +63,7 @@ class OctoDns:
         self._fleet = fleet
         self._sleep = sleep
         provider = provider_class(given.path)
-        secrets = {name: found.reveal() for name, found in given.secrets.items()}
+        secrets = {name: secret.reveal() for name, secret in given.secrets.items()}
         with explained(given, "open the provider"):
             self._provider = provider("mailfleet", **given.plain, **secrets)
             # We leave the root's name servers out on purpose.
@@ -103,8 +103,8 @@ class OctoDns:
             return {}
         with explained(self._given, "list the zones"):
             zones = frozenset(canonical_name(str(name)) for name in self._provider.list_zones())
-        found = {address: enclosing(name, zones) for address, name in reverse_names.items()}
-        return {address: zone for address, zone in found.items() if zone is not None}
+        by_address = {address: enclosing(name, zones) for address, name in reverse_names.items()}
+        return {address: zone for address, zone in by_address.items() if zone is not None}
 
     def _unchanged(self, plan: Plan, before: _PopulatedZone, now: _PopulatedZone) -> None:
         for change in plan.changes:
@@ -112,15 +112,15 @@ class OctoDns:
                 raise changed_meanwhile(self._given, plan.zone, " ".join(change.key))
 
     def _populated(self, zone: str) -> _PopulatedZone:
-        found = empty_zone(zone)
+        existing = empty_zone(zone)
         with explained(self._given, f"read the zone {zone}"):
-            exists = self._provider.populate(found, target=True, lenient=True)
-            records = {one.key: one for one in map(rrset_of, found.records)}
+            exists = self._provider.populate(existing, target=True, lenient=True)
+            records = {record.key: record for record in map(rrset_of, existing.records)}
         if exists is False:
             # octoDNS itself would create it.
             problem = f"{self._given.path} has no zone {zone}"
             raise MailfleetError(problem, "create it there, or set zone in [dns] to one that is")
-        return _PopulatedZone(found, records)
+        return _PopulatedZone(existing, records)
 
     def _step(self, zone: str, now: _PopulatedZone, changes: Sequence[Change]) -> _PopulatedZone:
         if not changes:
@@ -150,12 +150,12 @@ class OctoDns:
     def _list_changes(self, zone: str, now: _PopulatedZone, owned: Owned) -> list[Change]:
         lists = [r for r in now.records.values() if r.type == "TXT" and is_list(r.name, zone)]
         before = {record.name: record for record in lists}
-        found = []
+        changes = []
         for new in write_list(zone, self._fleet, owned, lists, _LIST_TTL):
             old = before.get(new.name)
             if old is None or old.values != new.values:
-                found.append(Change(old, new if new.values else None))
-        return [change for change in found if change.old or change.new]
+                changes.append(Change(old, new if new.values else None))
+        return [change for change in changes if change.old or change.new]
 
 
 def _key(change: Any) -> tuple[str, str]:
