@@ -87,12 +87,12 @@ class NameServer:
                     query, self.peer.server, timeout=_TIMEOUT, port=self.peer.port
                 )
             self._note("SOA", at.to_text(omit_final_dot=True), answer)
-            for found in (*answer.answer, *answer.authority):
+            for rrset in (*answer.answer, *answer.authority):
                 # A CNAME at the name brings the SOA of its target (RFC 2317).
-                inside = full.is_subdomain(found.name) and found.name.to_text() not in _ROOTS
-                if found.rdtype == dns.rdatatype.SOA and inside:
-                    return found.name.canonicalize().to_text(omit_final_dot=True)
-                if found.rdtype == dns.rdatatype.NS and inside and not answer.answer:
+                inside = full.is_subdomain(rrset.name) and rrset.name.to_text() not in _ROOTS
+                if rrset.rdtype == dns.rdatatype.SOA and inside:
+                    return rrset.name.canonicalize().to_text(omit_final_dot=True)
+                if rrset.rdtype == dns.rdatatype.NS and inside and not answer.answer:
                     return None  # delegated to another server
             if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
                 return None

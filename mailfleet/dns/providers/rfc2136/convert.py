@@ -96,12 +96,12 @@ def _rdatas(
 
 def _list_changes(zone: str, lists: Sequence[RRset], owned: Owned, fleet: str) -> list[Change]:
     before = {record.name: record for record in lists}
-    found = []
+    changes = []
     for new in write_list(zone, fleet, owned, lists, _LIST_TTL):
         old = before.get(new.name)
         if old is None or old.values != new.values:
-            found.append(Change(old, new if new.values else None))
-    return [change for change in found if change.old or change.new]
+            changes.append(Change(old, new if new.values else None))
+    return [change for change in changes if change.old or change.new]
 
 
 def _chunks(changes: Iterable[Change]) -> Iterator[list[Change]]:

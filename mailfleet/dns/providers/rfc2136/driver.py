@@ -60,10 +60,10 @@ class Rfc2136:
 
     def read(self, zone: str) -> Snapshot[Transfer]:
         """The zone by AXFR (RFC 5936)."""
-        found, exact = records(zone, self._server.transfer(zone))
-        lists = tuple(r for r in found if r.type == "TXT" and is_list(r.name, zone))
-        owned = read_list(zone, self._fleet, found)
-        shown = tuple(r for r in found if r not in lists)
+        rrsets, exact = records(zone, self._server.transfer(zone))
+        lists = tuple(r for r in rrsets if r.type == "TXT" and is_list(r.name, zone))
+        owned = read_list(zone, self._fleet, rrsets)
+        shown = tuple(r for r in rrsets if r not in lists)
         return Snapshot(zone, shown, owned, content=Transfer(lists, exact))
 
     def audit(self, plan: Plan, snapshot: Snapshot[Transfer]) -> tuple[Refusal, ...]:  # noqa: ARG002
