@@ -19,7 +19,7 @@ class BodyHash:
     def __init__(self, form: str) -> None:
         self._relaxed = form == "relaxed"
         self._hash = hashlib.sha256()
-        self._held = b""
+        self._pending = b""
         """The end of the last piece whose meaning the next one decides: a space, a CR."""
         self._empty_lines = 0
         """Line ends that count only if something follows."""
@@ -28,11 +28,11 @@ class BodyHash:
 
     def update(self, piece: bytes) -> None:
         """Take the next octets; lines end with CRLF."""
-        self._take(self._held + piece, last=False)
+        self._take(self._pending + piece, last=False)
 
     def digest(self) -> bytes:
         """The hash; no further piece may follow."""
-        self._take(self._held, last=True)
+        self._take(self._pending, last=True)
         # A last line without an end gets one. An empty body is one line in "simple", none in "relaxed".
         if self.octets or not self._relaxed:
             self._add(b"\r\n")
@@ -41,8 +41,8 @@ class BodyHash:
     def _take(self, data: bytes, *, last: bool) -> None:
         if self._relaxed:
             data = _RUN.sub(b" ", data).replace(b" \r\n", b"\r\n")
-        self._held = b"" if last else _undecided(data)
-        data = data[: len(data) - len(self._held)]
+        self._pending = b"" if last else _undecided(data)
+        data = data[: len(data) - len(self._pending)]
         ends = _count_ends(data[len(data.rstrip(b"\r\n")) :])
         text = data[: len(data) - 2 * ends]
         if text:

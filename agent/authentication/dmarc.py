@@ -50,8 +50,8 @@ def parse(text: str) -> Record | None:
         return None
     tags: dict[str, str] = {}
     for part in text.split(";"):
-        name, found, value = part.partition("=")
-        if found:
+        name, equals, value = part.partition("=")
+        if equals:
             tags.setdefault(name.strip().lower(), value.strip())
     return Record(
         strict_dkim=tags.get("adkim", "r").lower() == "s",
@@ -72,14 +72,14 @@ def names(domain: str) -> Iterator[str]:
 
 def walk(domain: str, lookup: Lookup) -> dict[str, Record]:
     """The policies at `domain` and above it, in that order; several at one name are none."""
-    found: dict[str, Record] = {}
+    policies: dict[str, Record] = {}
     for name in names(domain):
         records = [record for record in map(parse, lookup(f"_dmarc.{name}")) if record]
         if len(records) == 1:
-            found[name] = records[0]
+            policies[name] = records[0]
             if records[0].public_suffix in ("y", "n"):
                 break
-    return found
+    return policies
 
 
 def organizational(domain: str, records: dict[str, Record]) -> str:

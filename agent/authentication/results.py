@@ -110,7 +110,7 @@ class Arrival:
         """All headers have been seen: from now on the signatures' forms of the body are hashed."""
         if self.signatures is None:
             self.signatures = [] if self.is_too_large else signatures(self.headers)
-            forms = {one.body_form for one in self.signatures if not one.problem}
+            forms = {signature.body_form for signature in self.signatures if not signature.problem}
             self.bodies = {form: BodyHash(form) for form in forms & {"simple", "relaxed"}}
 
     def results(self, host: str, ask: Ask) -> str:
@@ -122,7 +122,9 @@ class Arrival:
         lines = [f"{host}", f"spf={spf_result}{sender.property}"]
         lines += [_line(result) for result in keys]
         identifiers = [Identifier("spf", sender.name, spf_result)] if sender.name else []
-        identifiers += [Identifier("dkim", one.domain, one.result) for one in keys if one.domain]
+        identifiers += [
+            Identifier("dkim", result.domain, result.result) for result in keys if result.domain
+        ]
         lines.append(self._dmarc(identifiers, ask))
         return ";\n\t".join(lines)
 
@@ -131,11 +133,11 @@ class Arrival:
             return [Result("policy", "the header is too large")]
         left = _deadline(_DKIM)
         digests = {form: body.digest() for form, body in self.bodies.items()}
-        found = [
-            one.result(self.bodies, digests, lambda name: _texts(ask(name, "TXT", left())))
-            for one in self.signatures or []
+        results = [
+            signature.result(self.bodies, digests, lambda name: _texts(ask(name, "TXT", left())))
+            for signature in self.signatures or []
         ]
-        return found or [Result("none")]
+        return results or [Result("none")]
 
     def _dmarc(self, identifiers: list[Identifier], ask: Ask) -> str:
         values = [value for name, value in self.headers if name.lower() == b"from"]

@@ -52,14 +52,14 @@ def lineage(name: str) -> Material | None:
     """What certbot holds under `name`; None where it holds nothing that can be read."""
     folder = pathlib.Path(CERTBOT, "live", name)
     try:
-        found = Material(
+        material = Material(
             (folder / "privkey.pem").read_text("ascii"),
             (folder / "fullchain.pem").read_text("ascii"),
         )
-        _ = found.leaf
+        _ = material.leaf
     except (OSError, ValueError):
         return None
-    return found
+    return material
 
 
 def directory_of(name: str) -> str:
@@ -125,8 +125,10 @@ def problem(material: Material, *, public: bool) -> str:
             text=True,
             check=False,
         )
-    said = [line for line in (done.stderr + done.stdout).splitlines() if line.startswith("error ")]
-    return (said[0] if said else "openssl does not accept the chain") if done.returncode else ""
+    errors = [
+        line for line in (done.stderr + done.stdout).splitlines() if line.startswith("error ")
+    ]
+    return (errors[0] if errors else "openssl does not accept the chain") if done.returncode else ""
 
 
 def _fits(material: Material) -> bool:
@@ -155,8 +157,8 @@ def serving() -> Certificate | None:
     try:
         text = pathlib.Path(WEB_CHAIN).read_text("ascii")
         begin = text.index("-----BEGIN CERTIFICATE-----")
-        found = Material(text[:begin], text[begin:])
-        return described(found) if _fits(found) else None
+        material = Material(text[:begin], text[begin:])
+        return described(material) if _fits(material) else None
     except (OSError, ValueError):
         return None
 
@@ -250,7 +252,7 @@ def adopt(name: str) -> bool:
 def _utc(certificate: x509.Certificate, name: str) -> dt.datetime:
     # Before version 42 of python3-cryptography there are only times without a zone.
     if hasattr(certificate, f"{name}_utc"):
-        found: dt.datetime = getattr(certificate, f"{name}_utc")
-        return found
+        aware: dt.datetime = getattr(certificate, f"{name}_utc")
+        return aware
     naive: dt.datetime = getattr(certificate, name)
     return naive.replace(tzinfo=dt.UTC)

@@ -60,7 +60,8 @@ def run(config: Config, settled: str, *, forced: bool = False, timer: bool = Fal
         before = files.content(files.CHAIN)
         try:
             ordered = [
-                _obtain(config, one, state, forced=forced, timer=timer) for one in config.lineages
+                _obtain(config, lineage, state, forced=forced, timer=timer)
+                for lineage in config.lineages
             ]
             # Where nothing was ordered, none of the failures has been made good.
             if any(ordered):
@@ -85,8 +86,8 @@ def run(config: Config, settled: str, *, forced: bool = False, timer: bool = Fal
 
 def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool, timer: bool) -> bool:
     """Order one certificate if need be, and tell if it was; NotGoodError where it cannot be had."""
-    held = files.lineage(lineage.name)
-    present = files.described(held, files.directory_of(lineage.name)) if held else None
+    material = files.lineage(lineage.name)
+    present = files.described(material, files.directory_of(lineage.name)) if material else None
     reason = order.need(present, config, _now(), forced=forced)
     if not reason:
         return False
@@ -96,20 +97,20 @@ def _obtain(config: Config, lineage: Lineage, state: State, *, forced: bool, tim
         raise NotGoodError(order.paused(state, until, RUN if timer else ""))
     # A peer that is down for weeks must not be what a good host's certificate ends by.
     is_urgent = present is not None and present.is_urgent(_now())
-    if found := problems(config.names, config.addresses, WEBROOT, one_address=is_urgent):
-        raise NotGoodError(order.listed(found), waiting=True)
-    if held is None and lineage == config.lineages[0]:
+    if faults := problems(config.names, config.addresses, WEBROOT, one_address=is_urgent):
+        raise NotGoodError(order.listed(faults), waiting=True)
+    if material is None and lineage == config.lineages[0]:
         files.adopt(lineage.name)
     logged = files.size(_LOG)
-    code, said = _certbot(config, lineage)
+    code, output = _certbot(config, lineage)
     # certbot 2.1 trips over this answer and tells something else; its log has it, after a week's other
     # lines: Debian's certbot appends until logrotate takes the file away.
     if code and "acme:error:accountDoesNotExist" in files.added(_LOG, logged):
         # Staging forgets its accounts now and then, a lab's authority at each start.
         _forget_account(config)
-        code, said = _certbot(config, lineage)
+        code, output = _certbot(config, lineage)
     if code:
-        state.failed(_now(), f"{config.directory} gave no certificate: {order.told(said)}")
+        state.failed(_now(), f"{config.directory} gave no certificate: {order.told(output)}")
         raise NotGoodError(state.failure)
     return True
 
@@ -146,15 +147,17 @@ def install(config: Config) -> None:
     with _alone("install"):
         parts = []
         now = _now()
-        for one in config.lineages:
-            held = files.lineage(one.name)
-            if held is None or not (new := files.described(held)).issued:
+        for lineage in config.lineages:
+            material = files.lineage(lineage.name)
+            if material is None or not (new := files.described(material)).issued:
                 continue
-            problem = files.problem(held, public=config.public)
+            problem = files.problem(material, public=config.public)
             problem = problem or order.refusal(new, files.serving(), config.names, now)
             if problem:
-                raise NotGoodError(f"the certificate {one.name} is not put into service: {problem}")
-            parts.append(held)
+                raise NotGoodError(
+                    f"the certificate {lineage.name} is not put into service: {problem}"
+                )
+            parts.append(material)
         if not parts:
             raise NotGoodError("certbot holds no certificate yet")
         marker = f"{FOLDER}/reload"
@@ -205,8 +208,8 @@ def _read_state() -> State:
 
 def _write_state(state: State, config: Config) -> None:
     files.write(f"{FOLDER}/state.json", json.dumps(vars(state)) + "\n", 0o644)
-    held = [(one.name, files.lineage(one.name)) for one in config.lineages]
-    known = [(name, files.described(material)) for name, material in held if material]
+    materials = [(lineage.name, files.lineage(lineage.name)) for lineage in config.lineages]
+    known = [(name, files.described(material)) for name, material in materials if material]
     files.write(METRICS, order.metrics(state, known), 0o644)
 
 

@@ -96,7 +96,7 @@ def pause(
     `timer`: of the runs that nobody asked for, which have time. A person may have mended the cause.
     """
     # A clock that was wrong once must not stop orders for years.
-    past = sorted(one for one in failures if one <= now.timestamp())
+    past = sorted(failure for failure in failures if failure <= now.timestamp())
     if timer:
         for count, wait in _TIMER_WAITS:
             if len(past) >= count:
@@ -125,7 +125,9 @@ def paused(state: State, until: dt.datetime, sooner: str = "") -> str:
 
 def recent_failures(failures: Iterable[float], now: dt.datetime) -> list[float]:
     """Those of the last hour, oldest first."""
-    return sorted(one for one in failures if 0 <= now.timestamp() - one < _HOUR.total_seconds())
+    return sorted(
+        failure for failure in failures if 0 <= now.timestamp() - failure < _HOUR.total_seconds()
+    )
 
 
 def refusal(
@@ -194,7 +196,10 @@ def metrics(state: State, certificates: Sequence[tuple[str, Certificate]]) -> st
     gauge(
         "expiry_timestamp_seconds",
         "When the certificate in service ends.",
-        [(f'{{lineage="{name}"}}', one.ends.timestamp()) for name, one in certificates],
+        [
+            (f'{{lineage="{name}"}}', certificate.ends.timestamp())
+            for name, certificate in certificates
+        ],
     )
     gauge(
         "last_success_timestamp_seconds",

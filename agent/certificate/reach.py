@@ -47,10 +47,10 @@ def problems(
 
     def problem(name: str) -> str:
         try:
-            found = sorted(ask(name))
+            addresses = sorted(ask(name))
         except NotReachableError as error:
             return str(error)
-        answers = {address: served(address, port, name, token) for address in found}
+        answers = {address: served(address, port, name, token) for address in addresses}
         if one_address and "" in answers.values():
             return ""
         return _problem(name, answers, known, port)
@@ -60,18 +60,18 @@ def problems(
     path.write_text(token, encoding="ascii")
     try:
         with ThreadPoolExecutor(max_workers=8) as pool:
-            told = list(pool.map(problem, names))
+            texts = list(pool.map(problem, names))
     finally:
         path.unlink()
-    return [text for text in told if text]
+    return [text for text in texts if text]
 
 
 def _problem(name: str, answers: dict[str, str], known: frozenset[str], port: int) -> str:
     """What is wrong with a name whose addresses gave these answers; empty if nothing is."""
     wrong = [
-        _told(name, address, port, said, ours=address in known)
-        for address, said in answers.items()
-        if said and not (said == _NO_ROUTE and address in known)
+        _address_problem(name, address, port, answer, ours=address in known)
+        for address, answer in answers.items()
+        if answer and not (answer == _NO_ROUTE and address in known)
     ]
     if wrong:
         return "; ".join(wrong)
@@ -80,11 +80,11 @@ def _problem(name: str, answers: dict[str, str], known: frozenset[str], port: in
     return ""
 
 
-def _told(name: str, address: str, port: int, said: str, *, ours: bool) -> str:
+def _address_problem(name: str, address: str, port: int, answer: str, *, ours: bool) -> str:
     if ours:
-        return f"{name} at {address} port {port} {said}"
+        return f"{name} at {address} port {port} {answer}"
     return (
-        f"{name} leads to {address}, which is no host of this fleet and {said}; "
+        f"{name} leads to {address}, which is no host of this fleet and {answer}; "
         f"correct its DNS record, or let port {port} there lead to the fleet"
     )
 

@@ -121,11 +121,11 @@ def _holds(texts: dns.rrset.RRset, p: str) -> bool:
 
 def signing() -> set[str]:
     """The private key files that the signers' key tables name."""
-    found = set()
+    files = set()
     for path in pathlib.Path(KEY_TABLES).glob("*key.table"):
         lines = path.read_text(encoding="ascii").splitlines()
-        found |= {line.rsplit(":", 1)[-1].strip() for line in lines}
-    return found
+        files |= {line.rsplit(":", 1)[-1].strip() for line in lines}
+    return files
 
 
 def report(path: pathlib.Path) -> dict[str, object]:

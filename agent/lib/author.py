@@ -140,10 +140,10 @@ def _check_decoded(written: str, text: str, domains: frozenset[str]) -> None:
     if _CONTROL.search(text):
         raise RefusedError("5.6.0", "has a control character in an encoded word")
     # Some readers decode first and look for the address then.
-    found = Counter(_DOMAIN.findall(text))
+    occurrences = Counter(_DOMAIN.findall(text))
     if not any(text.count(mark) > written.count(mark) for mark in '<>"\\,;:()'):
-        found -= Counter(_DOMAIN.findall(written))
-    if any(domain.lower() not in domains for domain in found):
+        occurrences -= Counter(_DOMAIN.findall(written))
+    if any(domain.lower() not in domains for domain in occurrences):
         raise RefusedError("5.6.0", "has a foreign address in an encoded word")
 
 
@@ -187,10 +187,10 @@ def _legacy(text: str) -> list[str]:
 
 def _modern(text: str) -> list[str] | None:
     """What Python's newer parser finds (email.headerregistry); None where it finds no way through."""
-    found: dict[str, Any] = {"defects": []}
+    parsed: dict[str, Any] = {"defects": []}
     try:
-        AddressHeader.parse(text, found)
-        boxes = [box for group in found["groups"] for box in group.addresses]
+        AddressHeader.parse(text, parsed)
+        boxes = [box for group in parsed["groups"] for box in group.addresses]
     except (errors.MessageError, IndexError, ValueError, TypeError, AttributeError):
         return None
     return [box.addr_spec for box in boxes]

@@ -40,7 +40,7 @@ def _typed(value: Any, kind: Any, key: str) -> Any:
     if origin is Literal and value in arguments:
         return value
     if origin is types.UnionType:
-        rest = next(one for one in arguments if one is not type(None))
+        rest = next(argument for argument in arguments if argument is not type(None))
         return None if value is None else _typed(value, rest, key)
     if origin in (tuple, frozenset) and isinstance(value, list):
         return origin(_typed(item, arguments[0], f"{key}[{n}]") for n, item in enumerate(value))

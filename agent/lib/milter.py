@@ -57,7 +57,7 @@ class Message:
 
     def values(self, name: bytes) -> list[bytes]:
         """The values of every header called `name` (small letters)."""
-        return [value for found, value in self.headers if found.lower() == name]
+        return [value for header, value in self.headers if header.lower() == name]
 
 
 @dataclass(frozen=True)

@@ -94,8 +94,8 @@ def tell(table: Path, key: str, full: bool) -> bool:
     """Let Postfix know; whether there was anything new to it. `postmap` replaces the table at once."""
     if Path(f"{table}.lmdb").exists():
         asked = [POSTMAP, "-q", key, f"lmdb:{table}"]
-        said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-        if said == (ANSWER if full else ""):
+        entry = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+        if entry == (ANSWER if full else ""):
             return False
     table.write_text(f"{key}\t{ANSWER}\n" if full else "")
     subprocess.run([POSTMAP, f"lmdb:{table}"], check=True)

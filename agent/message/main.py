@@ -95,8 +95,8 @@ class Stream(Config):
 
 def _signer(value: bytes) -> str:
     """The domain that a signature's header names; empty where it names none."""
-    found = _SIGNED_BY.search(b"".join(value.split()).lower())
-    return found[1].decode("ascii", "replace") if found else ""
+    match = _SIGNED_BY.search(b"".join(value.split()).lower())
+    return match[1].decode("ascii", "replace") if match else ""
 
 
 def _check_headers(message: Message) -> None:

@@ -86,15 +86,15 @@ def has_long_line(text: bytes | bytearray) -> bool:
 def _folded_headers(message: Message) -> list[tuple[bytes, int, bytes]]:
     """The headers with lines that are too long, folded at white space, which changes no meaning."""
     counts: dict[bytes, int] = {}
-    found = []
+    folded = []
     for name, value in message.headers:
         low = name.lower()
         counts[low] = counts.get(low, 0) + 1
         whole = name + b":" + value
         if has_long_line(whole):
             lines = [part for line in whole.split(b"\n") for part in _folded(name, line)]
-            found.append((name, counts[low], b"\n".join(lines)[len(name) + 1 :]))
-    return found
+            folded.append((name, counts[low], b"\n".join(lines)[len(name) + 1 :]))
+    return folded
 
 
 def _folded(name: bytes, line: bytes) -> list[bytes]:

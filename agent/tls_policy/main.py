@@ -54,18 +54,18 @@ class Policies:
     async def answer(self, request: str) -> str:
         """The reply to one request `NAME NEXTHOP`: `OK ...`, `NOTFOUND ` or `TEMP ...`."""
         try:
-            said = await asyncio.wait_for(self._ask(request), _PATIENCE)
-            if not said.startswith("OK "):
-                return said
-            if not _SECURE.fullmatch(said[3:]):
-                raise PolicyError(f"unusable MTA-STS policy: {said[3:]!r:.200}")
+            reply = await asyncio.wait_for(self._ask(request), _PATIENCE)
+            if not reply.startswith("OK "):
+                return reply
+            if not _SECURE.fullmatch(reply[3:]):
+                raise PolicyError(f"unusable MTA-STS policy: {reply[3:]!r:.200}")
             if await self.has_dane(request.partition(" ")[2]):
                 return "OK dane-only"
         except (PolicyError, ProtocolError, dns.exception.DNSException, TimeoutError) as error:
             reason = " ".join(str(error).split()) or "no answer in time"
             print(f"{request}: {reason}", file=sys.stderr, flush=True)
             return f"TEMP {reason}"
-        return said
+        return reply
 
     async def _ask(self, request: str) -> str:
         try:
