@@ -8,10 +8,6 @@ from __future__ import annotations
 
 from agent.certificate.config import Config, Lineage
 from agent.lib.configuration import dump
-from mailfleet.facts.tls import CHAIN as CHAIN
-from mailfleet.facts.tls import FOLDER as FOLDER
-from mailfleet.facts.tls import KEY as KEY
-from mailfleet.facts.tls import WEB_CHAIN as WEB_CHAIN
 from mailfleet.host import agent, certificates, paths
 from mailfleet.host.sandbox import RELOAD
 from mailfleet.host.state import ConfigFile, Directory, HostState, Service, WantedCertificate

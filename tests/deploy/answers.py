@@ -11,12 +11,12 @@ from mailfleet.facts.files import Tree
 from mailfleet.facts.preconditions import Preconditions
 from mailfleet.facts.release import Release
 from mailfleet.facts.services import Services
-from mailfleet.facts.tls import Tls
+from mailfleet.facts.tls import CHAIN, KEY, Tls
 from mailfleet.host.plan.keys import tables
 from mailfleet.host.plan.packages import REMAINS
 from mailfleet.host.state import ConfigFile, Directory, HostState
 from mailfleet.host.target import Target
-from roles import desired, tls
+from roles import desired
 
 Answers = dict[str, Any]
 """What a fake host answers: a part of the command's text, and lines or a dict for the connector."""
@@ -45,7 +45,7 @@ def converged(target: Target, certificate: Iterable[str]) -> Answers:
     return {
         text(Release().command()): machine(target),
         preconditions(state): [f"{name} ii " for name in state.packages],
-        text(Tls().command(tls.CHAIN, tls.KEY)): [applied, *certificate],
+        text(Tls().command(CHAIN, KEY)): [applied, *certificate],
         text(DkimKeys().command()): [json.dumps(keys)],
         **_tree("host", state.files, state.directories),
         **_tree("dkim", tables(state.signers, state.keys)),

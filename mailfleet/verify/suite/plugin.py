@@ -18,7 +18,7 @@ from testinfra.host import Host as Connection
 from mailfleet.deploy.target import target_of
 from mailfleet.errors import MailfleetError
 from mailfleet.facts.release import Release
-from mailfleet.facts.tls import issuers
+from mailfleet.facts.tls import CHAIN, KEY, WEB_CHAIN, issuers
 from mailfleet.host import certificates, paths, sandbox
 from mailfleet.host.plan.keys import tables
 from mailfleet.host.plan.services import ServicesPlan
@@ -52,7 +52,7 @@ from mailfleet.verify.run import PROGRESS
 from mailfleet.verify.selection import chosen
 from mailfleet.verify.smtp_session import SYSTEM
 from mailfleet.verify.web import Page
-from roles import desired, fail2ban, postfix, tls
+from roles import desired, fail2ban, postfix
 from roles import web as web_role
 
 
@@ -148,8 +148,8 @@ class Verification:
             )
             for key in state.keys
         ]
-        keys += [(path, 0o640, "root", "root") for path in (tls.CHAIN, tls.WEB_CHAIN)]
-        keys += [(tls.KEY, 0o600, "root", "root")]
+        keys += [(path, 0o640, "root", "root") for path in (CHAIN, WEB_CHAIN)]
+        keys += [(KEY, 0o600, "root", "root")]
         instances = (postfix.INBOUND, *(s.instance for s in target.host.sending))
         files = (*state.files, *tables(state.signers, state.keys))
         jails = fail2ban.jails(target)
@@ -162,8 +162,8 @@ class Verification:
             lambda command: shell(self.connector, name, command),
             expected.state,
             paths=[*more, *(file.path for file in expected.files)],
-            chain=tls.CHAIN,
-            key=tls.KEY,
+            chain=CHAIN,
+            key=KEY,
             instances=expected.instances,
             more={
                 "jails": verify_jails.command(tuple(expected.jails)),

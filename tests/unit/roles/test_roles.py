@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mailfleet.facts.tls import FOLDER
 from mailfleet.host.releases import RELEASES
 from mailfleet.host.resources import TEMPLATES
 from mailfleet.host.sandbox import path_of
@@ -207,9 +208,9 @@ def test_what_reads_the_certificate_is_told_of_a_new_one(suite: str) -> None:
     state = desired(target)
     told = json.loads(content(state, tls.CONFIG))["units"]
     assert told == [*postfix.units(target), "dovecot.service", "nginx.service"]
-    reading = {
-        unit for file in state.files if tls.FOLDER in file.content for unit in file.affects
-    } - {action.name for action in state.actions}
+    reading = {unit for file in state.files if FOLDER in file.content for unit in file.affects} - {
+        action.name for action in state.actions
+    }
     assert reading <= {*told, tls.TIMER}
 
 
