@@ -56,7 +56,7 @@ def desired(target: Target) -> HostState:
                 "etc/fail2ban/filter.d/mailfleet-inbound.conf",
             )
         ),
-        drop_in(UNIT, own=_made(logs)),
+        drop_in(UNIT, own=_touch_logs(logs)),
     )
     return HostState(
         # Without its journal bindings there is no SSH jail, without nftables no ban.
@@ -70,7 +70,7 @@ def desired(target: Target) -> HostState:
     )
 
 
-def _made(logs: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _touch_logs(logs: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
     # A jail without its file would keep all of fail2ban from starting, and logs are rotated.
     files = _files(logs)
     return (f"ExecStartPre=+/usr/bin/touch -a {' '.join(files)}",) if files else ()

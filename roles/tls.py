@@ -74,7 +74,7 @@ def config(target: Target, units: tuple[str, ...]) -> str:
             lineages=tuple(lineages),
             directory=directory,
             contact=fleet.acme_contact,
-            addresses=tuple(str(a) for one in fleet.hosts for a in one.all_addresses),
+            addresses=tuple(str(a) for fleet_host in fleet.hosts for a in fleet_host.all_addresses),
             units=units,
             bundle=_BUNDLE if lab else None,
             public=directory == certificates.PRODUCTION,
