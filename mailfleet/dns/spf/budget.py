@@ -60,17 +60,17 @@ def tree(name: str, lookup: Lookup) -> Node:
 
 def problems(root: Node) -> list[str]:
     """Why receivers would answer permerror; empty where they do not."""
-    found = [f"{node.text}: {node.fault}" for node in root.all() if node.fault]
+    faults = [f"{node.text}: {node.fault}" for node in root.all() if node.fault]
     if root.total > MOST_LOOKUPS:
-        found.append(
+        faults.append(
             f"needs {root.total} look-ups, and receivers stop at {MOST_LOOKUPS} (RFC 7208 §4.6.4)"
         )
     if root.void > MOST_VOID:
-        found.append(
+        faults.append(
             f"leads to {root.void} names without an answer, and receivers stop at {MOST_VOID} "
             "(RFC 7208 §4.6.4)"
         )
-    return found
+    return faults
 
 
 def drawn(node: Node, indent: int = 0) -> Iterator[str]:
@@ -88,21 +88,21 @@ def _children(name: str, lookup: Lookup, path: tuple[str, ...]) -> tuple[tuple[N
     if len(records) != 1:
         return (), "has no SPF record" if not records else "has several SPF records"
     try:
-        found = terms(records[0])
+        spf_terms = terms(records[0])
     except SpfSyntaxError as error:
         return (), str(error)
-    return tuple(_node(term, name, lookup, path) for term in _reached(found)), ""
+    return tuple(_node(term, name, lookup, path) for term in _reached(spf_terms)), ""
 
 
-def _reached(found: Sequence[Term]) -> Iterator[Term]:
+def _reached(spf_terms: Sequence[Term]) -> Iterator[Term]:
     """The terms that cost look-ups; nothing after `all` is evaluated, nor redirect beside it."""
-    mechanisms = [term for term in found if term.qualifier]
+    mechanisms = [term for term in spf_terms if term.qualifier]
     for term in mechanisms:
         if term.name == "all":
             return
         if term.name in NEEDS_LOOKUP:
             yield term
-    yield from (term for term in found if term.name == "redirect" and not term.qualifier)
+    yield from (term for term in spf_terms if term.name == "redirect" and not term.qualifier)
 
 
 def _node(term: Term, name: str, lookup: Lookup, path: tuple[str, ...]) -> Node:
@@ -124,7 +124,7 @@ def _node(term: Term, name: str, lookup: Lookup, path: tuple[str, ...]) -> Node:
         if not mx_hosts:
             return Node(term.text, 1, 1, 1)
         # Whether one without address counts, §4.6.4 leaves open; one of a single family does not.
-        void = sum(not (lookup(one, "A") or lookup(one, "AAAA")) for one in mx_hosts)
+        void = sum(not (lookup(mx_host, "A") or lookup(mx_host, "AAAA")) for mx_host in mx_hosts)
         return Node(term.text, 1, void, void)
     if term.name == "ptr":  # it asks about the client, not about a name that stands here
         return Node(term.text, 1)

@@ -61,11 +61,11 @@ class _Run:
             return Judgement("none", f"{domain} has no SPF record")
         if len(records) > 1:
             raise _PermanentError(f"{domain} has {len(records)} SPF records")
-        found = terms(records[0])
-        for term in found:
+        spf_terms = terms(records[0])
+        for term in spf_terms:
             if term.qualifier and self._matches(term, domain):
                 return Judgement(_QUALIFIERS[term.qualifier], f"{domain}: {term.text}")
-        for term in found:
+        for term in spf_terms:
             if term.name == "redirect":
                 self._count()
                 target = self._target(term, domain)
@@ -105,12 +105,12 @@ class _Run:
 
     def _ask(self, name: str, rtype: str) -> Sequence[str]:
         # §4.6.4 leaves open whether a mail exchanger without address counts; pyspf counts it.
-        found = self.lookup(name, rtype)
-        if not found:
+        values = self.lookup(name, rtype)
+        if not values:
             self.void += 1
             if self.void > MOST_VOID:
                 raise _PermanentError(f"more than {MOST_VOID} look-ups without an answer")
-        return found
+        return values
 
     def _in_block(self, term: Term) -> bool:
         try:
@@ -125,9 +125,10 @@ class _Run:
         v4 = self.address.version == 4
         rtype, length = ("A", term.v4) if v4 else ("AAAA", term.v6)
         # All are asked before any is compared: each void answer counts, also one after a match.
-        found = [text for name in names for text in self._ask(name, rtype)]
+        addresses = [text for name in names for text in self._ask(name, rtype)]
         return any(
-            self.address in ip_network((ip_address(text), length), strict=False) for text in found
+            self.address in ip_network((ip_address(text), length), strict=False)
+            for text in addresses
         )
 
     def _has_name(self, target: str) -> bool:

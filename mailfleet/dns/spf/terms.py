@@ -46,11 +46,11 @@ def spf_records(values: Iterable[str]) -> list[str]:
 
 def terms(record: str) -> list[Term]:
     """The terms of a record in order; SpfSyntaxError where it is malformed."""
-    found = [_term(text) for text in record.split(" ")[1:] if text]
+    spf_terms = [_term(text) for text in record.split(" ")[1:] if text]
     for name in ("redirect", "exp"):
-        if sum(term.name == name and not term.qualifier for term in found) > 1:
+        if sum(term.name == name and not term.qualifier for term in spf_terms) > 1:
             raise SpfSyntaxError(f"{name}= stands there twice")
-    return found
+    return spf_terms
 
 
 def _term(text: str) -> Term:
