@@ -20,7 +20,7 @@ class LookupFailedError(MailfleetError):
 def with_own(own: Mapping[tuple[str, str], Sequence[str]], lookup: Lookup) -> Lookup:
     """`lookup`, as it will answer once the records `own` are published."""
 
-    def found(name: str, rtype: str) -> Sequence[str]:
+    def answer(name: str, rtype: str) -> Sequence[str]:
         return own[name, rtype] if (name, rtype) in own else lookup(name, rtype)
 
-    return found
+    return answer

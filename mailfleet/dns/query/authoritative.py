@@ -47,7 +47,7 @@ def authorities(
     except DNSException as error:
         remedy = "delegate the zone to its name servers at the registrar or in the parent zone"
         return [], [(f"its name servers cannot be found: {error}", remedy)]
-    found, problems = [], []
+    servers, problems = [], []
     for name in names:
         addresses = _addresses(name, resolver)
         if not addresses:
@@ -66,8 +66,8 @@ def authorities(
                 remedy = "repair that server, or remove it from the NS records"
                 problems.append((f"name server {server} is of no use: {fault}", remedy))
             else:
-                found.append(server)
-    return found, problems
+                servers.append(server)
+    return servers, problems
 
 
 class UnansweredError(DNSException):
@@ -94,14 +94,14 @@ def ask(
         raise UnansweredError(f"{server} answers {dns.rcode.to_text(answer.rcode())}")
     end = _end(answer)
     kind = dns.rdatatype.from_text(rtype)
-    found = [
+    rdatas = [
         r for rrset in answer.answer if (rrset.name, rrset.rdtype) == (end, kind) for r in rrset
     ]
     authority = {rrset.rdtype for rrset in answer.authority}
     complete = dns.rdatatype.SOA in authority or answer.rcode() == dns.rcode.NXDOMAIN
     left = end != answer.question[0].name or dns.rdatatype.NS in authority
-    if found or complete or not left:
-        return [from_rdata(rdata) for rdata in found]
+    if rdatas or complete or not left:
+        return [from_rdata(rdata) for rdata in rdatas]
     if not depth:
         raise UnansweredError(f"the aliases of {name} lead nowhere")
     return _elsewhere(end.to_text(omit_final_dot=True), rtype, resolver, depth - 1)
@@ -146,10 +146,10 @@ def _query(server: Authority, name: str, rtype: str) -> dns.message.Message:
 
 
 def _addresses(name: str, resolver: dns.resolver.Resolver) -> list[str]:
-    found: list[str] = []
+    addresses: list[str] = []
     for rtype in ("A", "AAAA"):
         try:
-            found += [from_rdata(rdata) for rdata in resolver.resolve(f"{name}.", rtype)]
+            addresses += [from_rdata(rdata) for rdata in resolver.resolve(f"{name}.", rtype)]
         except DNSException:
             continue
-    return found
+    return addresses

@@ -74,7 +74,7 @@ class Resolver:
         if self._silent:
             return self._unanswered(name, rtype, "it answers nothing")
         try:
-            found = self.dnspython.resolve(f"{name}.", rtype, raise_on_no_answer=False)
+            answer = self.dnspython.resolve(f"{name}.", rtype, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN:
             return Answer(())
         except dns.exception.Timeout as error:
@@ -83,8 +83,8 @@ class Resolver:
             return self._unanswered(name, rtype, str(error))
         except (DNSException, OSError) as error:
             return self._unanswered(name, rtype, str(error))
-        values = tuple(sorted(map(from_rdata, found.rrset))) if found.rrset else ()
-        return Answer(values, bool(found.response.flags & dns.flags.AD))
+        values = tuple(sorted(map(from_rdata, answer.rrset))) if answer.rrset else ()
+        return Answer(values, bool(answer.response.flags & dns.flags.AD))
 
     def _unanswered(self, name: str, rtype: str, why: str) -> LookupFailedError:
         return LookupFailedError(
