@@ -34,9 +34,9 @@ def tlsa_name(host: str) -> str:
 def certificates_of(found: Mapping[str, Mapping[str, object]]) -> dict[str, tuple[str, ...]]:
     """Those in what the fact `mailfleet.facts.public_keys.PublicKeys` found, by host name."""
     return {
-        host: tuple(one["certificates"])
-        for host, one in found.items()
-        if isinstance(one["certificates"], list) and one["certificates"]
+        host: tuple(public_keys["certificates"])
+        for host, public_keys in found.items()
+        if isinstance(public_keys["certificates"], list) and public_keys["certificates"]
     }
 
 

@@ -32,11 +32,11 @@ class _Collector:
             self.add(name, "A" if address.version == 4 else "AAAA", str(address))
 
     def zones(self) -> Desired:
-        found: dict[str, list[RRset]] = {domain.zone: [] for domain in self._fleet.domains}
+        by_zone: dict[str, list[RRset]] = {domain.zone: [] for domain in self._fleet.domains}
         for (name, rtype), values in self._values.items():
             if domain := self._fleet.domain_of(name):
-                found[domain.zone].append(rrset(name, rtype, domain.ttl, *values))
-        return {zone: tuple(sorted(records)) for zone, records in found.items()}
+                by_zone[domain.zone].append(rrset(name, rtype, domain.ttl, *values))
+        return {zone: tuple(sorted(records)) for zone, records in by_zone.items()}
 
 
 def records(

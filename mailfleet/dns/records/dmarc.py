@@ -49,20 +49,20 @@ def authorisations(fleet: Fleet) -> tuple[str, ...]:
     lies below the other share it; any other pair gets a record, which does no harm where it is not
     needed. Report addresses outside the fleet must be authorised by their own domain.
     """
-    found = []
+    names = []
     for domain in fleet.domains:
         for address in domain.dmarc.reports:
             target = address.rpartition("@")[2]
             owner = fleet.domain_of(target)
             if owner is None or is_related(owner.name, domain.name):
                 continue
-            found += [f"{name}._report._dmarc.{target}" for name in policy_domains(domain)]
-    return tuple(dict.fromkeys(found))
+            names += [f"{name}._report._dmarc.{target}" for name in policy_domains(domain)]
+    return tuple(dict.fromkeys(names))
 
 
 def report_domains(domain: Domain) -> tuple[str, ...]:
     """The domains that a domain file's reports go to, each once."""
-    return tuple(dict.fromkeys(one.rpartition("@")[2] for one in domain.dmarc.reports))
+    return tuple(dict.fromkeys(address.rpartition("@")[2] for address in domain.dmarc.reports))
 
 
 def is_related(one: str, other: str) -> bool:

@@ -22,14 +22,17 @@ def sender_records(name: str, spf: Spf, addresses: Iterable[Address]) -> dict[st
     `_spf2.<name>` and so on, in order, each of which costs receivers one look-up.
     """
     terms = address_terms(addresses)
-    includes = [f"include:{one}" for one in spf.includes]
+    includes = [f"include:{include}" for include in spf.includes]
     whole = _record([*terms, *includes], spf.all)
     if len(whole) <= LONGEST or not terms:
         return {name: whole}
-    found = {}
+    records = {}
     for number, part in enumerate(_parts(terms), start=1):
-        found[f"_spf{number if number > 1 else ''}.{name}"] = _record(part, "-all")
-    return {name: _record([*(f"include:{one}" for one in found), *includes], spf.all), **found}
+        records[f"_spf{number if number > 1 else ''}.{name}"] = _record(part, "-all")
+    return {
+        name: _record([*(f"include:{part_name}" for part_name in records), *includes], spf.all),
+        **records,
+    }
 
 
 def address_terms(addresses: Iterable[Address]) -> list[str]:
@@ -56,17 +59,17 @@ def senders(fleet: Fleet) -> dict[str, tuple[Address, ...]]:
     itself. Not where its mail servers are elsewhere (they send too) and no include says who does,
     nor where it is the name of a host, whose HELO name it then is.
     """
-    found: dict[str, dict[Address, None]] = {}
+    by_name: dict[str, dict[Address, None]] = {}
     for stream in fleet.streams:
         addresses = _addresses(fleet, stream)
         for name in (stream.from_domain, stream.return_path):
-            found.setdefault(name, {}).update(dict.fromkeys(addresses))
+            by_name.setdefault(name, {}).update(dict.fromkeys(addresses))
     hosts = {name for host in fleet.hosts for name in host.names}
     for domain in fleet.domains:
         ours = domain.mx is None or domain.spf.includes
         if domain.streams and ours and domain.name not in hosts:
-            found.setdefault(domain.name, {})
-    return {name: tuple(addresses) for name, addresses in found.items()}
+            by_name.setdefault(domain.name, {})
+    return {name: tuple(addresses) for name, addresses in by_name.items()}
 
 
 def _addresses(fleet: Fleet, stream: Stream) -> list[Address]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 def tags(content: bytes) -> dict[str, str]:
     """The tags of a record by name; of a tag that stands there twice, the first."""
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for part in content.decode("utf-8", "replace").split(";"):
         name, equals, value = part.partition("=")
         if equals:
-            found.setdefault(name.strip().lower(), value.strip())
-    return found
+            by_name.setdefault(name.strip().lower(), value.strip())
+    return by_name
