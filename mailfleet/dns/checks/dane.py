@@ -35,10 +35,10 @@ def _hosts(scope: Scope) -> Iterator[str]:
 
 def _matches(scope: Scope, host: str, resolver: Resolver) -> Iterator[Finding]:
     name = dane.tlsa_name(host)
-    found = resolver(name, "TLSA")
-    if not found:
+    values = resolver(name, "TLSA")
+    if not values:
         yield Finding(name, f"has no TLSA record at {resolver.label}", scope.push)
     # One that matches is enough (RFC 6698 §2.1); others may be for the key before or after it.
-    elif not set(found) & set(map(tlsa, scope.certificates[host])):
+    elif not set(values) & set(map(tlsa, scope.certificates[host])):
         problem = f"no TLSA record at {resolver.label} is of the key of the host's certificate"
         yield Finding(name, f"{problem}, so senders with DANE keep their mail", scope.push)

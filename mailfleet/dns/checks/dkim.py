@@ -43,8 +43,8 @@ def tasks(scope: Scope) -> Iterator[Task]:
         for name in domain.from_domains
         for selector in domain.dkim.revoked
     }
-    for found in scope.keys.values():
-        for key in found.keys:
+    for host_keys in scope.keys.values():
+        for key in host_keys.keys:
             if scope.includes(key.domain) and (key.domain, key.selector) not in revoked:
                 for resolver in scope.resolvers:
                     yield partial(_published, scope, key, resolver)
@@ -60,10 +60,10 @@ def key_fault(values: Sequence[str], p: str) -> str:
     """Why a verifier could not use these TXT values with the key of `p` (RFC 6376 §3.6.1)."""
     if len(values) != 1:
         return "has no key" if not values else f"has {len(values)} TXT values instead of one"
-    found = tags(octets(values[0]))
-    if found.get("v", "DKIM1") != "DKIM1" or found.get("k", "rsa") != "rsa":
+    record = tags(octets(values[0]))
+    if record.get("v", "DKIM1") != "DKIM1" or record.get("k", "rsa") != "rsa":
         return "is no RSA key record"
-    shown = "".join(found.get("p", "").split())
+    shown = "".join(record.get("p", "").split())
     if not shown:
         return "is revoked"
     bits = _bits(shown)

@@ -28,14 +28,14 @@ def tasks(scope: Scope) -> Iterator[Task]:
 def _policy(scope: Scope, domain: Domain, name: str, resolver: Resolver) -> Iterator[Finding]:
     subject = f"_dmarc.{name}"
     contents = [octets(value) for value in resolver(subject, "TXT")]
-    found = [tags(content) for content in contents if content.startswith(b"v=DMARC1")]
-    if len(found) != 1:
-        problem = "has no DMARC record" if not found else f"has {len(found)} DMARC records"
+    policies = [tags(content) for content in contents if content.startswith(b"v=DMARC1")]
+    if len(policies) != 1:
+        problem = "has no DMARC record" if not policies else f"has {len(policies)} DMARC records"
         yield Finding(subject, f"{problem} at {resolver.label}", scope.push)
         return
     wanted = domain.dmarc.subdomains.get(name, domain.dmarc.policy)
-    if found[0].get("p") != wanted:
-        problem = f"says p={found[0].get('p', '')}, not {wanted}, at {resolver.label}"
+    if policies[0].get("p") != wanted:
+        problem = f"says p={policies[0].get('p', '')}, not {wanted}, at {resolver.label}"
         yield Finding(subject, problem, scope.push)
 
 

@@ -28,18 +28,18 @@ def findings(
     """What is wrong; `states` gets the state of each zone, `notes` what is worth to know."""
     for zone in zones:
         for resolver in resolvers:
-            found, authentic = state(zone, resolver)
-            states.setdefault(zone, found)
-            if found == "unknown":
+            zone_state, authentic = state(zone, resolver)
+            states.setdefault(zone, zone_state)
+            if zone_state == "unknown":
                 notes.append(f"{zone}: whether it is signed is not known at {resolver.label}")
-            elif found == "bogus":
-                states[zone] = found
+            elif zone_state == "bogus":
+                states[zone] = zone_state
                 remedy = "let the DS in the zone above match a DNSKEY of the zone, or remove it"
                 problem = f"{resolver.label} finds its DNSSEC signatures wrong and hides the zone"
                 yield Finding(zone, problem, remedy)
-            elif found == "secure" and not authentic:
+            elif zone_state == "secure" and not authentic:
                 notes.append(f"{zone}: signed, but {resolver.label} does not validate it (no AD)")
-            elif found == "signed":
+            elif zone_state == "signed":
                 notes.append(
                     f"{zone}: signed, but no DS in the zone above says so; hand its DS to the registrar"
                 )

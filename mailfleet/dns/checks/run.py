@@ -38,7 +38,7 @@ def check(
     signed = dnssec_states.signed
     desired = records(
         fleet,
-        [key for found in keys.values() for key in found.keys],
+        [key for host_keys in keys.values() for key in host_keys.keys],
         certificates=certificates,
         signed=signed,
     )
@@ -52,8 +52,8 @@ def check(
     with ThreadPoolExecutor(_THREADS) as pool:
         servers: dict[str, list[Authority]] = {}
         asked = pool.map(lambda zone: authorities(zone, resolvers[0].dnspython), zones)
-        for zone, (found, problems) in zip(zones, asked, strict=True):
-            servers[zone] = found
+        for zone, (zone_servers, problems) in zip(zones, asked, strict=True):
+            servers[zone] = zone_servers
             findings += [Finding(zone, problem, remedy) for problem, remedy in problems]
         tasks = list(_tasks(scope, servers))
         for results in pool.map(_carried_out, tasks):
