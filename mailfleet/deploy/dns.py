@@ -48,7 +48,7 @@ def dns_records() -> Generator[FunctionCommand, None, None]:
     and nobody where that host fails before.
     """
     active = state.inventory.get_active_hosts()
-    if host.name != min(one.name for one in active):
+    if host.name != min(active_host.name for active_host in active):
         return
     try:
         fleet = inventory.current()
@@ -56,7 +56,7 @@ def dns_records() -> Generator[FunctionCommand, None, None]:
         resolver = resolver_of(fleet)
         publication = prepare(
             fleet,
-            {name: keys_of(one["dkim"]) for name, one in keys.items()},
+            {name: keys_of(host_keys["dkim"]) for name, host_keys in keys.items()},
             lookup=resolver,
             certificates=certificates_of(keys),
             answers=answers_of(resolver),
@@ -97,7 +97,7 @@ def _read_keys(run: Any, hosts: list[Host]) -> dict[str, HostPublicKeys]:
             keys: HostPublicKeys = get_fact(run, target, PublicKeys, apply_failed_hosts=False)
             return keys
 
-    names = [domain_name(one.name.rpartition("/")[2]) for one in hosts]
+    names = [domain_name(target.name.rpartition("/")[2]) for target in hosts]
     return dict(zip(names, Pool(_AT_ONCE).map(read, hosts), strict=True))
 
 
