@@ -108,7 +108,7 @@ def _steps(
     wanted = sorted(service.unit for service in services)
     yield from _named("unmask", [unit for unit in wanted if unit in state.masked])
     yield from _named("enable", [s.unit for s in services if s.unit not in state.enabled])
-    first = next((i for i, one in enumerate(services) if one.late), len(services))
+    first = next((i for i, service in enumerate(services) if service.late), len(services))
     if files_wait:
         yield from _together(services[:first], state)
         yield UnitStep("go live")
