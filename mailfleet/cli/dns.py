@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from mailfleet.cli.dns_records import dns_records
+from mailfleet.cli.messages import step, tell
 from mailfleet.cli.options import as_document, domain, inventory_path, known_domain
 from mailfleet.dns.plan.render import Row, columns, rows, zone_lines
 from mailfleet.dns.publish.by_hand import answers_of
@@ -154,7 +154,7 @@ def check(
     else:
         for finding in report.findings:
             click.echo(f"{click.style('wrong', fg='red')} {finding}")
-        _tell("note", "yellow", report.notes)
+        tell("note", "yellow", report.notes)
         count = len(report.findings)
         good = click.style("nothing wrong", fg="green")
         click.echo(f"{report.checked} checks: {f'{count} wrong' if count else good}")
@@ -232,8 +232,8 @@ def show(publication: Publication) -> None:
             continue
         for row in rows(entry.plan):
             _print_row(row, width)
-    _tell("note", "yellow", (*publication.notes, *publication.unknown))
-    _tell("problem", "red", publication.problems)
+    tell("note", "yellow", (*publication.notes, *publication.unknown))
+    tell("problem", "red", publication.problems)
 
 
 def _print_row(row: Row, width: int) -> None:
@@ -247,20 +247,9 @@ def _print_row(row: Row, width: int) -> None:
         click.echo(f"    {left} {right}".rstrip())
 
 
-def _tell(word: str, colour: str, texts: Iterable[str]) -> None:
-    for text in texts:
-        click.echo(f"{click.style(word, fg=colour)}: {text}", err=True)
-
-
 def _document(content: dict[str, Any]) -> None:
     click.echo(json.dumps(content, indent=2))
 
 
 def _progress(text: str) -> None:
     click.echo(text, err=True)
-
-
-def step(text: str) -> None:
-    """Tell what is only worth telling to somebody who waits at a terminal."""
-    if sys.stderr.isatty():
-        click.echo(f"  {text} ...", err=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mailfleet.cli.dns import step
+from mailfleet.cli.messages import step, tell
 from mailfleet.host.plan.render import as_json, lines, summary
 from mailfleet.host.plan.report import HostReport
 from mailfleet.host.resources import DEPLOYS
@@ -76,8 +76,8 @@ def show_pending(read: PlansRead) -> None:
     for name, report in read.reports.items():
         click.secho(f"{name}: {summary(report.plan)}", bold=True)
         _show_host(report)
-    _tell("note", "yellow", (f"{n}: {text}" for n, r in read.reports.items() for text in r.notes))
-    _tell("problem", "red", problems_of(read))
+    tell("note", "yellow", (f"{n}: {text}" for n, r in read.reports.items() for text in r.notes))
+    tell("problem", "red", problems_of(read))
 
 
 def _show_host(report: HostReport) -> None:
@@ -85,11 +85,6 @@ def _show_host(report: HostReport) -> None:
         # Lines of a diff are indented.
         sign = line[4:5] if line.startswith("    ") else line[:1]
         click.secho(f"  {line}", fg=_COLOURS.get(sign))
-
-
-def _tell(word: str, colour: str, texts: Iterable[str]) -> None:
-    for text in texts:
-        click.echo(f"{click.style(word, fg=colour)}: {text}", err=True)
 
 
 def _host_read(names: list[str]) -> Callable[[str], None]:

@@ -7,7 +7,6 @@ import json
 import click
 
 from mailfleet.cli.dns import show as show_zones
-from mailfleet.cli.dns import step
 from mailfleet.cli.hosts import (
     deployable_hosts,
     document_of,
@@ -16,6 +15,7 @@ from mailfleet.cli.hosts import (
     read_pending,
     show_pending,
 )
+from mailfleet.cli.messages import step
 from mailfleet.cli.options import as_document, expect_no_changes, inventory_path, limit
 from mailfleet.dns.publish.by_hand import answers_of
 from mailfleet.dns.publish.prepare import Publication, prepare
